@@ -1,0 +1,115 @@
+//! A feed as it is kept: the pool it was ranked from, and the pages served so far.
+//!
+//! The pool never changes after the first page. A page is frozen when first served, so the same cursor always returns
+//! the same items. Whatever comes next is placed against the frozen prefix, so no id repeats and constraints hold
+//! across page boundaries.
+
+use super::{FeedId, ItemId, Time, UserId};
+
+/// Most candidates a stored feed keeps.
+pub const MAX_POOL: usize = 5_000;
+/// Most items on one page.
+pub const MAX_PAGE_ITEMS: usize = 100;
+/// Most pages cut from one feed (≥ [`MAX_POOL`] pages of one item).
+pub const MAX_PAGES: usize = 5_000;
+
+/// Number of relevance features; the order is `rank::relevance::Feature`.
+pub const FEATURES: usize = 8;
+
+/// Whose feed it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    User(UserId),
+    /// A non-personalised feed: belongs to nobody and is kept without any person's id.
+    Nobody,
+}
+
+impl Owner {
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Nobody => None,
+        }
+    }
+}
+
+/// A feed's pool and the settings it was made with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredFeed {
+    pub id: FeedId,
+    pub owner: Owner,
+    pub surface: String,
+    /// `Policy::digest` of the policy that made it; later pages use the same policy.
+    pub policy_digest: String,
+    /// The `diversity` in force, in [0, 1].
+    pub diversity: f32,
+    pub seed: u64,
+    pub created_at: Time,
+    /// After this a cursor restarts with a new feed (the record itself is kept longer, to exclude what was served).
+    pub expires_at: Time,
+    /// Sorted by relevance, highest first, then id.
+    pub pool: Vec<PoolEntry>,
+}
+
+/// One candidate of a stored feed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolEntry {
+    pub item: ItemId,
+    /// Normalised per feed, in [0, 1].
+    pub relevance: f32,
+    /// Contribution of each feature to the raw relevance (`rank::relevance::Feature` order).
+    pub contributions: [f32; FEATURES],
+    /// Bit set of `rank::SourceKind`.
+    pub sources: u8,
+}
+
+/// Why an item has its position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// By relevance, diversity and constraints.
+    Ranked,
+    /// By a seeded draw.
+    Exploration,
+}
+
+impl Slot {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ranked => "ranked",
+            Self::Exploration => "exploration",
+        }
+    }
+}
+
+/// One position of the slate: the record that response, explanation, journal and audit all read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    /// Index into [`StoredFeed::pool`], which is also the 0-based rank by relevance alone.
+    pub pool_index: u32,
+    pub slot: Slot,
+    /// Probability of this item at this position given the positions before it: 1 for ranked slots, in (0, 1] for draws.
+    pub propensity: f64,
+    /// Greatest similarity to an item placed before it, in [0, 1]; 0 at position 0.
+    pub max_similarity: f32,
+    /// The objective's value when it was chosen.
+    pub objective: f32,
+    /// Index into `Policy::constraint` of the first constraint that kept a better-scored candidate out here.
+    pub bound_by: Option<u8>,
+}
+
+/// A constraint that could not be met at a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relaxed {
+    /// Index into `Policy::constraint`.
+    pub constraint: u8,
+    pub position: u32,
+}
+
+/// One served page. Frozen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    pub placed: Vec<Placed>,
+    pub relaxed: Vec<Relaxed>,
+    /// Whether candidates may remain after it.
+    pub has_next: bool,
+}

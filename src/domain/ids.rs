@@ -1,0 +1,122 @@
+//! Ids: checked once, cheap to clone, never empty, never longer than [`MAX_ID_BYTES`], never with control characters.
+
+use std::{borrow::Borrow, fmt, sync::Arc};
+
+/// Longest id in bytes of UTF-8.
+pub const MAX_ID_BYTES: usize = 128;
+
+/// Why a text is not an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    #[error("must not be empty; expected 1 to {MAX_ID_BYTES} bytes")]
+    Empty,
+    #[error("is {0} bytes long; expected 1 to {MAX_ID_BYTES} bytes")]
+    TooLong(usize),
+    #[error("has a control character at byte {0}; expected printable UTF-8")]
+    Control(usize),
+}
+
+fn check(text: &str) -> Result<(), IdError> {
+    if text.is_empty() {
+        return Err(IdError::Empty);
+    }
+    if text.len() > MAX_ID_BYTES {
+        return Err(IdError::TooLong(text.len()));
+    }
+    match text.char_indices().find(|(_, c)| c.is_control()) {
+        Some((at, _)) => Err(IdError::Control(at)),
+        None => Ok(()),
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks length and characters. Errors: [`IdError`].
+            pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
+                check(text.as_ref())?;
+                Ok(Self(Arc::from(text.as_ref())))
+            }
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+        impl TryFrom<&str> for $name {
+            type Error = IdError;
+            fn try_from(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+id!(
+    /// A catalogue entry's id, chosen by the caller.
+    ItemId
+);
+id!(
+    /// The person a feed is for. Personal data: never logged in clear (`Debug` is for tests only).
+    UserId
+);
+id!(
+    /// An event's id, chosen by the client; the key of de-duplication.
+    EventId
+);
+id!(
+    /// A stored feed: `fd_` + 32 hex digits of a UUIDv7.
+    FeedId
+);
+
+impl ItemId {
+    /// A stable 64-bit hash (first 8 bytes, little-endian, of BLAKE3): the same on every machine and release.
+    pub fn hash64(&self) -> u64 {
+        let digest = blake3::hash(self.0.as_bytes());
+        let mut first = [0u8; 8];
+        first.copy_from_slice(&digest.as_bytes()[..8]);
+        u64::from_le_bytes(first)
+    }
+}
+
+impl EventId {
+    /// 128 bits of BLAKE3: the stored form in the de-duplication window.
+    pub fn digest(&self) -> [u8; 16] {
+        let digest = blake3::hash(self.0.as_bytes());
+        let mut first = [0u8; 16];
+        first.copy_from_slice(&digest.as_bytes()[..16]);
+        first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_ids_are_refused_with_the_reason() {
+        assert_eq!(ItemId::new(""), Err(IdError::Empty));
+        assert_eq!(ItemId::new("x".repeat(129)), Err(IdError::TooLong(129)));
+        assert_eq!(ItemId::new("a\u{0}b"), Err(IdError::Control(1)));
+        assert_eq!(ItemId::new("a\u{85}b"), Err(IdError::Control(1)));
+        assert!(ItemId::new("x".repeat(128)).is_ok());
+        assert!(ItemId::new("žluťoučký kůň 🐎").is_ok());
+    }
+}

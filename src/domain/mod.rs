@@ -1,0 +1,23 @@
+//! The nouns: what an item, a person's profile, an event, a policy and a feed are. No I/O, no clock, no HTTP words.
+//!
+//! Everything here is plain data with the small pure functions that belong to it. Time is a value
+//! ([`Time`]), ids are checked when made, and nothing in this module can fail for a reason outside its arguments.
+
+pub mod embedding;
+pub mod event;
+pub mod facet;
+pub mod feed;
+pub mod ids;
+pub mod item;
+pub mod policy;
+pub mod profile;
+pub mod time;
+
+pub use embedding::{Embedding, EmbeddingSpace};
+pub use event::{Event, EventKind, Scope};
+pub use facet::{Facet, FacetValue};
+pub use ids::{EventId, FeedId, ItemId, UserId};
+pub use item::{Creator, Item};
+pub use policy::Policy;
+pub use profile::Profile;
+pub use time::{Span, Time};

@@ -1,0 +1,189 @@
+//! Storage behind one small trait: [`Store`], with an embedded and a Redis implementation that pass one conformance suite.
+//!
+//! What a store promises:
+//! - An `Ok` write is durable as far as the engine is configured to be (embedded: synced to disk).
+//! - A write that fails changes nothing, or leaves a state that repeating the call completes.
+//! - [`Store::commit_profile`] is atomic: profile and event ids together, or neither.
+//! - Every key with a person's data has a time to live.
+//! - Every call returns within the store's own time limit ([`StoreError::Timeout`] past it).
+
+pub mod codec;
+pub mod embedded;
+pub mod redis;
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    EventId, FeedId, Item, ItemId, Profile, Time, UserId,
+    feed::{Owner, Page, StoredFeed},
+};
+
+/// Why a store call failed. Says what happened; the caller decides what it means.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store did not answer within its time limit")]
+    Timeout,
+    #[error("the store cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("the store has no room for writes: {0}")]
+    Full(String),
+    /// The stored bytes are not what was written: other version, or damaged.
+    #[error("a stored {what} cannot be read: {detail}")]
+    Corrupt { what: &'static str, detail: String },
+    #[error("the store refused: {0}")]
+    Refused(String),
+}
+
+impl StoreError {
+    /// The `reason` in degradations and metrics; a closed list.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Timeout => "store_timeout",
+            Self::Unreachable(_) => "store_unreachable",
+            Self::Full(_) => "store_full",
+            Self::Corrupt { .. } => "store_corrupt",
+            Self::Refused(_) => "store_refused",
+        }
+    }
+}
+
+/// A place in the change log. Opaque: only the store that made it can read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPosition(pub String);
+
+/// How much an item is used by everybody: a sum of event weights, decayed with the server's half-life.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Popularity {
+    /// ≥ 0, as of `as_of`.
+    pub weight: f64,
+    pub as_of: Time,
+}
+
+impl Popularity {
+    /// Adds `weight` that happened `at`, in any order of arrival. `half_life` as in [`crate::domain::time::decay`].
+    pub fn add(&mut self, weight: f64, at: Time, half_life: crate::domain::Span) {
+        use crate::domain::time::decay;
+        if at >= self.as_of {
+            self.weight = self.weight * decay(at.since(self.as_of), half_life) + weight;
+            self.as_of = at;
+        } else {
+            self.weight += weight * decay(self.as_of.since(at), half_life);
+        }
+    }
+}
+
+/// One change of the catalogue as it stands now (not as it was when logged): applying it twice is harmless.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CatalogueRecord {
+    Put(Box<Item>),
+    Deleted(ItemId),
+    Popularity(ItemId, Popularity),
+}
+
+/// What the change log says after a position.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Changes {
+    /// In log order, coalesced per item; `next` is where to read on. Empty when nothing came within the wait.
+    Records { records: Vec<CatalogueRecord>, next: LogPosition },
+    /// The position is older than the log: load the whole catalogue again.
+    Resync,
+}
+
+/// A profile with the revision its next commit must name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Learning {
+    /// The default profile when the person is unknown.
+    pub profile: Profile,
+    /// 0 when the person is unknown.
+    pub revision: u64,
+    /// For each event id asked about: already learned within the de-duplication window.
+    pub known: Vec<bool>,
+}
+
+/// Outcome of [`Store::commit_profile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    Done,
+    /// Somebody else committed first: read again and retry.
+    Conflict,
+}
+
+/// Weight to add to an item's popularity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PopularityDelta {
+    pub item: ItemId,
+    pub weight: f64,
+    pub at: Time,
+}
+
+/// A stored feed with its frozen pages, page 0 first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeedRecord {
+    pub feed: StoredFeed,
+    pub pages: Vec<Page>,
+}
+
+/// Everything the server keeps. Two implementations: [`embedded`] and [`redis`].
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Inserts or replaces items and logs the change. All or, on error, possibly some: repeating completes it.
+    async fn put_items(&self, items: &[Item]) -> Result<(), StoreError>;
+
+    /// Deletes items, their popularity too, and logs the change. Per id: whether it was there.
+    async fn delete_items(&self, ids: &[ItemId]) -> Result<Vec<bool>, StoreError>;
+
+    /// Adds to items' popularity and logs the change. Unknown items are skipped.
+    async fn add_popularity(&self, deltas: &[PopularityDelta]) -> Result<(), StoreError>;
+
+    /// Streams the whole catalogue in batches to `sink`, in any order (an item's `Put` before its `Popularity`);
+    /// returns the log position to continue from (changes made meanwhile come after it). Corrupt records are skipped,
+    /// logged and counted in the second value.
+    async fn load_catalogue(&self, sink: &mut (dyn FnMut(Vec<CatalogueRecord>) + Send)) -> Result<(LogPosition, u64), StoreError>;
+
+    /// Waits up to `wait` for changes after `position`. Not subject to the store's time limit.
+    async fn changes(&self, position: &LogPosition, wait: std::time::Duration) -> Result<Changes, StoreError>;
+
+    /// The profile, or `None` for an unknown person.
+    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError>;
+
+    /// Profile, revision and which of `ids` were learned before, in one consistent read.
+    async fn begin_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError>;
+
+    /// Writes the profile and remembers `ids` for the de-duplication window, if the revision still is `expected`.
+    async fn commit_profile(
+        &self,
+        user: &UserId,
+        expected: u64,
+        profile: &Profile,
+        ids: &[EventId],
+        now: Time,
+    ) -> Result<Commit, StoreError>;
+
+    /// Deletes everything kept under the person's id: profile, de-duplication window, feeds.
+    async fn erase_user(&self, user: &UserId) -> Result<(), StoreError>;
+
+    /// Keeps a new feed with its first page for `keep`.
+    async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: std::time::Duration) -> Result<(), StoreError>;
+
+    /// A feed and its pages, or `None` when it never was or its time is over.
+    async fn feed(&self, owner: &Owner, id: &FeedId) -> Result<Option<FeedRecord>, StoreError>;
+
+    /// Freezes page `number` (≥ 1). If it is frozen already, returns the frozen one: the first writer wins.
+    /// `None` when the feed is gone.
+    async fn freeze_page(&self, owner: &Owner, id: &FeedId, number: u32, page: &Page) -> Result<Option<Page>, StoreError>;
+
+    /// Keeps a policy's JSON under its digest (idempotent), so that any instance can continue a feed it made.
+    async fn put_policy(&self, digest: &str, json: &str) -> Result<(), StoreError>;
+
+    /// A policy's JSON by digest.
+    async fn policy(&self, digest: &str) -> Result<Option<String>, StoreError>;
+
+    /// 32 secret bytes shared by every instance on this store; `fresh` is kept if there are none yet.
+    async fn shared_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
+
+    /// Whether the store answers and takes writes.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// `"embedded"` or `"redis"`, for readiness and metrics.
+    fn kind(&self) -> &'static str;
+}

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 
 use super::chunked::CHUNK_ROWS;
 use crate::domain::{Embedding, EmbeddingSpace};
@@ -122,11 +121,6 @@ fn quantise(values: &[f16], bytes: &mut [i8]) -> f32 {
 
 fn dot(a: &[i8], b: &[i8]) -> i32 {
     a.iter().zip(b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum()
-}
-
-/// Widens rows to f32 once, for many dot products.
-pub fn widen(values: &[f16], into: &mut [f32]) {
-    values.convert_to_f32_slice(into);
 }
 
 #[cfg(test)]

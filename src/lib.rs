@@ -19,4 +19,5 @@ pub mod rank;
 
 pub mod clock;
 pub mod settings;
+pub mod source;
 pub mod store;

@@ -5,6 +5,7 @@
 
 mod chunked;
 mod codes;
+mod dot;
 mod head;
 mod snapshot;
 mod vectors;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use half::f16;
 
-use super::chunked::CHUNK_ROWS;
+use super::{chunked::CHUNK_ROWS, dot};
 use crate::domain::{Embedding, EmbeddingSpace};
 
 #[derive(Clone, Debug, Default)]
@@ -95,10 +95,13 @@ impl Vectors {
         if query.bytes.len() != self.dimension {
             return;
         }
+        let mut dots = Vec::with_capacity(CHUNK_ROWS);
         for (at, chunk) in self.chunks.iter().enumerate() {
-            for (within, row) in chunk.bytes.chunks_exact(self.dimension).enumerate() {
+            dots.clear();
+            dot::dots(&query.bytes, &chunk.bytes, &mut dots);
+            for (within, dot) in dots.iter().enumerate() {
                 if chunk.spaces[within] == Some(query.space) {
-                    visit(at * CHUNK_ROWS + within, dot(&query.bytes, row) as f32 * query.scale * chunk.scales[within]);
+                    visit(at * CHUNK_ROWS + within, *dot as f32 * query.scale * chunk.scales[within]);
                 }
             }
         }
@@ -117,10 +120,6 @@ fn quantise(values: &[f16], bytes: &mut [i8]) -> f32 {
         *byte = (value.to_f32() / scale).round() as i8;
     }
     scale
-}
-
-fn dot(a: &[i8], b: &[i8]) -> i32 {
-    a.iter().zip(b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum()
 }
 
 #[cfg(test)]

@@ -24,9 +24,12 @@ pub fn ild(items: &[Features], weights: &SimilarityWeights) -> f64 {
 
 /// Shannon entropy of a distribution of counts, in bits; 0 to log2(number of groups).
 pub fn entropy_bits(counts: impl IntoIterator<Item = usize>) -> f64 {
-    let counts: Vec<f64> = counts.into_iter().filter(|c| *c > 0).map(|c| c as f64).collect();
-    let total: f64 = counts.iter().sum();
-    -counts.iter().map(|c| c / total * (c / total).log2()).sum::<f64>() + 0.0
+    let mut counts: Vec<usize> = counts.into_iter().filter(|c| *c > 0).collect();
+    // Summed in one order, so that the same counts give the same bits.
+    counts.sort_unstable();
+    let total = counts.iter().sum::<usize>() as f64;
+    let bits: f64 = counts.iter().map(|c| *c as f64 / total).map(|share| -share * share.log2()).sum();
+    bits.max(0.0)
 }
 
 /// Items per value of a facet (items without it are left out).

@@ -18,6 +18,9 @@ pub mod learn;
 pub mod rank;
 
 pub mod clock;
+pub mod feed;
+pub mod ingest;
+pub mod journal;
 pub mod settings;
 pub mod source;
 pub mod store;

@@ -19,6 +19,7 @@ pub mod rank;
 
 pub mod clock;
 pub mod feed;
+pub mod follow;
 pub mod ingest;
 pub mod journal;
 pub mod settings;

@@ -18,6 +18,9 @@ pub mod place;
 pub mod relevance;
 pub mod similarity;
 
+#[cfg(test)]
+mod tests;
+
 pub use candidate::{Candidate, Scored, SourceKind, Sources};
 pub use explain::{Reason, ReasonCode};
 pub use filter::{Removed, Why};

@@ -1,0 +1,235 @@
+//! `GET /v1/feed`, its `POST` twin, and `POST /v1/rerank`.
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use serde_json::Value;
+
+use super::{
+    auth::Caller,
+    body::{Body, Takes},
+    middleware::{Outcome, RequestId, note},
+    params::Query,
+    problem::{Kind, Problem},
+    slate::{Explain, FeedBody, Hydrate, View},
+};
+use crate::{
+    app::App,
+    domain::{ItemId, UserId, feed::MAX_PAGE_ITEMS},
+    feed::{FeedError, FeedRequest, RerankCandidate, RerankRequest, Served},
+    wire::{Faults, event::flag, event::id_of, event::whole, read, rerank},
+};
+
+/// Most ids in `exclude`.
+pub const MAX_EXCLUDED: usize = 1_000;
+/// `Retry-After` while the catalogue is empty or not loaded yet.
+const EMPTY_RETRY_AFTER_SECS: u32 = 2;
+
+const FEED_FIELDS: [&str; 12] =
+    ["cursor", "diversity", "exclude", "explain", "hydrate", "include", "limit", "profile", "seed", "strict", "surface", "user"];
+const RERANK_FIELDS: [&str; 10] =
+    ["candidates", "diversity", "exclude", "explain", "hydrate", "include", "limit", "profile", "seed", "surface"];
+
+/// A read request, before the caller is asked whether it may.
+#[derive(Default)]
+struct Asked {
+    surface: Option<String>,
+    user: Option<UserId>,
+    limit: Option<u32>,
+    diversity: Option<f32>,
+    seed: Option<u64>,
+    cursor: Option<String>,
+    strict: bool,
+    profile_off: bool,
+    exclude: Vec<ItemId>,
+    view: View,
+}
+
+/// A page of a feed: the first one, or the one a cursor names.
+pub async fn get(app: web::Data<App>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let asked = from_query(request.query_string())?;
+    answer(&app, &caller, &request, asked).await
+}
+
+/// As `GET`, with the parameters in a JSON body: for a long `exclude`, and for ids that should not stand in a URL.
+pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let body = Body::read(&request, &mut payload.into_inner().into(), Takes::Json, app.body_limit_bytes()).await?;
+    let mut faults = Faults::default();
+    let asked = from_json(&body.value()?, &FEED_FIELDS, "a feed request", &mut faults);
+    faults.into_result().map_err(Problem::invalid_body)?;
+    answer(&app, &caller, &request, asked).await
+}
+
+/// Ranks the caller's own candidates.
+pub async fn rerank(app: web::Data<App>, caller: Caller, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let body = Body::read(&request, &mut payload.into_inner().into(), Takes::Json, app.bulk_body_limit_bytes()).await?;
+    let mut value = body.value()?;
+    let mut faults = Faults::default();
+    let candidates = value.as_object_mut().and_then(|map| map.get_mut("candidates")).map(Value::take);
+    let asked = from_json(&value, &RERANK_FIELDS, "a rerank request", &mut faults);
+    let candidates = match candidates {
+        Some(candidates) => rerank::read_candidates(candidates, app.dimension(), &mut faults),
+        None => {
+            faults.add("/candidates", format!("is missing; expected an array of 1 to {} candidates", rerank::MAX_CANDIDATES));
+            Vec::new()
+        }
+    };
+    faults.into_result().map_err(Problem::invalid_body)?;
+    let view = asked.view;
+    let feed_request = admitted(&caller, &request, asked)?;
+    let candidates = candidates.into_iter().map(|(item, relevance)| RerankCandidate { item, relevance }).collect();
+    let served = app.feed.rerank(RerankRequest { request: feed_request.clone(), candidates }).await;
+    let served = served.map_err(|error| problem(&app, error))?;
+    Ok(ok(&app, &request, &served, feed_request.request_id, view))
+}
+
+async fn answer(app: &App, caller: &Caller, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, Problem> {
+    let view = asked.view;
+    let feed_request = admitted(caller, request, asked)?;
+    let served = app.feed.serve(&feed_request).await.map_err(|error| problem(app, error))?;
+    Ok(ok(app, request, &served, feed_request.request_id, view))
+}
+
+/// What the caller may ask, as the use case takes it.
+fn admitted(caller: &Caller, request: &HttpRequest, asked: Asked) -> Result<FeedRequest, Problem> {
+    let surface = asked.surface.unwrap_or_else(|| "home".to_owned());
+    caller.require_surface(&surface)?;
+    if asked.seed.is_some() {
+        caller.require_admin()?;
+    }
+    let user = caller.user_for(asked.user)?;
+    Ok(FeedRequest {
+        request_id: RequestId::of(request),
+        surface,
+        user,
+        personalise: !asked.profile_off && !signals_opt_out(request),
+        limit: asked.limit.map(|n| n as usize),
+        diversity: asked.diversity,
+        seed: asked.seed,
+        cursor: asked.cursor,
+        strict: asked.strict,
+        exclude: asked.exclude,
+    })
+}
+
+/// Global Privacy Control: one `Sec-GPC` header of exactly `1` is enough; a proxy may have merged several.
+pub(super) fn signals_opt_out(request: &HttpRequest) -> bool {
+    let values = request.headers().get_all("sec-gpc").filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|value| value.trim() == "1")
+}
+
+fn from_query(query: &str) -> Result<Asked, Problem> {
+    let mut params = Query::new("GET /v1/feed", query);
+    let include = params.checked("include", includes);
+    let profile = params.one_of("profile", &["on", "off"], |name| Some(name == "off"));
+    let asked = Asked {
+        surface: params.optional("surface"),
+        user: params.checked("user", |text| UserId::new(text)),
+        limit: params.integer("limit", 1, MAX_PAGE_ITEMS as u32),
+        diversity: params.number("diversity", 0.0, 1.0),
+        seed: params.checked("seed", |text| text.parse::<u64>().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))),
+        cursor: params.optional("cursor"),
+        strict: params.flag("strict"),
+        profile_off: profile.unwrap_or(false),
+        exclude: params.checked("exclude", excluded).unwrap_or_default(),
+        view: View {
+            hydrate: params.one_of("hydrate", &Hydrate::NAMES, Hydrate::parse).unwrap_or_default(),
+            explain: params.one_of("explain", &Explain::NAMES, Explain::parse).unwrap_or_default(),
+            metrics: include.unwrap_or(false),
+        },
+    };
+    params.finish()?;
+    Ok(asked)
+}
+
+fn includes(text: &str) -> Result<bool, String> {
+    if text == "metrics" { Ok(true) } else { Err("expected `metrics`".to_owned()) }
+}
+
+fn excluded(text: &str) -> Result<Vec<ItemId>, String> {
+    let ids: Result<Vec<ItemId>, _> = text.split(',').map(|id| ItemId::new(id.trim())).collect();
+    let ids = ids.map_err(|error| format!("expected item ids separated by commas; one {error}"))?;
+    if ids.len() > MAX_EXCLUDED { Err(format!("has {} ids; expected at most {MAX_EXCLUDED}", ids.len())) } else { Ok(ids) }
+}
+
+fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) -> Asked {
+    let mut asked = Asked::default();
+    let Some(map) = read::object(value, "", faults) else { return asked };
+    read::unknown_keys(map, fields, what, "", faults);
+    let get = |key: &str| read::optional(map, key);
+    asked.surface = get("surface").and_then(|v| read::text(v, 1, 64, "/surface", faults)).map(str::to_owned);
+    asked.user = get("user").and_then(|v| id_of(v, "/user", faults, |text| UserId::new(text)));
+    asked.limit = get("limit").and_then(|v| whole(v, MAX_PAGE_ITEMS as u64, "/limit", faults));
+    if asked.limit == Some(0) {
+        faults.add("/limit", format!("is 0; expected a whole number from 1 to {MAX_PAGE_ITEMS}"));
+    }
+    asked.diversity = get("diversity").and_then(|v| rerank::unit(v, "/diversity", faults));
+    if let Some(seed) = get("seed") {
+        asked.seed = seed.as_u64();
+        if asked.seed.is_none() {
+            faults.add("/seed", format!("expected a whole number from 0 to {}", u64::MAX));
+        }
+    }
+    asked.cursor = get("cursor").and_then(|v| read::string(v, "/cursor", faults)).map(str::to_owned);
+    asked.strict = get("strict").and_then(|v| flag(v, "/strict", faults)).unwrap_or(false);
+    asked.profile_off = get("profile").and_then(|v| name_of(v, "/profile", &["on", "off"], faults)) == Some("off");
+    asked.exclude = get("exclude").map(|v| exclude_list(v, faults)).unwrap_or_default();
+    asked.view.hydrate = get("hydrate").and_then(|v| name_of(v, "/hydrate", &Hydrate::NAMES, faults)).and_then(Hydrate::parse).unwrap_or_default();
+    asked.view.explain = get("explain").and_then(|v| name_of(v, "/explain", &Explain::NAMES, faults)).and_then(Explain::parse).unwrap_or_default();
+    asked.view.metrics = get("include").and_then(|v| name_of(v, "/include", &["metrics"], faults)).is_some();
+    asked
+}
+
+fn name_of<'a>(value: &'a Value, at: &str, names: &[&str], faults: &mut Faults) -> Option<&'a str> {
+    let text = read::string(value, at, faults)?;
+    if !names.contains(&text) {
+        faults.add(at, format!("is `{}`; expected {}", read::shown(text), read::one_of(names)));
+        return None;
+    }
+    Some(text)
+}
+
+fn exclude_list(value: &Value, faults: &mut Faults) -> Vec<ItemId> {
+    let Value::Array(values) = value else {
+        faults.add("/exclude", format!("is {}; expected an array of item ids", read::kind(value)));
+        return Vec::new();
+    };
+    if values.len() > MAX_EXCLUDED {
+        faults.add("/exclude", format!("has {} ids; expected at most {MAX_EXCLUDED}", values.len()));
+        return Vec::new();
+    }
+    values.iter().enumerate().filter_map(|(n, v)| id_of(v, &format!("/exclude/{n}"), faults, |text| ItemId::new(text))).collect()
+}
+
+fn problem(app: &App, error: FeedError) -> Problem {
+    match error {
+        FeedError::UnknownSurface(surface) => Problem::unknown_surface(&surface, app.feed.surfaces.load().names()),
+        FeedError::InvalidCursor => Problem::new(
+            Kind::InvalidCursor,
+            "The cursor was not made for this user and surface, or was changed on the way. Ask for the first page without a cursor.",
+        ),
+        FeedError::CursorExpired => Problem::new(
+            Kind::CursorExpired,
+            "The feed behind this cursor is over. Ask for a first page, or leave out `strict` to have it restarted without repeats.",
+        ),
+        FeedError::EmptyCatalogue => {
+            Problem::new(Kind::EmptyCatalogue, "There are no items to serve yet. Import some, or wait until they are loaded.").retry_after(EMPTY_RETRY_AFTER_SECS)
+        }
+    }
+}
+
+/// The answer, its cache rules, its metrics and its line in the log.
+fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: String, view: View) -> HttpResponse {
+    app.record_served(served);
+    note(request, Outcome {
+        surface: served.feed.surface.clone(),
+        policy: served.policy.policy.id.clone(),
+        degraded: served.degraded.iter().map(|d| d.reason).collect(),
+        items: served.page.placed.len(),
+    });
+    let body = FeedBody::new(served, request_id, view, &app.feed.signer);
+    let frozen = served.page_number > 0 && served.degraded.is_empty();
+    let cache = if frozen { "private, max-age=300, immutable" } else { "private, no-cache" };
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, cache))
+        .insert_header((header::VARY, "Authorization, X-API-Key, Sec-GPC"))
+        .json(body)
+}

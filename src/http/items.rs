@@ -1,0 +1,147 @@
+//! The catalogue over HTTP: one item by id, many at once.
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{
+    auth::Caller,
+    body::{Body, Takes},
+    params::Query,
+    problem::{Kind, Problem},
+};
+use crate::{
+    app::App,
+    domain::{Item, ItemId},
+    wire::{Fault, ItemForm, item},
+};
+
+/// Most items in one bulk call.
+pub const MAX_ITEMS_PER_CALL: usize = 10_000;
+
+/// What became of a bulk call.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ItemsAnswer)]
+pub struct AnswerBody {
+    /// Inserted or replaced.
+    pub accepted: usize,
+    pub rejected: Vec<RejectedBody>,
+}
+
+/// One item that was not taken.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RejectedItem)]
+pub struct RejectedBody {
+    /// 0-based, into `items`; with NDJSON the line is `index + 1` among the lines that are not blank.
+    pub index: usize,
+    /// As sent, when it was a string.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub id: Option<String>,
+    pub errors: Vec<Fault>,
+}
+
+/// One item. `?embedding=true` adds the embedding, if it was given.
+pub async fn get(app: web::Data<App>, caller: Caller, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let mut params = Query::new("GET /v1/items/{id}", request.query_string());
+    let embedding = params.flag("embedding");
+    params.finish()?;
+    // Reading the catalogue is open to people's apps too: they read it in every feed.
+    let _ = caller;
+    let id = item_id(&path)?;
+    let snapshot = app.feed.catalogue.snapshot();
+    let entry = snapshot.find(&id).and_then(|row| snapshot.entry(row)).ok_or_else(|| unknown(&id))?;
+    let form = if embedding { ItemForm::with_embedding(&entry.item) } else { ItemForm::from(&entry.item) };
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-cache")).json(form))
+}
+
+/// Inserts or replaces one item. The body's `id` may be left out; if it stands there it must be the path's.
+pub async fn put(
+    app: web::Data<App>,
+    caller: Caller,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    caller.require_server()?;
+    let id = item_id(&path)?;
+    let body = Body::read(&request, &mut payload.into_inner().into(), Takes::Json, app.body_limit_bytes()).await?;
+    let mut value = body.value()?;
+    if let Some(map) = value.as_object_mut() {
+        map.entry("id").or_insert_with(|| Value::from(id.as_str()));
+    }
+    let item = item::read(&value, app.dimension()).map_err(Problem::invalid_body)?;
+    if item.id != id {
+        let detail = format!("is `{}`, the path says `{id}`; leave it out or make them the same", item.id);
+        return Err(Problem::invalid_body(vec![Fault::new("/id", detail)]));
+    }
+    let created = app.feed.catalogue.snapshot().find(&id).is_none();
+    let form = ItemForm::from(&item);
+    app.ingest.put_items(vec![item]).await.map_err(|error| Problem::store_unavailable(&error))?;
+    let mut answer = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
+    Ok(answer.json(form))
+}
+
+/// Deletes one item: it is in no feed from now on.
+pub async fn delete(app: web::Data<App>, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    caller.require_server()?;
+    let id = item_id(&path)?;
+    let were_there = app.ingest.delete_items(vec![id.clone()]).await.map_err(|error| Problem::store_unavailable(&error))?;
+    if were_there.first() == Some(&true) { Ok(HttpResponse::NoContent().finish()) } else { Err(unknown(&id)) }
+}
+
+/// Inserts or replaces many: `{"items": [...]}`, a JSON array, or one item per line (`application/x-ndjson`).
+pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    caller.require_server()?;
+    let body = Body::read(&request, &mut payload.into_inner().into(), Takes::NdJson, app.bulk_body_limit_bytes()).await?;
+    let values = values(&body, &request)?;
+    if values.is_empty() || values.len() > MAX_ITEMS_PER_CALL {
+        let detail = format!("has {} items; expected 1 to {MAX_ITEMS_PER_CALL} in one call", values.len());
+        return Err(Problem::invalid_body(vec![Fault::new("/items", detail)]));
+    }
+    let mut items: Vec<Item> = Vec::with_capacity(values.len());
+    let mut rejected = Vec::new();
+    for (index, value) in values.into_iter().enumerate() {
+        let id = value.as_ref().ok().and_then(|v| v.get("id")).and_then(Value::as_str).map(crate::wire::read::shown);
+        match value.and_then(|value| item::read(&value, app.dimension())) {
+            Ok(item) => items.push(item),
+            Err(errors) => rejected.push(RejectedBody { index, id, errors }),
+        }
+    }
+    let accepted = items.len();
+    if accepted > 0 {
+        app.ingest.put_items(items).await.map_err(|error| Problem::store_unavailable(&error))?;
+    }
+    Ok(HttpResponse::Ok().json(AnswerBody { accepted, rejected }))
+}
+
+/// Every item of the body, or why its line is not JSON.
+fn values(body: &Body, request: &HttpRequest) -> Result<Vec<Result<Value, Vec<Fault>>>, Problem> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if content_type.starts_with("application/x-ndjson") || content_type.starts_with("application/jsonl") {
+        let lines = body.text()?.lines().filter(|line| !line.trim().is_empty());
+        let parse = |line: &str| serde_json::from_str(line).map_err(|error| vec![Fault::new("", format!("is not JSON: {error}"))]);
+        return Ok(lines.map(parse).collect());
+    }
+    let mut value = body.value()?;
+    let list = match &mut value {
+        Value::Object(map) if map.len() == 1 => map.get_mut("items").map(Value::take),
+        list @ Value::Array(_) => Some(list.take()),
+        _ => None,
+    };
+    match list {
+        Some(Value::Array(list)) => Ok(list.into_iter().map(Ok).collect()),
+        _ => Err(Problem::invalid_body(vec![Fault::new("", "is not a list of items; expected {\"items\": [...]}, an array, or NDJSON")])),
+    }
+}
+
+fn item_id(path: &web::Path<String>) -> Result<ItemId, Problem> {
+    ItemId::new(path.as_str()).map_err(|error| {
+        Problem::new(Kind::InvalidParameter, format!("`id` {error}")).with_errors(vec![Fault::new("/path/id", error.to_string())])
+    })
+}
+
+fn unknown(id: &ItemId) -> Problem {
+    Problem::not_found(format!("There is no item `{}`.", crate::wire::read::shown(id.as_str())))
+}

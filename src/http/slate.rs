@@ -1,0 +1,361 @@
+//! The JSON of a served page: what `GET /v1/feed` and `POST /v1/rerank` answer.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    catalogue::Entry,
+    domain::{
+        Item,
+        feed::{Placed, PoolEntry, Slot},
+    },
+    feed::{Degradation, Served, cursor::Signer},
+    rank::{
+        Feature, Reason, ReasonCode,
+        explain::{reasons, source_names},
+    },
+    wire::{self, ItemForm},
+};
+
+/// How much of each item comes along.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hydrate {
+    /// Ids only.
+    None,
+    #[default]
+    Card,
+    /// Every field but the embedding.
+    Full,
+}
+
+impl Hydrate {
+    pub const NAMES: [&'static str; 3] = ["none", "card", "full"];
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "none" => Self::None,
+            "card" => Self::Card,
+            "full" => Self::Full,
+            _ => return None,
+        })
+    }
+}
+
+/// How much is explained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Explain {
+    None,
+    #[default]
+    Reasons,
+    /// Reasons and every number behind them.
+    Full,
+}
+
+impl Explain {
+    pub const NAMES: [&'static str; 3] = ["none", "reasons", "full"];
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "none" => Self::None,
+            "reasons" => Self::Reasons,
+            "full" => Self::Full,
+            _ => return None,
+        })
+    }
+}
+
+/// What the client wants to see of a page.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct View {
+    pub hydrate: Hydrate,
+    pub explain: Explain,
+    pub metrics: bool,
+}
+
+/// A page of a feed. Clients ignore fields they do not know.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FeedPage)]
+pub struct FeedBody {
+    /// One id for all pages of a feed; no item repeats within it.
+    #[schema(examples("fd_0192f0c1a7b27c3e8b7d6f5a4c3b2a19"))]
+    pub feed_id: String,
+    #[schema(examples("rq_0192f0c1a7b27c3e8b7d6f5a4c3b2a18"))]
+    pub request_id: String,
+    #[schema(examples("home"))]
+    pub surface: String,
+    /// Whether anything known about the person shaped the feed.
+    pub personalised: bool,
+    pub policy: PolicyBody,
+    pub items: Vec<PlacedBody>,
+    pub page: PageBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub metrics: Option<MetricsBody>,
+    /// What was missing; the feed is valid all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub degraded: Vec<DegradationBody>,
+}
+
+/// The policy that made the slate.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PolicyRef)]
+pub struct PolicyBody {
+    #[schema(examples("balanced"))]
+    pub id: String,
+    pub version: u32,
+    /// Of the policy's content.
+    #[schema(examples("b3:9f2c41d0a1b2c3d4"))]
+    pub digest: String,
+}
+
+/// One position of the slate.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlacedItem)]
+pub struct PlacedBody {
+    pub id: String,
+    /// 0-based, counted through all pages.
+    pub position: u32,
+    /// `ranked`, or `exploration`: drawn by chance.
+    #[schema(examples("ranked"))]
+    pub slot: &'static str,
+    /// Send it back with events about the item.
+    pub track: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<ReasonBody>,
+    /// Absent with `hydrate=none`, and when the item was deleted after the page was first served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub item: Option<ItemForm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub explain: Option<ExplainBody>,
+}
+
+/// Why the item is here.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reason)]
+pub struct ReasonBody {
+    /// `matches_topic follows_creator likes_creator similar_to fresh popular caller_relevance breadth new_to_you fallback`
+    #[schema(examples("matches_topic"))]
+    pub code: &'static str,
+    /// What the code speaks of: `topic`, `creator`, `item`, `title`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<&'static str, String>,
+    /// For people, in English.
+    #[schema(examples("Because you read about science"))]
+    pub text: String,
+    /// The setting that changes it.
+    #[schema(examples("topics.science"))]
+    pub control: String,
+}
+
+/// Every number behind a position (`explain=full`).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Explanation)]
+pub struct ExplainBody {
+    /// Normalised within the feed, 0 to 1.
+    pub relevance: f32,
+    /// What each feature added to the raw relevance; `less_like` is negative.
+    pub contributions: BTreeMap<&'static str, f32>,
+    /// To the most similar item placed before, 0 to 1.
+    pub max_similarity: f32,
+    /// The value the position was won with.
+    pub objective: f32,
+    /// Position by relevance alone, 0-based.
+    pub rank_before: u32,
+    /// How far diversity, constraints and chance moved it: positive is up.
+    pub moved: i64,
+    /// Probability of this item at this position given those before it: 1 for ranked slots.
+    pub propensity: f64,
+    /// The constraint that kept a better-scored item out of this position.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub constraint: Option<String>,
+    /// Constraints that could not be met here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relaxed: Vec<String>,
+    /// Candidate sources that found it.
+    pub sources: Vec<&'static str>,
+}
+
+/// Where the feed goes on.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Page)]
+pub struct PageBody {
+    /// The cursor of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub next: Option<String>,
+    /// Until when the cursor continues this feed; later it restarts without what was served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub expires_at: Option<String>,
+    /// The cursor had expired: this is a new feed without what the old one served.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub restarted: bool,
+}
+
+/// Measured on this page (`include=metrics`).
+#[derive(Serialize, ToSchema)]
+#[schema(as = SlateMetrics)]
+pub struct MetricsBody {
+    /// Intra-list diversity: mean of 1 − similarity over all pairs, 0 to 1.
+    pub ild: f64,
+    /// Distinct topics (each item counts under its heaviest).
+    pub topics: usize,
+    /// Shannon entropy of those topics, in bits.
+    pub topic_entropy: f64,
+    pub exploration_share: f64,
+    /// Relevance of the page as a share of the most relevant page possible, 0 to 1.
+    pub relevance_kept: f64,
+}
+
+/// Something was missing, and what was done instead.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Degradation)]
+pub struct DegradationBody {
+    #[schema(examples("profile"))]
+    pub stage: &'static str,
+    #[schema(examples("store_timeout"))]
+    pub reason: &'static str,
+    #[schema(examples("cold_profile"))]
+    pub fallback: &'static str,
+}
+
+impl From<&Degradation> for DegradationBody {
+    fn from(d: &Degradation) -> Self {
+        Self { stage: d.stage, reason: d.reason, fallback: d.fallback }
+    }
+}
+
+impl FeedBody {
+    /// The JSON of a page, as the client wants to see it.
+    pub fn new(served: &Served, request_id: String, view: View, signer: &Signer) -> Self {
+        let policy = &served.policy.policy;
+        let expires_at = served.next.is_some().then(|| wire::time::render(served.feed.expires_at));
+        let metrics = &served.metrics;
+        Self {
+            feed_id: served.feed.id.to_string(),
+            request_id,
+            surface: served.feed.surface.clone(),
+            personalised: served.personalised,
+            policy: PolicyBody { id: policy.id.clone(), version: policy.version, digest: served.policy.digest.clone() },
+            items: served.page.placed.iter().enumerate().filter_map(|(at, placed)| placed_body(served, at, placed, view, signer)).collect(),
+            page: PageBody { next: served.next.clone(), expires_at, restarted: served.restarted },
+            metrics: view.metrics.then_some(MetricsBody {
+                ild: metrics.ild,
+                topics: metrics.topics,
+                topic_entropy: metrics.topic_entropy,
+                exploration_share: metrics.exploration_share,
+                relevance_kept: metrics.relevance_kept,
+            }),
+            degraded: served.degraded.iter().map(DegradationBody::from).collect(),
+        }
+    }
+}
+
+fn placed_body(served: &Served, offset: usize, placed: &Placed, view: View, signer: &Signer) -> Option<PlacedBody> {
+    let pooled = served.feed.pool.get(placed.pool_index as usize)?;
+    let position = served.first_position + offset;
+    let entry = served.snapshot.find(&pooled.item).and_then(|row| served.snapshot.entry(row));
+    let explained = if view.explain >= Explain::Reasons { reasons(&served.feed, placed, position) } else { Vec::new() };
+    Some(PlacedBody {
+        id: pooled.item.to_string(),
+        position: position as u32,
+        slot: placed.slot.name(),
+        track: signer.track(&served.feed.id, position as u32, &pooled.item),
+        reasons: explained.into_iter().map(|reason| reason_body(reason, entry.map(|e| &**e), served)).collect(),
+        item: entry.and_then(|e| card(&e.item, view.hydrate)),
+        explain: (view.explain == Explain::Full).then(|| explain_body(served, position, placed, pooled)),
+    })
+}
+
+/// A card leaves out what a client does not show in a list.
+fn card(item: &Item, hydrate: Hydrate) -> Option<ItemForm> {
+    let mut form = match hydrate {
+        Hydrate::None => return None,
+        Hydrate::Card | Hydrate::Full => ItemForm::from(item),
+    };
+    if hydrate == Hydrate::Card {
+        form.description = None;
+        form.attributes = None;
+        form.expires_at = None;
+    }
+    Some(form)
+}
+
+fn explain_body(served: &Served, position: usize, placed: &Placed, pooled: &PoolEntry) -> ExplainBody {
+    let constraints = &served.policy.policy.constraint;
+    let name = |index: u8| constraints.get(usize::from(index)).map(ToString::to_string);
+    let relaxed = served.page.relaxed.iter().filter(|r| r.position as usize == position);
+    ExplainBody {
+        relevance: pooled.relevance,
+        contributions: Feature::ALL.into_iter().map(|f| (f.name(), pooled.contributions[f as usize])).filter(|(_, c)| *c != 0.0).collect(),
+        max_similarity: placed.max_similarity,
+        objective: placed.objective,
+        rank_before: placed.pool_index,
+        moved: i64::from(placed.pool_index) - position as i64,
+        propensity: placed.propensity,
+        constraint: placed.bound_by.and_then(name),
+        relaxed: relaxed.filter_map(|r| name(r.constraint)).collect(),
+        sources: source_names(pooled.sources).collect(),
+    }
+}
+
+/// The sentence and the control of a reason. One place, so that code, text and control cannot drift apart.
+fn reason_body(reason: Reason, entry: Option<&Entry>, served: &Served) -> ReasonBody {
+    let mut params = BTreeMap::new();
+    let creator = entry.and_then(|e| e.item.creator.as_ref());
+    let creator_name = creator.map_or("this creator", |c| c.name.as_deref().unwrap_or(&c.id));
+    let topic = reason.topic.as_deref().or_else(|| heaviest_topic(entry)).unwrap_or("this").to_owned();
+    let (text, control) = match reason.code {
+        ReasonCode::MatchesTopic => (format!("Because you read about {topic}"), format!("topics.{topic}")),
+        ReasonCode::FollowsCreator => (format!("You follow {creator_name}"), "follows".to_owned()),
+        ReasonCode::LikesCreator => (format!("You often read {creator_name}"), "creators".to_owned()),
+        ReasonCode::SimilarTo => (similar_text(&reason, served, &mut params), "interests".to_owned()),
+        ReasonCode::Fresh => ("New".to_owned(), "recency".to_owned()),
+        ReasonCode::Popular => ("Many people read this".to_owned(), "popularity".to_owned()),
+        ReasonCode::CallerRelevance => ("Relevant to your request".to_owned(), "relevance".to_owned()),
+        ReasonCode::Breadth => ("For variety: different from what stands above it".to_owned(), "diversity".to_owned()),
+        ReasonCode::NewToYou => (format!("Something new, picked by chance: {topic}"), "exploration".to_owned()),
+        ReasonCode::Fallback => ("Nothing better is known yet".to_owned(), "profile".to_owned()),
+    };
+    match reason.code {
+        ReasonCode::MatchesTopic | ReasonCode::NewToYou => {
+            params.insert("topic", topic);
+        }
+        ReasonCode::FollowsCreator | ReasonCode::LikesCreator => {
+            params.extend(creator.map(|c| ("creator", c.id.to_string())));
+        }
+        _ => {}
+    }
+    ReasonBody { code: reason.code.name(), params, text, control }
+}
+
+fn similar_text(reason: &Reason, served: &Served, params: &mut BTreeMap<&'static str, String>) -> String {
+    let Some(id) = &reason.item else { return "Like what you read".to_owned() };
+    params.insert("item", id.to_string());
+    let title = served.snapshot.find(id).and_then(|row| served.snapshot.entry(row)).map(|e| e.item.title.clone());
+    match title {
+        Some(title) => {
+            let text = format!("Like “{title}”, which you read");
+            params.insert("title", title);
+            text
+        }
+        None => "Like something you read".to_owned(),
+    }
+}
+
+fn heaviest_topic(entry: Option<&Entry>) -> Option<&str> {
+    let topics = &entry?.item.topics;
+    topics.iter().fold(None, |best: Option<&(_, f32)>, t| if best.is_none_or(|b| t.1 > b.1) { Some(t) } else { best }).map(|(topic, _)| &**topic)
+}
+
+/// Items of each slot on a page, for metrics.
+pub fn slot_counts(placed: &[Placed]) -> [(&'static str, u64); 2] {
+    let explored = placed.iter().filter(|p| p.slot == Slot::Exploration).count() as u64;
+    [(Slot::Ranked.name(), placed.len() as u64 - explored), (Slot::Exploration.name(), explored)]
+}
+

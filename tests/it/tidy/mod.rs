@@ -92,6 +92,11 @@ fn every_test_runs() {
 }
 
 #[test]
+fn unsafe_code_has_one_file() {
+    holds(rules::no_unsafe);
+}
+
+#[test]
 fn names_say_what_is_inside() {
     holds(rules::no_empty_names);
 }

@@ -9,7 +9,7 @@ pub fn dots(query: &[i8], rows: &[i8], into: &mut Vec<i32>) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the only requirement of `dots_avx2` is a processor with AVX2, which was just checked.
-        #[allow(unsafe_code)]
+        #[allow(unsafe_code, reason = "run-time dispatch to a wider instruction set")]
         unsafe {
             dots_avx2(query, rows, into);
         }

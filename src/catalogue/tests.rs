@@ -51,11 +51,14 @@ fn record(op: &Op) -> CatalogueRecord {
     }
 }
 
+/// Creator, publication time, popularity.
+type Kept = (u8, i64, u8);
+
 proptest! {
     #[test]
     fn every_index_agrees_with_the_items(batches in prop::collection::vec(prop::collection::vec(op(), 0..40), 1..8)) {
         let catalogue = Catalogue::new(8, Span::hours(1));
-        let mut plain: BTreeMap<u32, (u8, i64, u8)> = BTreeMap::new();
+        let mut plain: BTreeMap<u32, Kept> = BTreeMap::new();
         for batch in &batches {
             for op in batch {
                 match *op {
@@ -70,7 +73,7 @@ proptest! {
         let ids = |rows: Vec<Row>| rows.into_iter().map(|r| snapshot.entry(r).expect("rows in indexes exist").item.id.to_string()).collect::<Vec<_>>();
         prop_assert_eq!(snapshot.len(), plain.len());
 
-        let sorted = |keep: &dyn Fn(&u32, &(u8, i64, u8)) -> Option<f64>| {
+        let sorted = |keep: &dyn Fn(&u32, &Kept) -> Option<f64>| {
             let mut rows: Vec<_> = plain.iter().filter_map(|(n, x)| keep(n, x).map(|key| (key, item(*n, 0, 0).id))).collect();
             rows.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.hash64().cmp(&b.1.hash64())));
             rows.into_iter().map(|(_, id)| id.to_string()).collect::<Vec<_>>()

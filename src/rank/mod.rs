@@ -4,7 +4,7 @@
 //! Candidate ──filter──► kept ──relevance──► Scored (normalised, sorted) ──place──► Placed
 //! ```
 //!
-//! [`score`] runs once per feed; [`place`] once per page, against the pages before it. Both take everything as
+//! [`score`] runs once per feed; [`place()`] once per page, against the pages before it. Both take everything as
 //! arguments (catalogue snapshot, profile, policy, time, seed), so the same inputs give the same slate, always.
 
 pub mod candidate;

@@ -71,7 +71,7 @@ impl World {
     /// Every item is a candidate; the second half of the hash order counts as outside the profile.
     fn candidates(snapshot: &Snapshot) -> Vec<Candidate> {
         let rows: Vec<Row> = snapshot.walk_from(0).collect();
-        let kind = |index: usize| if index % 2 == 0 { SourceKind::Outside } else { SourceKind::Fresh };
+        let kind = |index: usize| if index.is_multiple_of(2) { SourceKind::Outside } else { SourceKind::Fresh };
         rows.iter().enumerate().map(|(i, row)| Candidate { row: *row, sources: Sources::of(kind(i)), relevance: 0.0 }).collect()
     }
 

@@ -10,15 +10,34 @@
 pub mod codec;
 pub mod embedded;
 pub mod redis;
+mod touched;
 
 use async_trait::async_trait;
 
 pub use crate::{catalogue::CatalogueRecord, domain::Popularity};
 
 use crate::domain::{
-    EventId, FeedId, Item, ItemId, Profile, Time, UserId,
-    feed::{Owner, Page, StoredFeed},
+    EventId, FeedId, Item, ItemId, Profile, Span, Time, UserId,
+    feed::{MAX_PAGES, Owner, Page, StoredFeed},
 };
+
+/// Most event ids remembered per person for de-duplication; the oldest are forgotten first.
+pub const MAX_REMEMBERED_EVENTS: usize = 10_000;
+
+/// What both stores need to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoreOptions {
+    /// A profile that is not written for this long is forgotten.
+    pub profile_ttl: Span,
+    /// An item's popularity halves in this time. The same for every instance on one store.
+    pub popularity_half_life: Span,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { profile_ttl: Span::days(365), popularity_half_life: Span::hours(24) }
+    }
+}
 
 /// Why a store call failed. Says what happened; the caller decides what it means.
 #[derive(Debug, thiserror::Error)]
@@ -159,4 +178,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// `"embedded"` or `"redis"`, for readiness and metrics.
     fn kind(&self) -> &'static str;
+}
+
+/// Page 0 comes with the feed, and a feed has at most [`MAX_PAGES`].
+fn check_page_number(number: u32) -> Result<(), StoreError> {
+    if (1..MAX_PAGES as u32).contains(&number) {
+        return Ok(());
+    }
+    Err(StoreError::Refused(format!("page {number}; pages 1 to {} can be frozen", MAX_PAGES - 1)))
+}
+
+fn secret(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Corrupt { what: "secret", detail: format!("{} bytes; expected 32", bytes.len()) })
 }

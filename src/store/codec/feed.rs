@@ -1,0 +1,248 @@
+//! The stored form of a [`StoredFeed`] and of its [`Page`]s.
+
+use serde::{Deserialize, Serialize};
+
+use super::corrupt;
+use crate::{
+    domain::{
+        FeedId, ItemId, Time, UserId,
+        feed::{FEATURES, Owner, Page, Placed, PoolEntry, Relaxed, Slot, StoredFeed},
+    },
+    store::{FeedRecord, StoreError},
+};
+
+const FEED: &str = "feed";
+const PAGE: &str = "page";
+
+pub fn encode(feed: &StoredFeed) -> Result<Vec<u8>, StoreError> {
+    super::encode(FEED, &FeedV1::from(feed))
+}
+
+/// Errors: [`StoreError::Corrupt`].
+pub fn decode(bytes: &[u8]) -> Result<StoredFeed, StoreError> {
+    super::decode::<FeedV1>(FEED, bytes)?.try_into().map_err(|detail: String| corrupt(FEED, detail))
+}
+
+pub fn encode_page(page: &Page) -> Result<Vec<u8>, StoreError> {
+    super::encode(PAGE, &PageV1::from(page))
+}
+
+/// Errors: [`StoreError::Corrupt`].
+pub fn decode_page(bytes: &[u8]) -> Result<Page, StoreError> {
+    Ok(super::decode::<PageV1>(PAGE, bytes)?.into())
+}
+
+/// A feed with its pages, page 0 first. Errors: [`StoreError::Corrupt`], also for a page that names no entry of the pool.
+pub fn decode_record<'a>(feed: &[u8], pages: impl IntoIterator<Item = &'a [u8]>) -> Result<FeedRecord, StoreError> {
+    let feed = decode(feed)?;
+    let pages = pages.into_iter().map(decode_page).collect::<Result<Vec<_>, _>>()?;
+    if let Some(stray) = pages.iter().flat_map(|page| &page.placed).find(|placed| placed.pool_index as usize >= feed.pool.len()) {
+        return Err(corrupt(PAGE, format!("it names entry {} of a pool of {}", stray.pool_index, feed.pool.len())));
+    }
+    Ok(FeedRecord { feed, pages })
+}
+
+#[derive(Serialize, Deserialize)]
+struct FeedV1<'a> {
+    id: &'a str,
+    /// `None` is [`Owner::Nobody`].
+    user: Option<&'a str>,
+    surface: &'a str,
+    policy_digest: &'a str,
+    diversity: f32,
+    #[serde(with = "postcard::fixint::le")]
+    seed: u64,
+    created_at_ms: i64,
+    expires_at_ms: i64,
+    topics: Vec<&'a str>,
+    exemplars: Vec<&'a str>,
+    #[serde(borrow)]
+    pool: Vec<PoolEntryV1<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PoolEntryV1<'a> {
+    item: &'a str,
+    relevance: f32,
+    /// Bit `i` is set when feature `i` contributed: most contribute nothing.
+    contributing: u8,
+    /// One per set bit, lowest bit first.
+    contributions: Vec<f32>,
+    sources: u8,
+    topic: Option<u16>,
+    interest: Option<u8>,
+}
+
+// One bit per feature in `PoolEntryV1::contributing`.
+const _: () = assert!(FEATURES <= u8::BITS as usize);
+
+#[derive(Serialize, Deserialize)]
+struct PageV1 {
+    placed: Vec<PlacedV1>,
+    relaxed: Vec<(u8, u32)>,
+    has_next: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlacedV1 {
+    pool_index: u32,
+    slot: SlotV1,
+    /// `None` is 1, the common case.
+    propensity: Option<f64>,
+    max_similarity: f32,
+    objective: f32,
+    bound_by: Option<u8>,
+}
+
+/// By position: only append.
+#[derive(Serialize, Deserialize)]
+enum SlotV1 {
+    Ranked,
+    Exploration,
+}
+
+impl<'a> From<&'a StoredFeed> for FeedV1<'a> {
+    fn from(feed: &'a StoredFeed) -> Self {
+        Self {
+            id: feed.id.as_str(),
+            user: feed.owner.user().map(UserId::as_str),
+            surface: &feed.surface,
+            policy_digest: &feed.policy_digest,
+            diversity: feed.diversity,
+            seed: feed.seed,
+            created_at_ms: feed.created_at.0,
+            expires_at_ms: feed.expires_at.0,
+            topics: feed.topics.iter().map(|topic| &**topic).collect(),
+            exemplars: feed.exemplars.iter().map(ItemId::as_str).collect(),
+            pool: feed.pool.iter().map(PoolEntryV1::from).collect(),
+        }
+    }
+}
+
+impl TryFrom<FeedV1<'_>> for StoredFeed {
+    type Error = String;
+
+    fn try_from(stored: FeedV1<'_>) -> Result<Self, String> {
+        let owner = match stored.user {
+            Some(user) => Owner::User(UserId::new(user).map_err(|fault| format!("its user id {fault}"))?),
+            None => Owner::Nobody,
+        };
+        Ok(Self {
+            id: FeedId::new(stored.id).map_err(|fault| format!("its id {fault}"))?,
+            owner,
+            surface: stored.surface.into(),
+            policy_digest: stored.policy_digest.into(),
+            diversity: stored.diversity,
+            seed: stored.seed,
+            created_at: Time(stored.created_at_ms),
+            expires_at: Time(stored.expires_at_ms),
+            topics: stored.topics.into_iter().map(Into::into).collect(),
+            exemplars: stored
+                .exemplars
+                .into_iter()
+                .map(ItemId::new)
+                .collect::<Result<_, _>>()
+                .map_err(|fault| format!("an exemplar {fault}"))?,
+            pool: stored.pool.into_iter().map(PoolEntry::try_from).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl<'a> From<&'a PoolEntry> for PoolEntryV1<'a> {
+    fn from(entry: &'a PoolEntry) -> Self {
+        let mut contributing = 0u8;
+        let mut contributions = Vec::new();
+        for (feature, value) in entry.contributions.iter().enumerate() {
+            // By bits, so that −0 comes back as it went in.
+            if value.to_bits() != 0 {
+                contributing |= 1 << feature;
+                contributions.push(*value);
+            }
+        }
+        Self {
+            item: entry.item.as_str(),
+            relevance: entry.relevance,
+            contributing,
+            contributions,
+            sources: entry.sources,
+            topic: entry.topic,
+            interest: entry.interest,
+        }
+    }
+}
+
+impl TryFrom<PoolEntryV1<'_>> for PoolEntry {
+    type Error = String;
+
+    fn try_from(stored: PoolEntryV1<'_>) -> Result<Self, String> {
+        if stored.contributions.len() != stored.contributing.count_ones() as usize {
+            return Err(format!("{} contributions for the features {:#010b}", stored.contributions.len(), stored.contributing));
+        }
+        let mut given = stored.contributions.into_iter();
+        let contributions = std::array::from_fn(|feature| match stored.contributing >> feature & 1 {
+            1 => given.next().unwrap_or(0.0),
+            _ => 0.0,
+        });
+        let item = ItemId::new(stored.item).map_err(|fault| format!("an item id in its pool {fault}"))?;
+        Ok(Self {
+            item,
+            relevance: stored.relevance,
+            contributions,
+            sources: stored.sources,
+            topic: stored.topic,
+            interest: stored.interest,
+        })
+    }
+}
+
+impl From<&Page> for PageV1 {
+    fn from(page: &Page) -> Self {
+        Self {
+            placed: page.placed.iter().map(PlacedV1::from).collect(),
+            relaxed: page.relaxed.iter().map(|relaxed| (relaxed.constraint, relaxed.position)).collect(),
+            has_next: page.has_next,
+        }
+    }
+}
+
+impl From<PageV1> for Page {
+    fn from(stored: PageV1) -> Self {
+        Self {
+            placed: stored.placed.into_iter().map(Placed::from).collect(),
+            relaxed: stored.relaxed.into_iter().map(|(constraint, position)| Relaxed { constraint, position }).collect(),
+            has_next: stored.has_next,
+        }
+    }
+}
+
+impl From<&Placed> for PlacedV1 {
+    fn from(placed: &Placed) -> Self {
+        Self {
+            pool_index: placed.pool_index,
+            slot: match placed.slot {
+                Slot::Ranked => SlotV1::Ranked,
+                Slot::Exploration => SlotV1::Exploration,
+            },
+            propensity: (placed.propensity != 1.0).then_some(placed.propensity),
+            max_similarity: placed.max_similarity,
+            objective: placed.objective,
+            bound_by: placed.bound_by,
+        }
+    }
+}
+
+impl From<PlacedV1> for Placed {
+    fn from(stored: PlacedV1) -> Self {
+        Self {
+            pool_index: stored.pool_index,
+            slot: match stored.slot {
+                SlotV1::Ranked => Slot::Ranked,
+                SlotV1::Exploration => Slot::Exploration,
+            },
+            propensity: stored.propensity.unwrap_or(1.0),
+            max_similarity: stored.max_similarity,
+            objective: stored.objective,
+            bound_by: stored.bound_by,
+        }
+    }
+}

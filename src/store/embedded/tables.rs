@@ -1,0 +1,110 @@
+//! The tables of the file, and the small encodings that only this store uses.
+
+use redb::TableDefinition;
+
+use crate::{
+    domain::{EventId, FeedId, Time, UserId, feed::Owner},
+    store::{MAX_REMEMBERED_EVENTS, StoreError},
+};
+
+/// Item id → `codec::item`.
+pub(super) const ITEMS: TableDefinition<&str, &[u8]> = TableDefinition::new("items");
+/// Item id → `codec::popularity`.
+pub(super) const POPULARITY: TableDefinition<&str, &[u8]> = TableDefinition::new("popularity");
+/// User id → (revision, expiry in ms, `codec::profile`).
+pub(super) const PROFILES: TableDefinition<&str, (u64, i64, &[u8])> = TableDefinition::new("profiles");
+/// User id → (expiry in ms, [`Remembered`]).
+pub(super) const REMEMBERED: TableDefinition<&str, (i64, &[u8])> = TableDefinition::new("remembered");
+/// ([`owner_key`], feed id) → (expiry in ms, `codec::feed`).
+pub(super) const FEEDS: TableDefinition<(&str, &str), (i64, &[u8])> = TableDefinition::new("feeds");
+/// ([`owner_key`], feed id, page number) → `codec::feed` page.
+pub(super) const PAGES: TableDefinition<(&str, &str, u32), &[u8]> = TableDefinition::new("pages");
+/// (expiry in ms, [`Kind`], user id or [`owner_key`], feed id or "") of every row that expires: what a sweep walks.
+pub(super) const EXPIRIES: TableDefinition<(i64, u8, &str, &str), ()> = TableDefinition::new("expiries");
+/// Policy digest → JSON.
+pub(super) const POLICIES: TableDefinition<&str, &str> = TableDefinition::new("policies");
+/// `"format"`, `"secret"`, `"ping"`.
+pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+
+/// Which table a row of [`EXPIRIES`] speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Profile = 0,
+    Remembered = 1,
+    Feed = 2,
+}
+
+impl Kind {
+    pub(super) fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Profile, Self::Remembered, Self::Feed].into_iter().find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// A user id, or "" for nobody: a user id is never empty.
+pub(super) fn owner_key(owner: &Owner) -> &str {
+    owner.user().map_or("", UserId::as_str)
+}
+
+/// A feed's key in [`FEEDS`].
+pub(super) fn feed_key<'a>(owner: &'a Owner, id: &'a FeedId) -> (&'a str, &'a str) {
+    (owner_key(owner), id.as_str())
+}
+
+/// Bytes of one remembered event: its digest, then its expiry in ms, little-endian.
+const ENTRY_BYTES: usize = 24;
+
+/// A person's de-duplication window: one value, oldest first, because it is always read and written with the profile.
+#[derive(Debug, Default)]
+pub(super) struct Remembered(Vec<([u8; 16], i64)>);
+
+impl Remembered {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        let (entries, rest) = bytes.as_chunks::<ENTRY_BYTES>();
+        if !rest.is_empty() {
+            let detail = format!("{} bytes; expected a multiple of {ENTRY_BYTES}", bytes.len());
+            return Err(StoreError::Corrupt { what: "de-duplication window", detail });
+        }
+        let entry = |bytes: &[u8; ENTRY_BYTES]| {
+            let (mut digest, mut expiry) = ([0; 16], [0; 8]);
+            digest.copy_from_slice(&bytes[..16]);
+            expiry.copy_from_slice(&bytes[16..]);
+            (digest, i64::from_le_bytes(expiry))
+        };
+        Ok(Self(entries.iter().map(entry).collect()))
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|(digest, expiry)| digest.iter().copied().chain(expiry.to_le_bytes())).collect()
+    }
+
+    pub(super) fn knows(&self, id: &EventId, now: Time) -> bool {
+        let digest = id.digest();
+        self.0.iter().any(|(known, expiry)| *known == digest && *expiry > now.0)
+    }
+
+    /// Forgets what is over at `now`, then adds `digests` until `expiry`.
+    pub(super) fn add(&mut self, digests: &[[u8; 16]], now: Time, expiry: Time) {
+        self.0.retain(|(digest, expiry)| *expiry > now.0 && !digests.contains(digest));
+        self.0.extend(digests.iter().map(|digest| (*digest, expiry.0)));
+        let excess = self.0.len().saturating_sub(MAX_REMEMBERED_EVENTS);
+        self.0.drain(..excess);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_is_bounded_and_forgets() {
+        let id = |n: usize| EventId::new(format!("e{n}")).unwrap();
+        let digests: Vec<_> = (0..MAX_REMEMBERED_EVENTS + 2).map(|n| id(n).digest()).collect();
+        let mut window = Remembered::default();
+        window.add(&digests, Time(0), Time(100));
+        let mut window = Remembered::decode(&window.encode()).unwrap();
+        assert!(!window.knows(&id(1), Time(0)) && window.knows(&id(2), Time(99)) && !window.knows(&id(2), Time(100)));
+        window.add(&[id(0).digest()], Time(100), Time(200));
+        assert_eq!(window.0.len(), 1);
+        assert!(Remembered::decode(&[0; 25]).is_err());
+    }
+}

@@ -21,3 +21,5 @@ pub mod rank;
 pub mod clock;
 pub mod settings;
 pub mod store;
+
+pub mod demo;

@@ -26,3 +26,5 @@ pub mod journal;
 pub mod settings;
 pub mod source;
 pub mod store;
+
+pub mod demo;

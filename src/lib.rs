@@ -18,5 +18,7 @@ pub mod learn;
 pub mod rank;
 
 pub mod clock;
+pub mod suggest;
+
 pub mod settings;
 pub mod store;

@@ -12,6 +12,7 @@
 //! `domain` are pure: no I/O, no clock, no global randomness. See `ARCHITECTURE.md`.
 
 pub mod domain;
+pub mod wire;
 
 pub mod catalogue;
 pub mod learn;
@@ -20,5 +21,10 @@ pub mod rank;
 pub mod clock;
 pub mod suggest;
 
+pub mod feed;
+pub mod follow;
+pub mod ingest;
+pub mod journal;
 pub mod settings;
+pub mod source;
 pub mod store;

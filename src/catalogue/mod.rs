@@ -1,1 +1,70 @@
-//! Placeholder.
+//! The catalogue in memory: immutable snapshots for readers, one writer that publishes the next.
+//!
+//! A request takes one [`Snapshot`] and keeps it: what it sees never changes under it. The writer copies only the
+//! chunks it touches, so publishing costs in proportion to the change. Nothing here reads a clock or does I/O.
+
+mod chunked;
+mod codes;
+mod dot;
+mod head;
+mod snapshot;
+mod vectors;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use codes::{FacetCode, FacetCodes};
+pub use snapshot::{Entry, Row, Snapshot};
+pub use vectors::{Query, VectorView};
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use crate::domain::{Item, ItemId, Popularity, Span};
+
+/// One change of the catalogue as it stands now (not as it was when logged): applying it twice is harmless.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CatalogueRecord {
+    Put(Box<Item>),
+    Deleted(ItemId),
+    /// For an item that is there; ignored otherwise.
+    Popularity(ItemId, Popularity),
+}
+
+/// The live catalogue: readers load a snapshot without locking, writers queue.
+pub struct Catalogue {
+    current: ArcSwap<Snapshot>,
+    writing: Mutex<()>,
+}
+
+impl Catalogue {
+    /// An empty catalogue of `dimension`-dimensional embeddings (≥ 1); popularity halves in `popularity_half_life`.
+    pub fn new(dimension: usize, popularity_half_life: Span) -> Self {
+        Self { current: ArcSwap::from_pointee(Snapshot::empty(dimension, popularity_half_life)), writing: Mutex::new(()) }
+    }
+
+    /// The catalogue as it is now. Never changes once taken.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Applies changes in order and publishes them together.
+    pub fn apply(&self, records: impl IntoIterator<Item = CatalogueRecord>) {
+        let _one_at_a_time = self.writing.lock();
+        let mut next = Snapshot::clone(&self.current.load());
+        next.apply(records);
+        self.current.store(Arc::new(next));
+    }
+
+    /// Replaces everything by `records`: the answer to a change log that was trimmed.
+    pub fn replace(&self, records: impl IntoIterator<Item = CatalogueRecord>) {
+        let _one_at_a_time = self.writing.lock();
+        let old = self.current.load();
+        let mut next = Snapshot::empty(old.dimension(), old.popularity_half_life());
+        next.apply(records);
+        self.current.store(Arc::new(next));
+    }
+}

@@ -4,7 +4,7 @@
 //! the same items. Whatever comes next is placed against the frozen prefix, so no id repeats and constraints hold
 //! across page boundaries.
 
-use super::{FeedId, ItemId, Time, UserId};
+use super::{FacetValue, FeedId, ItemId, Time, UserId};
 
 /// Most candidates a stored feed keeps.
 pub const MAX_POOL: usize = 5_000;
@@ -47,6 +47,10 @@ pub struct StoredFeed {
     pub created_at: Time,
     /// After this a cursor restarts with a new feed (the record itself is kept longer, to exclude what was served).
     pub expires_at: Time,
+    /// Topic values that [`PoolEntry::topic`] points into.
+    pub topics: Vec<FacetValue>,
+    /// Items that [`PoolEntry::interest`] points into: the evidence of the profile's interests at the time.
+    pub exemplars: Vec<ItemId>,
     /// Sorted by relevance, highest first, then id.
     pub pool: Vec<PoolEntry>,
 }
@@ -61,6 +65,10 @@ pub struct PoolEntry {
     pub contributions: [f32; FEATURES],
     /// Bit set of `rank::SourceKind`.
     pub sources: u8,
+    /// The topic that contributed most: index into [`StoredFeed::topics`].
+    pub topic: Option<u16>,
+    /// The interest it is nearest to: index into [`StoredFeed::exemplars`].
+    pub interest: Option<u8>,
 }
 
 /// Why an item has its position.

@@ -86,6 +86,19 @@ id!(
     FeedId
 );
 
+impl FeedId {
+    /// The feed id of 128 bits (a UUIDv7): `fd_` + 32 hex digits.
+    pub fn from_bits(bits: u128) -> Self {
+        Self(Arc::from(format!("fd_{bits:032x}")))
+    }
+
+    /// The 128 bits of an id made by [`FeedId::from_bits`]; `None` for any other text.
+    pub fn bits(&self) -> Option<u128> {
+        let digits = self.0.strip_prefix("fd_")?;
+        (digits.len() == 32).then(|| u128::from_str_radix(digits, 16).ok())?
+    }
+}
+
 impl ItemId {
     /// A stable 64-bit hash (first 8 bytes, little-endian, of BLAKE3): the same on every machine and release.
     pub fn hash64(&self) -> u64 {

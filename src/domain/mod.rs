@@ -10,6 +10,7 @@ pub mod feed;
 pub mod ids;
 pub mod item;
 pub mod policy;
+pub mod popularity;
 pub mod profile;
 pub mod time;
 
@@ -19,5 +20,6 @@ pub use facet::{Facet, FacetValue};
 pub use ids::{EventId, FeedId, ItemId, UserId};
 pub use item::{Creator, Item};
 pub use policy::Policy;
+pub use popularity::Popularity;
 pub use profile::Profile;
 pub use time::{Span, Time};

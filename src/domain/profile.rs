@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use super::{Facet, FacetValue, ItemId, Scope, Span, Time, time::decay};
+use super::{EmbeddingSpace, Facet, FacetValue, ItemId, Scope, Span, Time, time::decay};
 
 /// Most affinities kept per profile; the weakest goes first.
 pub const MAX_AFFINITIES: usize = 256;
@@ -40,6 +40,8 @@ pub struct Affinity {
 pub struct Interest {
     /// Unit vector of the configured dimension.
     pub vector: Vec<f16>,
+    /// The space of `vector`: compared only with items of the same space.
+    pub space: EmbeddingSpace,
     /// > 0, as of [`Profile::as_of`].
     pub weight: f32,
     /// The item that last moved it: the evidence in explanations.

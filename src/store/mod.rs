@@ -13,6 +13,8 @@ pub mod redis;
 
 use async_trait::async_trait;
 
+pub use crate::{catalogue::CatalogueRecord, domain::Popularity};
+
 use crate::domain::{
     EventId, FeedId, Item, ItemId, Profile, Time, UserId,
     feed::{Owner, Page, StoredFeed},
@@ -50,35 +52,6 @@ impl StoreError {
 /// A place in the change log. Opaque: only the store that made it can read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPosition(pub String);
-
-/// How much an item is used by everybody: a sum of event weights, decayed with the server's half-life.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Popularity {
-    /// ≥ 0, as of `as_of`.
-    pub weight: f64,
-    pub as_of: Time,
-}
-
-impl Popularity {
-    /// Adds `weight` that happened `at`, in any order of arrival. `half_life` as in [`crate::domain::time::decay`].
-    pub fn add(&mut self, weight: f64, at: Time, half_life: crate::domain::Span) {
-        use crate::domain::time::decay;
-        if at >= self.as_of {
-            self.weight = self.weight * decay(at.since(self.as_of), half_life) + weight;
-            self.as_of = at;
-        } else {
-            self.weight += weight * decay(self.as_of.since(at), half_life);
-        }
-    }
-}
-
-/// One change of the catalogue as it stands now (not as it was when logged): applying it twice is harmless.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CatalogueRecord {
-    Put(Box<Item>),
-    Deleted(ItemId),
-    Popularity(ItemId, Popularity),
-}
 
 /// What the change log says after a position.
 #[derive(Clone, Debug, PartialEq)]

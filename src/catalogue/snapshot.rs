@@ -1,0 +1,217 @@
+//! One immutable state of the catalogue and how to look things up in it.
+
+use std::sync::Arc;
+
+use super::{
+    chunked::Chunked,
+    codes::{FacetCode, FacetCodes},
+    head::Head,
+    vectors::{Query, VectorView, Vectors},
+};
+use crate::domain::{Facet, Item, ItemId, Popularity, Span};
+
+/// Shards of the index by item hash (the hash's top bits).
+pub(super) const HASH_SHARDS: usize = 1_024;
+
+/// Where an item is in a snapshot. Only meaningful together with the snapshot it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Row(pub u32);
+
+impl Row {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An item with its facet codes.
+#[derive(Debug)]
+pub struct Entry {
+    pub item: Item,
+    /// [`ItemId::hash64`].
+    pub hash: u64,
+    /// Same order as `item.topics`.
+    pub topics: Vec<(FacetCode, f32)>,
+    /// Sum of the topic weights.
+    pub topic_mass: f32,
+    /// The heaviest topic, ties by value: the item's one topic for constraints.
+    pub primary_topic: Option<FacetCode>,
+    pub creator: Option<FacetCode>,
+    pub source: Option<FacetCode>,
+    pub viewpoint: Option<FacetCode>,
+    pub language: Option<FacetCode>,
+    pub format: Option<FacetCode>,
+}
+
+impl Entry {
+    pub fn new(item: Item, codes: &FacetCodes) -> Self {
+        let topics: Vec<_> = item.topics.iter().map(|(value, weight)| (codes.intern(Facet::Topic, value), *weight)).collect();
+        let mut primary: Option<(FacetCode, f32)> = None;
+        for &(code, weight) in &topics {
+            if primary.is_none_or(|(_, best)| weight > best) {
+                primary = Some((code, weight));
+            }
+        }
+        let code = |facet, value: Option<&Arc<str>>| value.map(|v| codes.intern(facet, v));
+        Self {
+            hash: item.id.hash64(),
+            topic_mass: topics.iter().map(|(_, w)| w).sum(),
+            topics,
+            primary_topic: primary.map(|(code, _)| code),
+            creator: code(Facet::Creator, item.creator.as_ref().map(|c| &c.id)),
+            source: code(Facet::Source, item.source.as_ref()),
+            viewpoint: code(Facet::Viewpoint, item.viewpoint.as_ref()),
+            language: code(Facet::Language, item.language.as_ref()),
+            format: code(Facet::Format, item.format.as_ref()),
+            item,
+        }
+    }
+
+    /// The one code that constraints count the item under.
+    pub fn facet(&self, facet: Facet) -> Option<FacetCode> {
+        match facet {
+            Facet::Topic => self.primary_topic,
+            Facet::Creator => self.creator,
+            Facet::Source => self.source,
+            Facet::Viewpoint => self.viewpoint,
+            Facet::Language => self.language,
+            Facet::Format => self.format,
+        }
+    }
+
+    /// Newness as an order key; items without a date come last.
+    pub(super) fn newness(&self) -> f64 {
+        self.item.published_at.map_or(f64::MIN, |at| at.0 as f64)
+    }
+}
+
+/// One state of the catalogue.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(super) entries: Chunked<Option<Arc<Entry>>>,
+    pub(super) vectors: Vectors,
+    pub(super) popularity: Chunked<Popularity>,
+    /// By the top bits of the item hash; each sorted by hash.
+    pub(super) by_hash: Vec<Arc<Vec<(u64, Row)>>>,
+    /// Rows of each topic and creator code, newest first, ties by hash.
+    pub(super) postings: Chunked<Arc<Vec<Row>>>,
+    pub(super) fresh: Arc<Head>,
+    pub(super) trending: Arc<Head>,
+    pub(super) codes: Arc<FacetCodes>,
+    pub(super) free_rows: Vec<Row>,
+    pub(super) len: usize,
+    popularity_half_life: Span,
+}
+
+impl Snapshot {
+    pub fn empty(dimension: usize, popularity_half_life: Span) -> Self {
+        Self {
+            entries: Chunked::default(),
+            vectors: Vectors::new(dimension),
+            popularity: Chunked::default(),
+            by_hash: vec![Arc::default(); HASH_SHARDS],
+            postings: Chunked::default(),
+            fresh: Arc::default(),
+            trending: Arc::default(),
+            codes: Arc::default(),
+            free_rows: Vec::new(),
+            len: 0,
+            popularity_half_life,
+        }
+    }
+
+    /// A catalogue of the caller's own candidates, for one request.
+    pub fn of_items(items: impl IntoIterator<Item = Item>, dimension: usize, popularity_half_life: Span) -> Self {
+        let mut snapshot = Self::empty(dimension, popularity_half_life);
+        snapshot.apply(items.into_iter().map(|item| super::CatalogueRecord::Put(Box::new(item))));
+        snapshot
+    }
+
+    /// Items in it.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Numbers per embedding.
+    pub fn dimension(&self) -> usize {
+        self.vectors.dimension()
+    }
+
+    pub fn popularity_half_life(&self) -> Span {
+        self.popularity_half_life
+    }
+
+    pub fn codes(&self) -> &FacetCodes {
+        &self.codes
+    }
+
+    /// The item at `row`, if it is still there.
+    pub fn entry(&self, row: Row) -> Option<&Arc<Entry>> {
+        self.entries.get(row.index())?.as_ref()
+    }
+
+    pub fn vector(&self, row: Row) -> Option<VectorView<'_>> {
+        self.vectors.get(row.index())
+    }
+
+    pub fn popularity(&self, row: Row) -> Popularity {
+        self.popularity.get(row.index()).copied().unwrap_or_default()
+    }
+
+    pub fn find(&self, id: &ItemId) -> Option<Row> {
+        self.find_hashed(id, id.hash64())
+    }
+
+    pub(super) fn find_hashed(&self, id: &ItemId, hash: u64) -> Option<Row> {
+        let shard = self.by_hash.get(shard_of(hash))?;
+        let first = shard.partition_point(|(h, _)| *h < hash);
+        shard[first..]
+            .iter()
+            .take_while(|(h, _)| *h == hash)
+            .find(|(_, row)| self.entry(*row).is_some_and(|e| e.item.id == *id))
+            .map(|(_, row)| *row)
+    }
+
+    /// Newest items first (at most [`super::head::HEAD_MAX_ROWS`]); equal times by item hash.
+    pub fn fresh(&self) -> impl Iterator<Item = Row> + '_ {
+        self.fresh.rows()
+    }
+
+    /// Most popular items first (at most [`super::head::HEAD_MAX_ROWS`]).
+    pub fn trending(&self) -> impl Iterator<Item = Row> + '_ {
+        self.trending.rows()
+    }
+
+    /// Items of a topic or creator, newest first.
+    pub fn posting(&self, code: FacetCode) -> &[Row] {
+        self.postings.get(code.0 as usize).map_or(&[], |rows| rows.as_slice())
+    }
+
+    /// Every item once, in item-hash order, starting at `start` and wrapping round: a walk that depends on the items
+    /// alone, not on the order they came in.
+    pub fn walk_from(&self, start: u64) -> impl Iterator<Item = Row> + '_ {
+        let first = shard_of(start);
+        let split = self.by_hash[first].partition_point(|(hash, _)| *hash < start);
+        let head = self.by_hash[first][split..].iter();
+        let rest = (1..HASH_SHARDS).flat_map(move |step| self.by_hash[(first + step) % HASH_SHARDS].iter());
+        let tail = self.by_hash[first][..split].iter();
+        head.chain(rest).chain(tail).map(|(_, row)| *row)
+    }
+
+    /// Calls `visit(row, approximate cosine)` for every item of the query's embedding space.
+    pub fn scan(&self, query: &Query, mut visit: impl FnMut(Row, f32)) {
+        self.vectors.scan(query, |index, cosine| visit(Row(index as u32), cosine));
+    }
+
+    /// Every item, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (Row, &Arc<Entry>)> {
+        self.entries.iter().enumerate().filter_map(|(index, entry)| entry.as_ref().map(|e| (Row(index as u32), e)))
+    }
+}
+
+pub(super) fn shard_of(hash: u64) -> usize {
+    (hash >> 54) as usize
+}

@@ -1,0 +1,112 @@
+//! The indexes of a snapshot against the plain definition, under random changes.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::{Creator, Embedding, Facet, Time};
+
+fn item(n: u32, creator: u8, published: i64) -> Item {
+    let id = ItemId::new(format!("i{n}")).expect("a valid id");
+    Item {
+        id,
+        title: format!("Title {n}"),
+        description: None,
+        url: None,
+        image: None,
+        creator: Some(Creator { id: format!("c{creator}").into(), name: None }),
+        topics: vec![(format!("t{}", n % 3).into(), 1.0)],
+        source: None,
+        viewpoint: None,
+        language: None,
+        format: None,
+        published_at: Some(Time(published)),
+        expires_at: None,
+        embedding: Some(Embedding::of_text(&format!("Title {n}"), 8)),
+        attributes: None,
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Put(u32, u8, i64),
+    Delete(u32),
+    Popular(u32, u8),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (0u32..60, 0u8..4, 0i64..20).prop_map(|(n, c, p)| Op::Put(n, c, p)),
+        1 => (0u32..60).prop_map(Op::Delete),
+        2 => (0u32..60, 0u8..5).prop_map(|(n, w)| Op::Popular(n, w)),
+    ]
+}
+
+fn record(op: &Op) -> CatalogueRecord {
+    match *op {
+        Op::Put(n, c, p) => CatalogueRecord::Put(Box::new(item(n, c, p))),
+        Op::Delete(n) => CatalogueRecord::Deleted(item(n, 0, 0).id),
+        Op::Popular(n, w) => CatalogueRecord::Popularity(item(n, 0, 0).id, Popularity { weight: f64::from(w), as_of: Time(0) }),
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_index_agrees_with_the_items(batches in prop::collection::vec(prop::collection::vec(op(), 0..40), 1..8)) {
+        let catalogue = Catalogue::new(8, Span::hours(1));
+        let mut plain: BTreeMap<u32, (u8, i64, u8)> = BTreeMap::new();
+        for batch in &batches {
+            for op in batch {
+                match *op {
+                    Op::Put(n, c, p) => { let w = plain.get(&n).map_or(0, |x| x.2); plain.insert(n, (c, p, w)); }
+                    Op::Delete(n) => { plain.remove(&n); }
+                    Op::Popular(n, w) => { if let Some(x) = plain.get_mut(&n) { x.2 = w; } }
+                }
+            }
+            catalogue.apply(batch.iter().map(record));
+        }
+        let snapshot = catalogue.snapshot();
+        let ids = |rows: Vec<Row>| rows.into_iter().map(|r| snapshot.entry(r).expect("rows in indexes exist").item.id.to_string()).collect::<Vec<_>>();
+        prop_assert_eq!(snapshot.len(), plain.len());
+
+        let sorted = |keep: &dyn Fn(&u32, &(u8, i64, u8)) -> Option<f64>| {
+            let mut rows: Vec<_> = plain.iter().filter_map(|(n, x)| keep(n, x).map(|key| (key, item(*n, 0, 0).id))).collect();
+            rows.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.hash64().cmp(&b.1.hash64())));
+            rows.into_iter().map(|(_, id)| id.to_string()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(ids(snapshot.fresh().collect()), sorted(&|_, x| Some(x.1 as f64)));
+        prop_assert_eq!(ids(snapshot.trending().collect()), sorted(&|_, x| (x.2 > 0).then(|| f64::from(x.2).log2())));
+        for c in 0..4u8 {
+            if let Some(code) = snapshot.codes().get(Facet::Creator, &format!("c{c}").into()) {
+                prop_assert_eq!(ids(snapshot.posting(code).to_vec()), sorted(&|_, x| (x.0 == c).then_some(x.1 as f64)));
+            }
+        }
+        for start in [0, u64::MAX / 3, u64::MAX] {
+            let walk = ids(snapshot.walk_from(start).collect());
+            let mut expected: Vec<_> = plain.keys().map(|n| item(*n, 0, 0).id).collect();
+            expected.sort_by_key(|id| (id.hash64() < start, id.hash64()));
+            prop_assert_eq!(walk, expected.iter().map(ToString::to_string).collect::<Vec<_>>());
+        }
+        for n in plain.keys() {
+            prop_assert!(snapshot.find(&item(*n, 0, 0).id).is_some());
+        }
+        let mut scanned = 0;
+        let query = Embedding::of_text("x", 8);
+        snapshot.scan(&Query::new(query.space, &query.values), |_, _| scanned += 1);
+        prop_assert_eq!(scanned, plain.len());
+    }
+}
+
+#[test]
+fn a_snapshot_in_use_never_changes() {
+    let catalogue = Catalogue::new(8, Span::hours(1));
+    catalogue.apply((0..10).map(|n| record(&Op::Put(n, 0, i64::from(n)))));
+    let before = catalogue.snapshot();
+    catalogue.apply((0..10).map(|n| record(&Op::Delete(n))));
+    catalogue.apply((20..30).map(|n| record(&Op::Put(n, 0, 0))));
+    assert_eq!(before.len(), 10);
+    assert_eq!(before.fresh().count(), 10);
+    assert!(before.find(&item(3, 0, 0).id).is_some());
+    assert!(catalogue.snapshot().find(&item(3, 0, 0).id).is_none());
+}

@@ -1,0 +1,157 @@
+//! The first page: gather, score, place, keep.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::{Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, log_store};
+use crate::{
+    catalogue::Snapshot,
+    domain::{
+        FacetValue, ItemId, Span, Time,
+        feed::{Owner, PoolEntry, StoredFeed},
+        policy::ActivePolicy,
+    },
+    rank::{self, Context, Pool, Scored, Sources, place::PoolCandidate},
+    source::{self, Query},
+};
+
+/// A stored feed outlives its cursors by this much, so that a late cursor can restart without repeating.
+const KEEP_AFTER_EXPIRY: Duration = Duration::from_secs(24 * 3_600);
+/// Non-personalised feeds share their draws for this long: two readers see the same feed, and it still changes.
+const SHARED_SEED_SPAN: Span = Span::minutes(10);
+
+impl FeedService {
+    /// Makes a feed and serves its first page. `excluded` holds item hashes.
+    pub(super) async fn first_page(
+        &self,
+        request: &FeedRequest,
+        policy: &Arc<ActivePolicy>,
+        reader: &Reader,
+        excluded: &[u64],
+        mut degraded: Vec<Degradation>,
+    ) -> Result<Served, FeedError> {
+        let now = self.clock.now();
+        let snapshot = self.catalogue.snapshot();
+        if snapshot.is_empty() {
+            return Err(FeedError::EmptyCatalogue);
+        }
+        let id = self.new_feed_id(now);
+        let seed = request.seed.unwrap_or_else(|| match reader.profile {
+            Some(_) => seed_of(id.as_str().as_bytes()),
+            None => shared_seed(policy, &request.surface, now),
+        });
+        let mut excluded = excluded.to_vec();
+        excluded.extend(request.exclude.iter().map(ItemId::hash64));
+        let query = Arc::new(Query { snapshot, profile: reader.profile.clone(), policy: Arc::clone(policy), now, seed, excluded });
+
+        let deadline = Instant::now() + policy.policy.retrieve.deadline.as_std();
+        let gathered = source::gather(&self.sources, &query, deadline).instrument(tracing::info_span!("candidates")).await;
+        if !gathered.missing.is_empty() {
+            degraded.push(Degradation { stage: "candidates", reason: "source_late", fallback: "other_sources" });
+        }
+        let context = query.context();
+        let scored = tracing::info_span!("score").in_scope(|| rank::score(gathered.candidates, &query.excluded, &context));
+        let diversity = dial(request, reader, policy);
+        let feed = Arc::new(StoredFeed {
+            id,
+            owner: reader.owner.clone(),
+            surface: request.surface.clone(),
+            policy_digest: policy.digest.clone(),
+            diversity,
+            seed,
+            created_at: now,
+            expires_at: now.plus(policy.policy.feed.ttl),
+            ..pool_of(&scored.scored, reader, &query.snapshot)
+        });
+        let candidates: Vec<PoolCandidate> =
+            scored.scored.iter().map(|s| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources }).collect();
+        let pool = Pool { candidates: &candidates, diversity, seed };
+        let limit = request.limit.unwrap_or(policy.policy.page_size as usize);
+        let page = tracing::info_span!("diversify").in_scope(|| rank::place(&pool, &[], limit, &context));
+
+        self.local.put(Arc::clone(&feed), vec![page.clone()]);
+        let keep = policy.policy.feed.ttl.as_std() + KEEP_AFTER_EXPIRY;
+        if let Err(error) = self.store.put_feed(&feed, &page, keep).instrument(tracing::info_span!("store")).await {
+            log_store("feed", &error);
+            degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
+        }
+        let restarted = request.cursor.is_some();
+        let snapshot = Arc::clone(&query.snapshot);
+        let parts = ServedParts { feed, policy: Arc::clone(policy), page, page_number: 0, prefix_indices: Vec::new(), snapshot, restarted };
+        Ok(self.served(parts, reader, degraded))
+    }
+}
+
+/// Request over preference over policy, clamped to what the operator allows.
+pub(super) fn dial(request: &FeedRequest, reader: &Reader, policy: &ActivePolicy) -> f32 {
+    let preferred = reader.profile.as_ref().and_then(|p| p.preferences.diversity);
+    let [low, high] = policy.policy.user_control.diversity_range;
+    match request.diversity.or(preferred) {
+        Some(asked) => asked.clamp(low, high),
+        None => policy.policy.diversify.diversity,
+    }
+}
+
+pub(super) fn seed_of(bytes: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&blake3::hash(bytes).as_bytes()[..8]);
+    u64::from_le_bytes(first)
+}
+
+fn shared_seed(policy: &ActivePolicy, surface: &str, now: Time) -> u64 {
+    let span = now.0.div_euclid(SHARED_SEED_SPAN.as_millis());
+    seed_of(format!("{}|{surface}|{span}", policy.digest).as_bytes())
+}
+
+/// The pool part of a stored feed; the rest is filled by the caller.
+pub(super) fn pool_of(scored: &[Scored], reader: &Reader, snapshot: &Snapshot) -> StoredFeed {
+    let mut topics: Vec<FacetValue> = Vec::new();
+    let mut topic_index: HashMap<FacetValue, u16> = HashMap::new();
+    let mut pool = Vec::with_capacity(scored.len());
+    for candidate in scored {
+        let Some(entry) = snapshot.entry(candidate.row) else { continue };
+        let topic = candidate.topic.and_then(|at| entry.item.topics.get(usize::from(at))).map(|(value, _)| {
+            *topic_index.entry(value.clone()).or_insert_with(|| {
+                topics.push(value.clone());
+                (topics.len() - 1) as u16
+            })
+        });
+        pool.push(PoolEntry {
+            item: entry.item.id.clone(),
+            relevance: candidate.relevance,
+            contributions: candidate.contributions,
+            sources: candidate.sources.0,
+            topic,
+            interest: candidate.interest,
+        });
+    }
+    let exemplars = reader.profile.as_ref().map(|p| p.interests.iter().map(|i| i.exemplar.clone()).collect()).unwrap_or_default();
+    StoredFeed {
+        id: crate::domain::FeedId::from_bits(0),
+        owner: Owner::Nobody,
+        surface: String::new(),
+        policy_digest: String::new(),
+        diversity: 0.0,
+        seed: 0,
+        created_at: Time(0),
+        expires_at: Time(0),
+        topics,
+        exemplars,
+        pool,
+    }
+}
+
+/// The pool of a stored feed against the catalogue as it is now; `None` rows are gone or no longer allowed.
+pub(super) fn candidates_of(feed: &StoredFeed, context: &Context) -> Vec<PoolCandidate> {
+    let rules = rank::filter::Rules::new(&[], context);
+    feed.pool
+        .iter()
+        .map(|entry| {
+            let row =
+                context.snapshot.find(&entry.item).filter(|row| context.snapshot.entry(*row).is_some_and(|e| rules.check(e).is_none()));
+            PoolCandidate { row, relevance: entry.relevance, sources: Sources(entry.sources) }
+        })
+        .collect()
+}

@@ -1,0 +1,50 @@
+//! A served page as a journal record.
+
+use super::{FeedRequest, Served};
+use crate::{
+    domain::{Time, feed::StoredFeed},
+    journal::{Journal, JournalRecord, ServedItem, ServedRecord},
+};
+
+pub(super) fn record(served: &Served, request: &FeedRequest, journal: &Journal, now: Time) -> JournalRecord {
+    let feed = &served.feed;
+    let items = served.page.placed.iter().enumerate().filter_map(|(offset, placed)| {
+        let entry = feed.pool.get(placed.pool_index as usize)?;
+        Some(ServedItem {
+            id: entry.item.to_string(),
+            position: (served.first_position + offset) as u32,
+            slot: placed.slot.name().to_owned(),
+            propensity: placed.propensity,
+            relevance: entry.relevance,
+            rank_before: placed.pool_index,
+        })
+    });
+    JournalRecord::Served(ServedRecord {
+        at: now.0,
+        request_id: request.request_id.clone(),
+        feed_id: feed.id.to_string(),
+        surface: feed.surface.clone(),
+        user: feed.owner.user().map(|user| journal.pseudonym(user)),
+        policy: served.policy.policy.id.clone(),
+        policy_version: served.policy.policy.version,
+        policy_digest: served.policy.digest.clone(),
+        diversity: feed.diversity,
+        seed: feed.seed,
+        page: served.page_number,
+        pool_size: feed.pool.len() as u32,
+        pool_digest: pool_digest(feed),
+        items: items.collect(),
+        degraded: served.degraded.iter().map(|d| format!("{}:{}", d.stage, d.reason)).collect(),
+    })
+}
+
+/// First 16 hex digits of BLAKE3 over ids and relevances in pool order.
+fn pool_digest(feed: &StoredFeed) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for entry in &feed.pool {
+        hasher.update(entry.item.as_str().as_bytes());
+        hasher.update(&[0]);
+        hasher.update(&entry.relevance.to_le_bytes());
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}

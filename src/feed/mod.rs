@@ -1,0 +1,221 @@
+//! Serving a feed: the use case every request goes through.
+//!
+//! ```text
+//! policy snapshot → profile → pool → score → place → keep → journal
+//! ```
+//!
+//! What cannot be had is left out and said ([`Degradation`]); a feed fails only for bad input or an empty catalogue.
+
+pub mod cursor;
+mod first;
+mod journaling;
+mod local;
+mod next;
+mod rerank;
+
+pub use rerank::{RerankCandidate, RerankRequest};
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    catalogue::{Catalogue, Row, Snapshot},
+    clock::Clock,
+    domain::{
+        FeedId, ItemId, Profile, Time, UserId,
+        feed::{Owner, Page, StoredFeed},
+        policy::{ActivePolicy, Surfaces},
+        profile::ProfileMode,
+    },
+    journal::Journal,
+    rank::{self, metrics::SlateMetrics},
+    source::CandidateSource,
+    store::{Store, StoreError},
+};
+
+use cursor::{Cursor, Signer};
+
+/// What a client asked for, checked.
+#[derive(Clone, Debug)]
+pub struct FeedRequest {
+    /// `rq_…`, for the journal.
+    pub request_id: String,
+    pub surface: String,
+    /// The person; `None` for an anonymous request.
+    pub user: Option<UserId>,
+    /// `false`: `profile=off` or `Sec-GPC: 1`. The profile is neither read nor written.
+    pub personalise: bool,
+    /// 1 to 100; `None` takes the surface's page size.
+    pub limit: Option<usize>,
+    /// 0 to 1; clamped to the policy's range. Only counts on a first page.
+    pub diversity: Option<f32>,
+    /// Replays a draw: for operators and tests.
+    pub seed: Option<u64>,
+    pub cursor: Option<String>,
+    /// An expired cursor is an error instead of a restart.
+    pub strict: bool,
+    /// Items that must not come.
+    pub exclude: Vec<ItemId>,
+}
+
+/// Something was missing; the slate is still valid. All names are closed lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Degradation {
+    /// `profile`, `candidates`, `feed`, `policy`.
+    pub stage: &'static str,
+    /// What went wrong: [`StoreError::reason`] or `source_late`.
+    pub reason: &'static str,
+    /// What was done instead.
+    pub fallback: &'static str,
+}
+
+/// Why no feed could be served.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    #[error("there is no surface `{0}`")]
+    UnknownSurface(String),
+    #[error("the cursor was not made by this server for this user and surface")]
+    InvalidCursor,
+    #[error("the cursor has expired")]
+    CursorExpired,
+    #[error("the catalogue is empty")]
+    EmptyCatalogue,
+}
+
+/// One page, with everything that made it. The response, the journal and the metrics all read this.
+#[derive(Clone, Debug)]
+pub struct Served {
+    pub feed: Arc<StoredFeed>,
+    pub policy: Arc<ActivePolicy>,
+    pub page_number: u32,
+    /// 0-based position of the page's first item.
+    pub first_position: usize,
+    pub page: Page,
+    pub next: Option<String>,
+    /// The catalogue the page is shown from.
+    pub snapshot: Arc<Snapshot>,
+    pub metrics: SlateMetrics,
+    pub personalised: bool,
+    /// An expired cursor was answered with a new feed.
+    pub restarted: bool,
+    pub degraded: Vec<Degradation>,
+}
+
+/// Everything that serving needs. One per process.
+pub struct FeedService {
+    pub store: Arc<dyn Store>,
+    pub catalogue: Arc<Catalogue>,
+    pub clock: Arc<dyn Clock>,
+    pub journal: Arc<Journal>,
+    pub signer: Arc<Signer>,
+    /// One snapshot per request; swapped whole.
+    pub surfaces: ArcSwap<Surfaces>,
+    pub sources: Vec<Box<dyn CandidateSource>>,
+    pub local: local::LocalFeeds,
+}
+
+impl FeedService {
+    pub fn new(
+        store: Arc<dyn Store>,
+        catalogue: Arc<Catalogue>,
+        clock: Arc<dyn Clock>,
+        journal: Arc<Journal>,
+        signer: Arc<Signer>,
+        surfaces: Surfaces,
+    ) -> Self {
+        let sources = crate::source::in_process();
+        Self {
+            store,
+            catalogue,
+            clock,
+            journal,
+            signer,
+            surfaces: ArcSwap::from_pointee(surfaces),
+            sources,
+            local: local::LocalFeeds::default(),
+        }
+    }
+
+    /// Serves a page: the first of a new feed, or the one a cursor names. Errors: [`FeedError`].
+    pub async fn serve(&self, request: &FeedRequest) -> Result<Served, FeedError> {
+        let active = self.surfaces.load().get(&request.surface).cloned();
+        let policy = active.ok_or_else(|| FeedError::UnknownSurface(request.surface.clone()))?;
+        let mut degraded = Vec::new();
+        let reader = self.reader(request, &mut degraded).await;
+        let served = match &request.cursor {
+            None => self.first_page(request, &policy, &reader, &[], degraded).await?,
+            Some(text) => {
+                let cursor = self.signer.read_cursor(text, &reader.owner, &request.surface).ok_or(FeedError::InvalidCursor)?;
+                self.next_page(request, &policy, &reader, &cursor, degraded).await?
+            }
+        };
+        self.journal.record(journaling::record(&served, request, &self.journal, self.clock.now()));
+        Ok(served)
+    }
+
+    /// Who the feed is for and what may be known about them.
+    async fn reader(&self, request: &FeedRequest, degraded: &mut Vec<Degradation>) -> Reader {
+        let Some(user) = request.user.as_ref().filter(|_| request.personalise) else {
+            return Reader { owner: Owner::Nobody, profile: None };
+        };
+        let profile = match self.store.profile(user).await {
+            Ok(profile) => profile.unwrap_or_default(),
+            Err(error) => {
+                degraded.push(Degradation { stage: "profile", reason: error.reason(), fallback: "cold_profile" });
+                log_store("profile", &error);
+                Profile::default()
+            }
+        };
+        if profile.preferences.mode != ProfileMode::On {
+            return Reader { owner: Owner::Nobody, profile: None };
+        }
+        Reader { owner: Owner::User(user.clone()), profile: Some(Arc::new(profile)) }
+    }
+
+    /// Measures and wraps a page.
+    fn served(&self, parts: ServedParts, reader: &Reader, degraded: Vec<Degradation>) -> Served {
+        let ServedParts { feed, policy, page, page_number, prefix_indices, snapshot, restarted } = parts;
+        let rows: Vec<Row> = page.placed.iter().filter_map(|p| snapshot.find(&feed.pool.get(p.pool_index as usize)?.item)).collect();
+        let explored = page.placed.iter().filter(|p| p.slot == crate::domain::feed::Slot::Exploration).count();
+        let relevance = |index: u32| feed.pool.get(index as usize).map_or(0.0, |entry| entry.relevance);
+        let unserved = (0..feed.pool.len() as u32).filter(|index| !prefix_indices.contains(index)).map(relevance);
+        let kept = rank::metrics::relevance_kept(page.placed.iter().map(|p| relevance(p.pool_index)), unserved);
+        let metrics = rank::metrics::measure(&rows, explored, kept, &snapshot, &policy.policy.diversify.similarity);
+        let next =
+            page.has_next.then(|| self.signer.cursor(&Cursor { feed: feed.id.clone(), page: page_number + 1 }, &feed.owner, &feed.surface));
+        let personalised = reader.profile.as_ref().is_some_and(|p| !p.is_cold());
+        let first_position = prefix_indices.len();
+        Served { feed, policy, page_number, first_position, page, next, snapshot, metrics, personalised, restarted, degraded }
+    }
+
+    fn new_feed_id(&self, now: Time) -> FeedId {
+        let millis = u64::try_from(now.0).unwrap_or(0);
+        let timestamp = uuid::Timestamp::from_unix_time(millis / 1_000, (millis % 1_000) as u32 * 1_000_000, 0, 0);
+        FeedId::from_bits(uuid::Uuid::new_v7(timestamp).as_u128())
+    }
+}
+
+/// The person a feed is for, as the request may know them.
+struct Reader {
+    owner: Owner,
+    /// `None`: not personalised.
+    profile: Option<Arc<Profile>>,
+}
+
+/// What [`FeedService::served`] puts together.
+struct ServedParts {
+    feed: Arc<StoredFeed>,
+    policy: Arc<ActivePolicy>,
+    page: Page,
+    page_number: u32,
+    /// Pool indices of the pages before.
+    prefix_indices: Vec<u32>,
+    snapshot: Arc<Snapshot>,
+    restarted: bool,
+}
+
+/// Logged once, where it is handled.
+fn log_store(stage: &'static str, error: &StoreError) {
+    tracing::warn!(stage, reason = error.reason(), %error, "the store failed; the feed goes on without");
+}

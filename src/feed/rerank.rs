@@ -1,0 +1,79 @@
+//! Re-ranking the caller's own candidates: the same path without a catalogue, without paging.
+
+use std::sync::Arc;
+
+use super::{FeedError, FeedRequest, FeedService, Served, ServedParts, first, journaling};
+use crate::{
+    catalogue::Snapshot,
+    domain::{Item, feed::StoredFeed},
+    rank::{self, Candidate, Context, Pool, SourceKind, Sources, place::PoolCandidate},
+};
+
+/// One candidate of the caller.
+#[derive(Clone, Debug)]
+pub struct RerankCandidate {
+    pub item: Item,
+    /// In [0, 1].
+    pub relevance: f32,
+}
+
+/// A checked re-rank request: no duplicate ids.
+#[derive(Clone, Debug)]
+pub struct RerankRequest {
+    /// `cursor`, `strict` are not used.
+    pub request: FeedRequest,
+    pub candidates: Vec<RerankCandidate>,
+}
+
+impl FeedService {
+    /// Ranks the caller's candidates under the surface's policy. The slate is journaled, not stored: there is no next page.
+    pub async fn rerank(&self, rerank: RerankRequest) -> Result<Served, FeedError> {
+        let RerankRequest { request, candidates } = rerank;
+        let active = self.surfaces.load().get(&request.surface).cloned();
+        let policy = active.ok_or_else(|| FeedError::UnknownSurface(request.surface.clone()))?;
+        let mut degraded = Vec::new();
+        let reader = self.reader(&request, &mut degraded).await;
+        let now = self.clock.now();
+        let live = self.catalogue.snapshot();
+        let relevances: Vec<f32> = candidates.iter().map(|c| c.relevance).collect();
+        let ids: Vec<_> = candidates.iter().map(|c| c.item.id.clone()).collect();
+        let snapshot = Arc::new(Snapshot::of_items(candidates.into_iter().map(|c| c.item), live.dimension(), live.popularity_half_life()));
+        // The caller's candidates are all there is to explore.
+        let sources = Sources::of(SourceKind::Caller).with(Sources::of(SourceKind::Outside));
+        let pool = ids.iter().zip(relevances).filter_map(|(id, relevance)| Some(Candidate { row: snapshot.find(id)?, sources, relevance }));
+        let context = Context { snapshot: &snapshot, profile: reader.profile.as_deref(), policy: &policy.policy, now };
+        let excluded: Vec<u64> = request.exclude.iter().map(crate::domain::ItemId::hash64).collect();
+        let scored = rank::score(pool.collect(), &excluded, &context);
+        let id = self.new_feed_id(now);
+        let seed = request.seed.unwrap_or_else(|| first::seed_of(id.as_str().as_bytes()));
+        let diversity = first::dial(&request, &reader, &policy);
+        let feed = Arc::new(StoredFeed {
+            id,
+            owner: reader.owner.clone(),
+            surface: request.surface.clone(),
+            policy_digest: policy.digest.clone(),
+            diversity,
+            seed,
+            created_at: now,
+            expires_at: now,
+            ..first::pool_of(&scored.scored, &reader, &snapshot)
+        });
+        let entries: Vec<_> =
+            scored.scored.iter().map(|s| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources }).collect();
+        let limit = request.limit.unwrap_or(policy.policy.page_size as usize);
+        let mut page = rank::place(&Pool { candidates: &entries, diversity, seed }, &[], limit, &context);
+        page.has_next = false;
+        let parts = ServedParts {
+            feed,
+            policy,
+            page,
+            page_number: 0,
+            prefix_indices: Vec::new(),
+            snapshot: Arc::clone(&snapshot),
+            restarted: false,
+        };
+        let served = self.served(parts, &reader, degraded);
+        self.journal.record(journaling::record(&served, &request, &self.journal, now));
+        Ok(served)
+    }
+}

@@ -1,0 +1,76 @@
+//! Keeps this instance's catalogue in step with the store: a full load, then the change log, for ever.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    catalogue::{Catalogue, CatalogueRecord},
+    store::{Changes, LogPosition, Store, StoreError},
+};
+
+/// How long one wait for changes lasts.
+const WAIT: Duration = Duration::from_secs(5);
+/// Pause before the first retry; doubles to [`MAX_RETRY_PAUSE`].
+const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(50);
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(2);
+
+/// What a follower reports as it goes: for readiness and metrics.
+pub trait Progress: Send + Sync + 'static {
+    /// The whole catalogue is loaded; `corrupt` records were skipped.
+    fn loaded(&self, corrupt: u64);
+    /// Changes were applied.
+    fn applied(&self, records: usize);
+    /// The store failed; the follower will try again.
+    fn failed(&self, error: &StoreError);
+}
+
+/// Loads the catalogue and follows its changes. Never returns; abort the task to stop it.
+pub async fn follow(store: Arc<dyn Store>, catalogue: Arc<Catalogue>, progress: Arc<dyn Progress>) {
+    let mut pause = FIRST_RETRY_PAUSE;
+    let mut position: Option<LogPosition> = None;
+    loop {
+        let step = match &position {
+            None => load(&*store, &catalogue, &*progress).await.map(Some),
+            Some(at) => advance(&*store, at, &catalogue, &*progress).await,
+        };
+        match step {
+            Ok(next) => {
+                position = next;
+                pause = FIRST_RETRY_PAUSE;
+            }
+            Err(error) => {
+                progress.failed(&error);
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(MAX_RETRY_PAUSE);
+            }
+        }
+    }
+}
+
+/// Replaces the catalogue by what the store holds; returns where its changes go on.
+pub async fn load(store: &dyn Store, catalogue: &Catalogue, progress: &dyn Progress) -> Result<LogPosition, StoreError> {
+    let mut records: Vec<CatalogueRecord> = Vec::new();
+    let (position, corrupt) = store.load_catalogue(&mut |batch| records.extend(batch)).await?;
+    catalogue.replace(records);
+    progress.loaded(corrupt);
+    Ok(position)
+}
+
+/// One wait for changes. `None` when the log no longer reaches back: load again.
+async fn advance(
+    store: &dyn Store,
+    at: &LogPosition,
+    catalogue: &Catalogue,
+    progress: &dyn Progress,
+) -> Result<Option<LogPosition>, StoreError> {
+    match store.changes(at, WAIT).await? {
+        Changes::Resync => Ok(None),
+        Changes::Records { records, next } => {
+            if !records.is_empty() {
+                let count = records.len();
+                catalogue.apply(records);
+                progress.applied(count);
+            }
+            Ok(Some(next))
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Taking in: items into store and catalogue, events into profiles.
+//!
+//! An event is acknowledged only after the store has it; a repeated event is recognised and not learned twice.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use crate::{
+    catalogue::{Catalogue, CatalogueRecord, Snapshot},
+    clock::Clock,
+    domain::{Event, Item, ItemId, UserId},
+    journal::{EventRecord, Journal, JournalRecord},
+    learn::{self, LearnError},
+    store::{Commit, PopularityDelta, Store, StoreError},
+};
+
+/// Times a profile is read and tried again when somebody else wrote it meanwhile.
+const MAX_COMMIT_TRIES: usize = 32;
+
+/// What became of one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Accepted,
+    /// Its id was learned within the de-duplication window, or stands twice in the call.
+    Duplicate,
+    Refused(Refusal),
+}
+
+/// Why an event was refused. Nothing of it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no item `{0}` in the catalogue")]
+    UnknownItem(ItemId),
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+}
+
+/// Everything that taking in needs. One per process.
+pub struct Ingest {
+    pub store: Arc<dyn Store>,
+    pub catalogue: Arc<Catalogue>,
+    pub clock: Arc<dyn Clock>,
+    pub journal: Arc<Journal>,
+}
+
+impl Ingest {
+    /// Inserts or replaces items: in the store first, then here; other instances follow by the change log.
+    pub async fn put_items(&self, items: Vec<Item>) -> Result<(), StoreError> {
+        self.store.put_items(&items).await?;
+        self.catalogue.apply(items.into_iter().map(|item| CatalogueRecord::Put(Box::new(item))));
+        Ok(())
+    }
+
+    /// Deletes items. Per id: whether it was there.
+    pub async fn delete_items(&self, ids: Vec<ItemId>) -> Result<Vec<bool>, StoreError> {
+        let were_there = self.store.delete_items(&ids).await?;
+        self.catalogue.apply(ids.into_iter().map(CatalogueRecord::Deleted));
+        Ok(were_there)
+    }
+
+    /// Learns events, each person's in order of their time. Outcomes stand in the order of `events`.
+    ///
+    /// Errors: the store failed for some person; what was learned before stays learned, and repeating the call is safe.
+    pub async fn learn(&self, events: &[Event]) -> Result<Vec<Outcome>, StoreError> {
+        let snapshot = self.catalogue.snapshot();
+        let mut outcomes = vec![Outcome::Duplicate; events.len()];
+        let mut by_user: BTreeMap<&UserId, Vec<usize>> = BTreeMap::new();
+        for (index, event) in events.iter().enumerate() {
+            by_user.entry(&event.user).or_default().push(index);
+        }
+        for (user, mut indices) in by_user {
+            indices.sort_by_key(|index| events[*index].at);
+            self.learn_user(user, &indices, events, &snapshot, &mut outcomes).await?;
+        }
+        self.after_acceptance(events, &outcomes).await;
+        Ok(outcomes)
+    }
+
+    /// One person's events: read, learn, commit; again from the start when somebody else committed first.
+    async fn learn_user(
+        &self,
+        user: &UserId,
+        indices: &[usize],
+        events: &[Event],
+        snapshot: &Snapshot,
+        outcomes: &mut [Outcome],
+    ) -> Result<(), StoreError> {
+        let ids: Vec<_> = indices.iter().map(|index| events[*index].id.clone()).collect();
+        for _ in 0..MAX_COMMIT_TRIES {
+            let learning = self.store.begin_learning(user, &ids).await?;
+            let mut profile = learning.profile;
+            let mut fresh = Vec::new();
+            let mut in_call = HashSet::new();
+            for (index, known) in indices.iter().zip(learning.known) {
+                let event = &events[*index];
+                outcomes[*index] = if known || !in_call.insert(&event.id) {
+                    Outcome::Duplicate
+                } else {
+                    match learn_one(&mut profile, event, snapshot) {
+                        Ok(()) => {
+                            fresh.push(event.id.clone());
+                            Outcome::Accepted
+                        }
+                        Err(refusal) => Outcome::Refused(refusal),
+                    }
+                };
+            }
+            if fresh.is_empty() {
+                return Ok(());
+            }
+            match self.store.commit_profile(user, learning.revision, &profile, &fresh, self.clock.now()).await? {
+                Commit::Done => return Ok(()),
+                Commit::Conflict => tokio::task::yield_now().await,
+            }
+        }
+        Err(StoreError::Refused(format!("the profile changed {MAX_COMMIT_TRIES} times while learning")))
+    }
+
+    /// Popularity and journal: after the events are safe, and never a reason to refuse them.
+    async fn after_acceptance(&self, events: &[Event], outcomes: &[Outcome]) {
+        let accepted = || events.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::Accepted).map(|(event, _)| event);
+        let deltas: Vec<PopularityDelta> = accepted()
+            .filter(|event| !event.undo)
+            .map(|event| PopularityDelta { item: event.item.clone(), weight: learn::popularity_weight(&event.kind), at: event.at })
+            .filter(|delta| delta.weight > 0.0)
+            .collect();
+        if !deltas.is_empty() {
+            self.add_popularity(&deltas).await;
+        }
+        for event in accepted() {
+            self.journal.record(JournalRecord::Event(EventRecord {
+                at: event.at.0,
+                id: event.id.to_string(),
+                user: self.journal.pseudonym(&event.user),
+                event_type: event.kind.name().to_owned(),
+                item: event.item.to_string(),
+                feed_id: event.feed.as_ref().map(ToString::to_string),
+                position: event.position,
+                undo: event.undo,
+            }));
+        }
+    }
+
+    /// Adds to items' popularity. The change log brings the sums back to every instance, this one too.
+    pub async fn add_popularity(&self, deltas: &[PopularityDelta]) {
+        if let Err(error) = self.store.add_popularity(deltas).await {
+            tracing::warn!(reason = error.reason(), %error, "popularity was not updated");
+        }
+    }
+}
+
+fn learn_one(profile: &mut crate::domain::Profile, event: &Event, snapshot: &Snapshot) -> Result<(), Refusal> {
+    let entry = snapshot.find(&event.item).and_then(|row| snapshot.entry(row));
+    let entry = entry.ok_or_else(|| Refusal::UnknownItem(event.item.clone()))?;
+    Ok(learn::learn(profile, event, &entry.item)?)
+}

@@ -1,0 +1,104 @@
+//! The journal: every served page with its propensities, and every accepted event, as lines of JSON in rotated files.
+//!
+//! What evaluation and audits read. Recording never blocks a request: a bounded queue feeds one writer thread, and a
+//! record that finds the queue full is dropped and counted. People appear under a keyed pseudonym, non-personalised
+//! feeds without any.
+
+mod record;
+mod writer;
+
+pub use record::{EventRecord, JournalRecord, ServedItem, ServedRecord};
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, SyncSender, TrySendError},
+    },
+    thread::JoinHandle,
+};
+
+use parking_lot::Mutex;
+
+use crate::domain::{Span, UserId};
+
+/// Where and how much is kept.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    pub directory: PathBuf,
+    /// Records that may wait for the writer.
+    pub queue_records: usize,
+    /// A file is closed when it passes this size.
+    pub rotate_bytes: u64,
+    /// Closed files older than this are deleted.
+    pub retention: Span,
+}
+
+/// Records dropped and written so far.
+#[derive(Debug, Default)]
+pub struct JournalCounts {
+    pub written: AtomicU64,
+    /// The queue was full or the disk refused.
+    pub dropped: AtomicU64,
+}
+
+/// The handle requests record through. Dropping the last one flushes.
+pub struct Journal {
+    queue: Option<SyncSender<JournalRecord>>,
+    counts: std::sync::Arc<JournalCounts>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    pseudonym_key: [u8; 32],
+}
+
+impl Journal {
+    /// Opens the directory (made if missing) and starts the writer. Errors: the directory cannot be made or written.
+    pub fn open(options: JournalOptions, pseudonym_key: [u8; 32]) -> io::Result<Self> {
+        std::fs::create_dir_all(&options.directory)?;
+        let counts = std::sync::Arc::new(JournalCounts::default());
+        let (queue, records) = mpsc::sync_channel(options.queue_records);
+        let writer = writer::start(options, records, std::sync::Arc::clone(&counts))?;
+        Ok(Self { queue: Some(queue), counts, writer: Mutex::new(Some(writer)), pseudonym_key })
+    }
+
+    /// A journal that keeps nothing.
+    pub fn off() -> Self {
+        Self { queue: None, counts: std::sync::Arc::default(), writer: Mutex::new(None), pseudonym_key: [0; 32] }
+    }
+
+    /// Queues a record; never blocks.
+    pub fn record(&self, record: JournalRecord) {
+        let Some(queue) = &self.queue else { return };
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(record) {
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The person's pseudonym in the journal: 128 bits of keyed BLAKE3, hex.
+    pub fn pseudonym(&self, user: &UserId) -> String {
+        blake3::keyed_hash(&self.pseudonym_key, user.as_str().as_bytes()).to_hex()[..32].to_owned()
+    }
+
+    pub fn counts(&self) -> &JournalCounts {
+        &self.counts
+    }
+
+    /// Writes out what is queued and stops the writer. Blocks: for shutdown.
+    pub fn close(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.lock().take() {
+            // A panicked writer has nothing left to flush.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

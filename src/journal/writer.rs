@@ -1,0 +1,152 @@
+//! The writer thread: one open file, rotated by size, old files deleted.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::{JournalCounts, JournalOptions, JournalRecord};
+
+/// Records reach the file at the latest after this time without new ones.
+const FLUSH_AFTER_MS: u64 = 200;
+
+struct OpenFile {
+    out: BufWriter<File>,
+    written_bytes: u64,
+}
+
+/// Starts the thread; it ends when every sender is gone, after flushing.
+pub fn start(options: JournalOptions, records: Receiver<JournalRecord>, counts: Arc<JournalCounts>) -> io::Result<JoinHandle<()>> {
+    let mut file = open_next(&options.directory)?;
+    thread::Builder::new().name("journal".into()).spawn(move || {
+        loop {
+            match records.recv_timeout(Duration::from_millis(FLUSH_AFTER_MS)) {
+                Ok(record) => match write(&mut file, &record) {
+                    Ok(()) => counts.written.fetch_add(1, Ordering::Relaxed),
+                    Err(_) => counts.dropped.fetch_add(1, Ordering::Relaxed),
+                },
+                Err(RecvTimeoutError::Timeout) => {
+                    if file.out.flush().is_err() {
+                        counts.dropped.fetch_add(1, Ordering::Relaxed)
+                    } else {
+                        0
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            if file.written_bytes >= options.rotate_bytes {
+                let _ = file.out.flush();
+                delete_old(&options);
+                if let Ok(next) = open_next(&options.directory) {
+                    file = next;
+                }
+            }
+        }
+        let _ = file.out.flush();
+    })
+}
+
+fn write(file: &mut OpenFile, record: &JournalRecord) -> io::Result<()> {
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    file.out.write_all(&line)?;
+    file.written_bytes += line.len() as u64;
+    Ok(())
+}
+
+/// `journal-000042.ndjson`: one past the highest number there is.
+fn open_next(directory: &Path) -> io::Result<OpenFile> {
+    let last = files(directory)?.last().and_then(|path| number(path)).unwrap_or(0);
+    let path = directory.join(format!("journal-{:06}.ndjson", last + 1));
+    let out = OpenOptions::new().create_new(true).append(true).open(path)?;
+    Ok(OpenFile { out: BufWriter::new(out), written_bytes: 0 })
+}
+
+fn number(path: &Path) -> Option<u64> {
+    path.file_stem()?.to_str()?.strip_prefix("journal-")?.parse().ok()
+}
+
+/// The journal's files, oldest first.
+fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(directory)?.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| number(p).is_some()).collect();
+    found.sort_by_key(|path| number(path));
+    Ok(found)
+}
+
+/// Age by the file's own modification time: the file system's clock, not the server's.
+fn delete_old(options: &JournalOptions) {
+    let Ok(paths) = files(&options.directory) else { return };
+    for path in paths {
+        let age = fs::metadata(&path).and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
+        if age.is_some_and(|age| age > options.retention.as_std()) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{EventRecord, Journal};
+    use super::*;
+    use crate::domain::Span;
+
+    fn record(n: usize) -> JournalRecord {
+        JournalRecord::Event(EventRecord {
+            at: n as i64,
+            id: format!("ev_{n}"),
+            user: "pseudonym".into(),
+            event_type: "open".into(),
+            item: "i".into(),
+            feed_id: None,
+            position: Some(3),
+            undo: false,
+        })
+    }
+
+    #[test]
+    fn every_record_is_a_line_and_files_rotate() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let options =
+            JournalOptions { directory: directory.path().into(), queue_records: 1_000, rotate_bytes: 1_000, retention: Span::days(1) };
+        let journal = Journal::open(options.clone(), [7; 32]).expect("opens");
+        for n in 0..100 {
+            journal.record(record(n));
+        }
+        journal.close();
+        let again = Journal::open(options, [7; 32]).expect("opens again");
+        again.record(record(100));
+        again.close();
+        let paths = files(directory.path()).expect("lists");
+        assert!(paths.len() > 5, "{} files", paths.len());
+        let lines: Vec<JournalRecord> = paths
+            .iter()
+            .flat_map(|path| fs::read_to_string(path).expect("reads").lines().map(str::to_owned).collect::<Vec<_>>())
+            .map(|line| serde_json::from_str(&line).expect("a record"))
+            .collect();
+        assert_eq!(lines, (0..=100).map(record).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_full_queue_drops_and_counts() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let options =
+            JournalOptions { directory: directory.path().into(), queue_records: 1, rotate_bytes: 1 << 30, retention: Span::days(1) };
+        let journal = Journal::open(options, [7; 32]).expect("opens");
+        for n in 0..10_000 {
+            journal.record(record(n));
+        }
+        let dropped = journal.counts().dropped.load(Ordering::Relaxed);
+        let counts = Arc::clone(&journal.counts);
+        journal.close();
+        assert_eq!(dropped + counts.written.load(Ordering::Relaxed), 10_000);
+    }
+}

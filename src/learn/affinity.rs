@@ -1,0 +1,56 @@
+//! Decayed likings and dislikes by facet value.
+
+use crate::domain::{
+    Facet, FacetValue, Profile, Time,
+    profile::{Affinity, MAX_AFFINITIES, PROFILE_HALF_LIFE},
+    time::decay,
+};
+
+/// Weights below this are noise and are dropped.
+const NEGLIGIBLE: f32 = 1e-3;
+
+/// Decays everything to `at` if that is later than the profile's time.
+pub fn bring_to(profile: &mut Profile, at: Time) {
+    if at <= profile.as_of {
+        return;
+    }
+    let factor = decay(at.since(profile.as_of), PROFILE_HALF_LIFE) as f32;
+    for affinity in &mut profile.affinities {
+        affinity.liking *= factor;
+        affinity.dislike *= factor;
+    }
+    for interest in &mut profile.interests {
+        interest.weight *= factor;
+    }
+    profile.as_of = at;
+}
+
+/// Adds weights that arose `at`; negative ones take back. Neither weight falls below 0.
+pub fn add(profile: &mut Profile, facet: Facet, value: &FacetValue, liking: f32, dislike: f32, at: Time) {
+    let factor = decay(profile.as_of.since(at), PROFILE_HALF_LIFE) as f32;
+    let place = profile.affinities.binary_search_by(|a| (a.facet, &a.value).cmp(&(facet, value)));
+    let at = match place {
+        Ok(at) => at,
+        Err(at) => {
+            profile.affinities.insert(at, Affinity { facet, value: value.clone(), liking: 0.0, dislike: 0.0 });
+            at
+        }
+    };
+    let affinity = &mut profile.affinities[at];
+    affinity.liking = (affinity.liking + liking * factor).max(0.0);
+    affinity.dislike = (affinity.dislike + dislike * factor).max(0.0);
+}
+
+/// Drops noise, then the weakest beyond [`MAX_AFFINITIES`].
+pub fn trim(profile: &mut Profile) {
+    let strength = |a: &Affinity| a.liking.max(a.dislike);
+    let strongest = profile.affinities.iter().map(strength).fold(0.0, f32::max);
+    profile.affinities.retain(|a| strength(a) > NEGLIGIBLE * strongest);
+    let surplus = profile.affinities.len().saturating_sub(MAX_AFFINITIES);
+    for _ in 0..surplus {
+        let weakest = profile.affinities.iter().enumerate().min_by(|a, b| strength(a.1).total_cmp(&strength(b.1))).map(|(at, _)| at);
+        if let Some(at) = weakest {
+            profile.affinities.remove(at);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Which candidates may be shown at all. Filters run before scoring; each removal keeps its reason.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Candidate, Context};
+use crate::{
+    catalogue::{Entry, FacetCode, Row},
+    domain::{
+        Facet, Profile, Span,
+        profile::{MuteTarget, Seen},
+    },
+};
+
+/// Why a candidate was taken out: a closed list, in the order the filters run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// `expires_at` has passed.
+    Expired,
+    /// `published_at` lies ahead.
+    NotYetPublished,
+    /// Named in the request's `exclude`, or served earlier in the feed this one continues.
+    Excluded,
+    /// Seen or opened within the policy's cooldown.
+    Seen,
+    /// The person muted the item, its topic, creator or source, or set a topic to −1.
+    Muted,
+    /// Not in a language the person chose.
+    Language,
+}
+
+impl Why {
+    pub const ALL: [Why; 6] = [Self::Expired, Self::NotYetPublished, Self::Excluded, Self::Seen, Self::Muted, Self::Language];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::NotYetPublished => "not_yet_published",
+            Self::Excluded => "excluded",
+            Self::Seen => "seen",
+            Self::Muted => "muted",
+            Self::Language => "language",
+        }
+    }
+}
+
+/// A candidate that a filter took out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed {
+    pub row: Row,
+    pub why: Why,
+}
+
+/// Splits candidates into kept and removed, both in the order given. `excluded` holds item hashes.
+pub fn filter(candidates: Vec<Candidate>, excluded: &[u64], context: &Context) -> (Vec<Candidate>, Vec<Removed>) {
+    let rules = Rules::new(excluded, context);
+    let mut kept = Vec::with_capacity(candidates.len());
+    let mut removed = Vec::new();
+    for candidate in candidates {
+        let Some(entry) = context.snapshot.entry(candidate.row) else { continue };
+        match rules.check(entry) {
+            None => kept.push(candidate),
+            Some(why) => removed.push(Removed { row: candidate.row, why }),
+        }
+    }
+    (kept, removed)
+}
+
+/// The filters of one request, prepared for many items.
+pub struct Rules<'a> {
+    context: Context<'a>,
+    excluded: HashSet<u64>,
+    seen: HashMap<u64, Seen>,
+    muted_items: HashSet<u64>,
+    muted_facets: HashSet<FacetCode>,
+    languages: HashSet<FacetCode>,
+}
+
+impl<'a> Rules<'a> {
+    pub fn new(excluded: &[u64], context: &Context<'a>) -> Self {
+        let mut rules = Self {
+            context: *context,
+            excluded: excluded.iter().copied().collect(),
+            seen: HashMap::new(),
+            muted_items: HashSet::new(),
+            muted_facets: HashSet::new(),
+            languages: HashSet::new(),
+        };
+        if let Some(profile) = context.profile {
+            rules.seen = profile.seen.iter().map(|seen| (seen.item_hash, *seen)).collect();
+            rules.learn_mutes(profile);
+        }
+        rules
+    }
+
+    fn learn_mutes(&mut self, profile: &Profile) {
+        let codes = self.context.snapshot.codes();
+        for mute in &profile.mutes {
+            match &mute.target {
+                MuteTarget::Item(id) => {
+                    self.muted_items.insert(id.hash64());
+                }
+                MuteTarget::Facet(facet, value) => self.muted_facets.extend(codes.get(*facet, value)),
+            }
+        }
+        let never = profile.preferences.topics.iter().filter(|(_, level)| **level <= -1.0);
+        self.muted_facets.extend(never.filter_map(|(topic, _)| codes.get(Facet::Topic, topic)));
+        // A language nobody publishes in must still exclude the others: its code is made, not looked up.
+        self.languages.extend(profile.preferences.languages.iter().map(|l| codes.intern(Facet::Language, l)));
+    }
+
+    /// The first filter that takes the item out, if any.
+    pub fn check(&self, entry: &Entry) -> Option<Why> {
+        let now = self.context.now;
+        if entry.item.expires_at.is_some_and(|at| at <= now) {
+            return Some(Why::Expired);
+        }
+        if entry.item.published_at.is_some_and(|at| at > now) {
+            return Some(Why::NotYetPublished);
+        }
+        if self.excluded.contains(&entry.hash) {
+            return Some(Why::Excluded);
+        }
+        if self.seen.get(&entry.hash).is_some_and(|seen| self.is_cooling(seen)) {
+            return Some(Why::Seen);
+        }
+        if self.is_muted(entry) {
+            return Some(Why::Muted);
+        }
+        let other_language = entry.language.is_some_and(|code| !self.languages.contains(&code));
+        (!self.languages.is_empty() && other_language).then_some(Why::Language)
+    }
+
+    fn is_cooling(&self, seen: &Seen) -> bool {
+        let repeat = &self.context.policy.repeat;
+        let cooldown = if seen.opened { repeat.opened_cooldown } else { repeat.seen_cooldown };
+        cooldown == Span::FOREVER || self.context.now.since(seen.at) < cooldown.as_millis()
+    }
+
+    fn is_muted(&self, entry: &Entry) -> bool {
+        if self.muted_items.contains(&entry.hash) {
+            return true;
+        }
+        if self.muted_facets.is_empty() {
+            return false;
+        }
+        let single = [entry.creator, entry.source, entry.viewpoint, entry.language, entry.format];
+        single.into_iter().flatten().chain(entry.topics.iter().map(|(code, _)| *code)).any(|code| self.muted_facets.contains(&code))
+    }
+}

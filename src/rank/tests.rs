@@ -1,0 +1,313 @@
+//! The slate's promises, on random catalogues: each test is a property of `score` and `place` together.
+
+use std::{collections::HashSet, sync::Arc};
+
+use proptest::prelude::*;
+
+use super::{constraint::State, place::PoolCandidate, *};
+use crate::{
+    catalogue::{Catalogue, CatalogueRecord, Row, Snapshot},
+    domain::{
+        Creator, Embedding, Facet, Item, ItemId, Span,
+        feed::{Page, Slot},
+        policy::{Aggregate, Constraint, ExploreMethod, Normalize},
+        profile::Affinity,
+    },
+};
+
+const NOW: Time = Time(1_700_000_000_000);
+
+fn item(n: usize, topics: u32, creators: u32, mixed: u64) -> Item {
+    let pick = |salt: u64, of: u32| (mixed.wrapping_mul(salt) >> 33) as u32 % of;
+    Item {
+        id: ItemId::new(format!("item-{n:04}")).expect("valid"),
+        title: format!("Story {} of {}", n, pick(3, topics)),
+        description: None,
+        url: None,
+        image: None,
+        creator: (pick(5, 9) > 0).then(|| Creator { id: format!("c{}", pick(7, creators)).into(), name: None }),
+        topics: (pick(11, 9) > 0).then(|| (format!("t{}", pick(3, topics)).into(), 1.0)).into_iter().collect(),
+        source: Some(format!("s{}", pick(13, 4)).into()),
+        viewpoint: None,
+        language: None,
+        format: None,
+        published_at: Some(Time(NOW.0 - i64::from(pick(17, 1_000_000)) * 1_000)),
+        expires_at: None,
+        embedding: (pick(19, 9) > 0).then(|| Embedding::of_text(&format!("subject {} {}", pick(3, topics), pick(23, 40)), 32)),
+        attributes: None,
+    }
+}
+
+#[derive(Clone, Debug)]
+struct World {
+    items: usize,
+    topics: u32,
+    creators: u32,
+    salt: u64,
+    policy: Policy,
+}
+
+impl World {
+    fn snapshot(&self, reversed: bool) -> Arc<Snapshot> {
+        let catalogue = Catalogue::new(32, Span::hours(24));
+        let mixed = |n: usize| (n as u64 + 1).wrapping_mul(self.salt | 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut order: Vec<usize> = (0..self.items).collect();
+        if reversed {
+            order.reverse();
+        }
+        for n in order {
+            catalogue.apply([CatalogueRecord::Put(Box::new(item(n, self.topics, self.creators, mixed(n))))]);
+        }
+        catalogue.snapshot()
+    }
+
+    fn profile(&self) -> Profile {
+        let affinity = |topic: u32, liking| Affinity { facet: Facet::Topic, value: format!("t{topic}").into(), liking, dislike: 0.0 };
+        let mut affinities = vec![affinity(0, 4.0), affinity(1, 1.0)];
+        affinities.sort_by(|a, b| (a.facet, &a.value).cmp(&(b.facet, &b.value)));
+        Profile { as_of: NOW, affinities, events: 5, ..Profile::default() }
+    }
+
+    /// Every item is a candidate; the second half of the hash order counts as outside the profile.
+    fn candidates(snapshot: &Snapshot) -> Vec<Candidate> {
+        let rows: Vec<Row> = snapshot.walk_from(0).collect();
+        let kind = |index: usize| if index % 2 == 0 { SourceKind::Outside } else { SourceKind::Fresh };
+        rows.iter().enumerate().map(|(i, row)| Candidate { row: *row, sources: Sources::of(kind(i)), relevance: 0.0 }).collect()
+    }
+
+    fn run(
+        &self,
+        snapshot: &Snapshot,
+        candidates: Vec<Candidate>,
+        seed: u64,
+        pages: &[usize],
+    ) -> (Vec<PoolCandidate>, Vec<Page>, Vec<String>) {
+        let profile = self.profile();
+        let context = Context { snapshot, profile: Some(&profile), policy: &self.policy, now: NOW };
+        let scored = score(candidates, &[], &context).scored;
+        let pool: Vec<PoolCandidate> =
+            scored.iter().map(|s| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources }).collect();
+        let mut placed = Vec::new();
+        let mut out = Vec::new();
+        for count in pages {
+            let page = place(&Pool { candidates: &pool, diversity: self.policy.diversify.diversity, seed }, &placed, *count, &context);
+            placed.extend(page.placed.clone());
+            out.push(page);
+        }
+        let ids = placed.iter().map(|p| snapshot.entry(scored[p.pool_index as usize].row).expect("there").item.id.to_string()).collect();
+        (pool, out, ids)
+    }
+}
+
+fn world() -> impl Strategy<Value = World> {
+    let constraint = prop_oneof![
+        (1u32..3, 3u32..8).prop_map(|(max, per)| Constraint::MaxShare { facet: Facet::Creator, max, per }),
+        (1u32..4).prop_map(|gap| Constraint::MinGap { facet: Facet::Topic, gap }),
+        (2u32..4, 5u32..9).prop_map(|(min, per)| Constraint::MinDistinct { facet: Facet::Topic, min, per }),
+    ];
+    (
+        1usize..80,
+        1u32..8,
+        1u32..12,
+        any::<u64>(),
+        prop::collection::vec(constraint, 0..4),
+        0.0f32..=1.0,
+        0.0f32..0.5,
+        any::<(bool, bool, bool)>(),
+    )
+        .prop_map(|(items, topics, creators, salt, constraint, diversity, share, (mean, softmax, minmax))| {
+            let mut policy = Policy { constraint, ..Policy::default() };
+            policy.diversify.diversity = diversity;
+            policy.diversify.aggregate = if mean { Aggregate::Mean } else { Aggregate::Max };
+            policy.explore.share = share;
+            policy.explore.method = if softmax { ExploreMethod::Softmax } else { ExploreMethod::Uniform };
+            policy.score.normalize = if minmax { Normalize::Minmax } else { Normalize::Percentile };
+            World { items, topics, creators, salt, policy }
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_candidate_is_lost_or_served_twice(world in world(), seed in any::<u64>()) {
+        let snapshot = world.snapshot(false);
+        let (pool, pages, ids) = world.run(&snapshot, World::candidates(&snapshot), seed, &[world.items, 5]);
+        prop_assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+        prop_assert_eq!(ids.len(), pool.len());
+        prop_assert!(!pages[0].has_next);
+        prop_assert!(pages[1].placed.is_empty());
+    }
+
+    #[test]
+    fn pages_cut_anywhere_give_the_same_slate(world in world(), seed in any::<u64>(), cuts in prop::collection::vec(1usize..12, 1..8)) {
+        let snapshot = world.snapshot(false);
+        let whole = world.run(&snapshot, World::candidates(&snapshot), seed, &[cuts.iter().sum()]);
+        let cut = world.run(&snapshot, World::candidates(&snapshot), seed, &cuts);
+        prop_assert_eq!(whole.2, cut.2);
+        let placed = |pages: &[Page]| pages.iter().flat_map(|p| p.placed.clone()).collect::<Vec<_>>();
+        prop_assert_eq!(placed(&whole.1), placed(&cut.1));
+        prop_assert_eq!(&whole.1[0].relaxed, &cut.1.iter().flat_map(|p| p.relaxed.clone()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn order_of_ingestion_and_of_the_pool_does_not_matter(world in world(), seed in any::<u64>()) {
+        let (forward, backward) = (world.snapshot(false), world.snapshot(true));
+        let mut shuffled = World::candidates(&backward);
+        shuffled.rotate_left(world.items / 3);
+        shuffled.reverse();
+        let a = world.run(&forward, World::candidates(&forward), seed, &[30]);
+        let b = world.run(&backward, shuffled, seed, &[30]);
+        prop_assert_eq!(a.2, b.2);
+        prop_assert_eq!(&a.1, &b.1);
+    }
+
+    #[test]
+    fn a_broken_constraint_is_always_reported(world in world(), seed in any::<u64>()) {
+        let snapshot = world.snapshot(false);
+        let (pool, pages, _) = world.run(&snapshot, World::candidates(&snapshot), seed, &[25]);
+        let mut state = State::new(&world.policy.constraint);
+        let mut broken = Vec::new();
+        for (position, placed) in pages[0].placed.iter().enumerate() {
+            let entry = pool[placed.pool_index as usize].row.and_then(|row| snapshot.entry(row)).expect("there");
+            broken.extend(state.broken_by(entry).iter().map(|c| (c, position as u32)));
+            state.place(Some(entry));
+        }
+        let reported: Vec<_> = pages[0].relaxed.iter().map(|r| (r.constraint, r.position)).collect();
+        prop_assert_eq!(broken, reported);
+    }
+
+    #[test]
+    fn a_constraint_gives_way_only_when_nothing_left_could_hold_it(world in world(), seed in any::<u64>()) {
+        let snapshot = world.snapshot(false);
+        let (pool, pages, _) = world.run(&snapshot, World::candidates(&snapshot), seed, &[25]);
+        let mut state = State::new(&world.policy.constraint);
+        let mut open: HashSet<usize> = (0..pool.len()).collect();
+        for (position, placed) in pages[0].placed.iter().enumerate() {
+            let entry = |i: usize| pool[i].row.and_then(|row| snapshot.entry(row)).expect("there");
+            let given_up = pages[0].relaxed.iter().filter(|r| r.position == position as u32).map(|r| usize::from(r.constraint)).min();
+            if let Some(first) = given_up {
+                let could_hold = open.iter().any(|i| state.broken_by(entry(*i)).only_from(first + 1));
+                prop_assert!(!could_hold, "position {position}: constraint {first} could have held");
+            }
+            open.remove(&(placed.pool_index as usize));
+            state.place(Some(entry(placed.pool_index as usize)));
+        }
+    }
+
+    #[test]
+    fn without_diversity_constraints_and_chance_the_slate_is_relevance_order(mut world in world(), seed in any::<u64>()) {
+        world.policy.diversify.diversity = 0.0;
+        world.policy.constraint.clear();
+        world.policy.explore.share = 0.0;
+        let snapshot = world.snapshot(false);
+        let (_, pages, _) = world.run(&snapshot, World::candidates(&snapshot), seed, &[world.items]);
+        let order: Vec<u32> = pages[0].placed.iter().map(|p| p.pool_index).collect();
+        prop_assert_eq!(order, (0..world.items as u32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn similarity_is_symmetric_bounded_and_one_with_itself(world in world()) {
+        let snapshot = world.snapshot(false);
+        let weights = &world.policy.diversify.similarity;
+        let features: Vec<_> = snapshot.iter().take(12).filter_map(|(row, _)| similarity::Features::of(row, &snapshot)).collect();
+        for a in &features {
+            for b in &features {
+                let s = similarity::similarity(a, b, weights);
+                prop_assert!((0.0..=1.0).contains(&s));
+                prop_assert_eq!(s.to_bits(), similarity::similarity(b, a, weights).to_bits());
+            }
+            prop_assert!((similarity::similarity(a, a, weights) - 1.0).abs() < 2e-3);
+        }
+    }
+}
+
+/// The plain definition of MMR: at each position, the similarity of every open candidate to every placed item, anew.
+#[test]
+fn incremental_mmr_is_the_definition() {
+    for (salt, aggregate) in (1..40).flat_map(|salt| [(salt, Aggregate::Max), (salt, Aggregate::Mean)]) {
+        let mut policy = Policy { constraint: vec![], ..Policy::default() };
+        policy.explore.share = 0.0;
+        policy.diversify.aggregate = aggregate;
+        policy.diversify.diversity = (salt % 10) as f32 / 10.0;
+        let world = World { items: 40, topics: 4, creators: 6, salt: salt * 7_919, policy };
+        let snapshot = world.snapshot(false);
+        let (pool, pages, _) = world.run(&snapshot, World::candidates(&snapshot), 1, &[15]);
+        let features: Vec<_> = pool.iter().map(|c| similarity::Features::of(c.row.expect("there"), &snapshot).expect("there")).collect();
+        let mut chosen: Vec<usize> = Vec::new();
+        while chosen.len() < 15 {
+            let score = |i: usize| {
+                let alike: Vec<f32> = chosen
+                    .iter()
+                    .map(|j| similarity::similarity(&features[*j], &features[i], &world.policy.diversify.similarity))
+                    .collect();
+                let penalty = match aggregate {
+                    _ if alike.is_empty() => 0.0,
+                    Aggregate::Max => alike.iter().copied().fold(0.0, f32::max),
+                    Aggregate::Mean => (alike.iter().map(|s| f64::from(*s)).sum::<f64>() / alike.len() as f64) as f32,
+                };
+                mmr::objective(pool[i].relevance, penalty, world.policy.diversify.diversity)
+            };
+            let best = (0..pool.len()).filter(|i| !chosen.contains(i)).max_by(|a, b| score(*a).total_cmp(&score(*b)).then(b.cmp(a)));
+            chosen.push(best.expect("open candidates"));
+        }
+        let got: Vec<usize> = pages[0].placed.iter().map(|p| p.pool_index as usize).collect();
+        assert_eq!(got, chosen, "salt {salt} {aggregate:?}");
+    }
+}
+
+/// Pearson's chi-square over 20,000 seeds: drawn frequencies against the propensities recorded.
+#[test]
+fn drawn_frequencies_match_the_propensities() {
+    for method in [ExploreMethod::Uniform, ExploreMethod::Softmax] {
+        let explore = crate::domain::policy::Explore { method, temperature: 0.5, ..Policy::default().explore };
+        let eligible: Vec<f32> = (0..12).map(|i| i as f32 / 11.0).collect();
+        let expected = explore::propensities(&eligible, &explore);
+        let draws = 20_000;
+        let mut counts = vec![0u32; eligible.len()];
+        for seed in 0..draws {
+            let (index, propensity) = explore::draw(&eligible, &explore, seed, 9).expect("eligible");
+            assert_eq!(propensity.to_bits(), expected[index].to_bits());
+            counts[index] += 1;
+        }
+        let chi_square: f64 =
+            counts.iter().zip(&expected).map(|(c, p)| (f64::from(*c) - draws as f64 * p).powi(2) / (draws as f64 * p)).sum();
+        // 11 degrees of freedom: 31.26 is the 0.001 quantile.
+        assert!(chi_square < 31.26, "{method:?}: {chi_square}");
+        assert!((expected.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn exploration_slots_keep_their_share_and_their_first_position() {
+    let explore = crate::domain::policy::Explore { share: 0.1, earliest_position: 4, ..Policy::default().explore };
+    let slots: Vec<usize> = (0..60).filter(|p| explore::is_slot(*p, &explore)).collect();
+    assert_eq!(slots, [9, 19, 29, 39, 49, 59]);
+    let early = crate::domain::policy::Explore { share: 0.5, earliest_position: 3, ..explore };
+    assert_eq!((0..10).filter(|p| explore::is_slot(*p, &early)).collect::<Vec<_>>(), [3, 5, 7, 9]);
+}
+
+#[test]
+fn explored_items_come_from_outside_the_profile() {
+    let mut policy = Policy { constraint: vec![], ..Policy::default() };
+    policy.explore.share = 0.3;
+    let world = World { items: 60, topics: 5, creators: 9, salt: 99, policy };
+    let snapshot = world.snapshot(false);
+    let (pool, pages, _) = world.run(&snapshot, World::candidates(&snapshot), 5, &[30]);
+    let explored: Vec<_> = pages[0].placed.iter().filter(|p| p.slot == Slot::Exploration).collect();
+    assert!(explored.len() >= 7, "{}", explored.len());
+    for placed in explored {
+        assert!(pool[placed.pool_index as usize].sources.has(SourceKind::Outside));
+        assert!(placed.propensity > 0.0 && placed.propensity < 1.0);
+    }
+}
+
+#[test]
+fn metrics_match_worked_values() {
+    assert_eq!(metrics::entropy_bits([4, 4, 4, 4]), 2.0);
+    assert_eq!(metrics::entropy_bits([7]), 0.0);
+    assert_eq!(metrics::entropy_bits([]), 0.0);
+    assert!((metrics::entropy_bits([1, 3]) - 0.811_278_124_459_132_8).abs() < 1e-12);
+    assert_eq!(metrics::relevance_kept([0.5f32, 0.5].into_iter(), [1.0f32, 1.0, 0.5].into_iter()), 0.5);
+    assert_eq!(metrics::relevance_kept([].into_iter(), [1.0f32].into_iter()), 1.0);
+}

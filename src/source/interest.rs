@@ -1,0 +1,137 @@
+//! Items near the person's interests: by vector search around each interest, and the newest of the topics they like.
+
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+
+use async_trait::async_trait;
+
+use super::{CandidateSource, Found, Query, SourceError};
+use crate::{
+    catalogue::{self, Entry, Row, Snapshot},
+    domain::{Facet, Profile},
+    rank::SourceKind,
+};
+
+/// Strongest interests searched per request.
+const SEARCHED_INTERESTS: usize = 4;
+/// Most liked topics read per request.
+const READ_TOPICS: usize = 8;
+/// Multiplications above which the search leaves the async thread (about 100 µs of work).
+const INLINE_MAX_PRODUCTS: usize = 4_000_000;
+
+pub struct Interest;
+
+#[async_trait]
+impl CandidateSource for Interest {
+    fn kind(&self) -> SourceKind {
+        SourceKind::Interest
+    }
+
+    fn applies(&self, query: &Query) -> bool {
+        query
+            .profile
+            .as_ref()
+            .is_some_and(|p| !p.interests.is_empty() || p.affinities.iter().any(|a| a.facet == Facet::Topic && a.liking > 0.0))
+    }
+
+    async fn fetch(&self, query: Arc<Query>, limit: usize) -> Result<Found, SourceError> {
+        let interests = query.profile.as_ref().map_or(0, |p| p.interests.len().min(SEARCHED_INTERESTS));
+        if query.snapshot.len() * query.snapshot.dimension() * interests <= INLINE_MAX_PRODUCTS {
+            return Ok(find(&query, limit));
+        }
+        tokio::task::spawn_blocking(move || find(&query, limit)).await.map_err(|_| SourceError::Stopped)
+    }
+}
+
+/// Half by vectors, half by topics; what one cannot give the other may.
+fn find(query: &Query, limit: usize) -> Found {
+    let Some(profile) = &query.profile else { return Found::default() };
+    let near = nearest(query, profile, limit);
+    let topical = by_topics(query, profile, limit);
+    let mut rows = Vec::with_capacity(limit);
+    let mut taken = std::collections::HashSet::new();
+    let mut near = near.into_iter();
+    let mut topical_rows = topical.rows.into_iter();
+    while rows.len() < limit {
+        let next = [near.next(), topical_rows.next()];
+        if next == [None, None] {
+            break;
+        }
+        rows.extend(next.into_iter().flatten().filter(|row| taken.insert(*row)));
+    }
+    rows.truncate(limit);
+    Found { rows, removed: topical.removed }
+}
+
+/// The rows nearest to each of the strongest interests, in turns. Each interest gets places by its weight.
+fn nearest(query: &Query, profile: &Profile, limit: usize) -> Vec<Row> {
+    let mut interests: Vec<_> = profile.interests.iter().filter(|i| i.vector.len() == query.snapshot.dimension()).collect();
+    interests.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.exemplar.cmp(&b.exemplar)));
+    interests.truncate(SEARCHED_INTERESTS);
+    let total: f32 = interests.iter().map(|i| i.weight).sum();
+    let rules = query.rules();
+    let mut lists: Vec<std::vec::IntoIter<Row>> = interests
+        .iter()
+        .map(|interest| {
+            let places = (limit as f32 * interest.weight / total).ceil() as usize;
+            let wanted = catalogue::Query::new(interest.space, &interest.vector);
+            top(&query.snapshot, &wanted, places, |entry| rules.check(entry).is_none()).into_iter()
+        })
+        .collect();
+    let mut rows = Vec::with_capacity(limit);
+    loop {
+        let before = rows.len();
+        rows.extend(lists.iter_mut().filter_map(Iterator::next));
+        if rows.len() == before {
+            return rows;
+        }
+    }
+}
+
+/// A found row, ordered so that the worst is the least: lower cosine, then larger item hash.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Hit {
+    /// Cosine on an integer scale: a total order, and rounding noise below 1e-6 does not decide.
+    cosine_millionths: i32,
+    hash: Reverse<u64>,
+    row: Row,
+}
+
+/// The `count` showable rows with the greatest cosine, best first; ties by item hash, so arrival order does not matter.
+fn top(snapshot: &Snapshot, query: &catalogue::Query, count: usize, showable: impl Fn(&Entry) -> bool) -> Vec<Row> {
+    let mut heap: BinaryHeap<Reverse<Hit>> = BinaryHeap::with_capacity(count + 1);
+    snapshot.scan(query, |row, cosine| {
+        let cosine_millionths = (cosine * 1e6) as i32;
+        let full = heap.len() >= count;
+        if full && heap.peek().is_none_or(|worst| cosine_millionths < worst.0.cosine_millionths) {
+            return;
+        }
+        let Some(entry) = snapshot.entry(row) else { return };
+        if !showable(entry) {
+            return;
+        }
+        heap.push(Reverse(Hit { cosine_millionths, hash: Reverse(entry.hash), row }));
+        if heap.len() > count {
+            heap.pop();
+        }
+    });
+    heap.into_sorted_vec().into_iter().map(|Reverse(hit)| hit.row).collect()
+}
+
+/// The newest items of the most liked topics; each topic gets places by its liking.
+fn by_topics(query: &Query, profile: &Profile, limit: usize) -> Found {
+    let mut topics: Vec<_> =
+        profile.affinities.iter().filter(|a| a.facet == Facet::Topic && a.liking > 0.0).map(|a| (&a.value, a.liking)).collect();
+    topics.extend(profile.preferences.topics.iter().filter(|(_, level)| **level > 0.0).map(|(topic, level)| (topic, *level)));
+    topics.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    topics.truncate(READ_TOPICS);
+    let total: f32 = topics.iter().map(|(_, liking)| liking).sum();
+    let mut found = Found::default();
+    for (topic, liking) in topics {
+        let Some(code) = query.snapshot.codes().get(Facet::Topic, topic) else { continue };
+        let places = (limit as f32 * liking / total).ceil() as usize;
+        let part = Found::take(query.snapshot.posting(code).iter().copied(), places, usize::MAX, query);
+        found.rows.extend(part.rows);
+        found.removed.extend(part.removed);
+    }
+    found
+}

@@ -1,0 +1,166 @@
+//! Candidate sources: where the pool comes from. All run under one deadline; a late or failed one is left out and said.
+
+mod followed;
+mod fresh;
+mod interest;
+mod outside;
+mod trending;
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    catalogue::{Row, Snapshot},
+    domain::{Profile, Time, policy::ActivePolicy},
+    rank::{Candidate, Context, Removed, SourceKind, Sources, filter::Rules},
+};
+
+/// What a source may know. Shared by all sources of a request.
+pub struct Query {
+    pub snapshot: Arc<Snapshot>,
+    /// `None` in a non-personalised feed.
+    pub profile: Option<Arc<Profile>>,
+    pub policy: Arc<ActivePolicy>,
+    pub now: Time,
+    pub seed: u64,
+    /// Item hashes that must not come back.
+    pub excluded: Vec<u64>,
+}
+
+impl Query {
+    pub fn context(&self) -> Context<'_> {
+        Context { snapshot: &self.snapshot, profile: self.profile.as_deref(), policy: &self.policy.policy, now: self.now }
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules::new(&self.excluded, &self.context())
+    }
+}
+
+/// What a source found: rows that may be shown, and those its filters took out on the way.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub rows: Vec<Row>,
+    pub removed: Vec<Removed>,
+}
+
+impl Found {
+    /// Takes showable rows from `rows` until there are `limit`, looking at no more than `look_at_most`.
+    fn take(rows: impl Iterator<Item = Row>, limit: usize, look_at_most: usize, query: &Query) -> Self {
+        let rules = query.rules();
+        let mut found = Self::default();
+        for row in rows.take(look_at_most) {
+            if found.rows.len() >= limit {
+                break;
+            }
+            let Some(entry) = query.snapshot.entry(row) else { continue };
+            match rules.check(entry) {
+                None => found.rows.push(row),
+                Some(why) => found.removed.push(Removed { row, why }),
+            }
+        }
+        found
+    }
+}
+
+/// A source that could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("the source stopped unexpectedly")]
+    Stopped,
+}
+
+/// One way to find candidates.
+#[async_trait]
+pub trait CandidateSource: Send + Sync {
+    fn kind(&self) -> SourceKind;
+
+    /// Whether it has anything to say for this request: a source for followed creators needs a profile that follows.
+    fn applies(&self, query: &Query) -> bool;
+
+    /// Up to `limit` showable rows, best first by the source's own measure. Each row once.
+    async fn fetch(&self, query: Arc<Query>, limit: usize) -> Result<Found, SourceError>;
+}
+
+/// The gathered pool.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// Each row once, with all its sources.
+    pub candidates: Vec<Candidate>,
+    pub removed: Vec<Removed>,
+    /// Sources that were late or failed.
+    pub missing: Vec<SourceKind>,
+}
+
+/// The in-process sources, in the order of [`SourceKind`].
+pub fn in_process() -> Vec<Box<dyn CandidateSource>> {
+    vec![
+        Box::new(interest::Interest),
+        Box::new(followed::Followed),
+        Box::new(trending::Trending),
+        Box::new(fresh::Fresh),
+        Box::new(outside::Outside),
+    ]
+}
+
+/// Asks every source that applies for its share of `policy.retrieve.candidates`, all at once, until `deadline`.
+/// What the sources leave open is filled with the newest items.
+pub async fn gather(sources: &[Box<dyn CandidateSource>], query: &Arc<Query>, deadline: Instant) -> Gathered {
+    let wanted = query.policy.policy.retrieve.candidates as usize;
+    let asked: Vec<_> = sources.iter().filter(|s| share(s.kind(), query) > 0.0 && s.applies(query)).collect();
+    let shares: f32 = asked.iter().map(|s| share(s.kind(), query)).sum();
+    let fetches = asked.iter().map(|source| {
+        let limit = (wanted as f32 * share(source.kind(), query) / shares).ceil() as usize;
+        timeout_at(deadline, source.fetch(Arc::clone(query), limit))
+    });
+    let answers = join_all(fetches).await;
+    let mut pool = PoolBuilder::default();
+    for (source, answer) in asked.iter().zip(answers) {
+        match answer {
+            Ok(Ok(found)) => pool.add(source.kind(), found),
+            Ok(Err(_)) | Err(_) => pool.gathered.missing.push(source.kind()),
+        }
+    }
+    let open = wanted.saturating_sub(pool.gathered.candidates.len());
+    if open > 0 {
+        let more = query.snapshot.fresh().filter(|row| !pool.places.contains_key(row));
+        let found = Found::take(more, open, usize::MAX, query);
+        pool.add(SourceKind::Fresh, found);
+    }
+    pool.gathered
+}
+
+#[derive(Default)]
+struct PoolBuilder {
+    gathered: Gathered,
+    places: HashMap<Row, usize>,
+}
+
+impl PoolBuilder {
+    fn add(&mut self, kind: SourceKind, found: Found) {
+        let candidates = &mut self.gathered.candidates;
+        for row in found.rows {
+            let at = *self.places.entry(row).or_insert_with(|| {
+                candidates.push(Candidate { row, sources: Sources::default(), relevance: 0.0 });
+                candidates.len() - 1
+            });
+            candidates[at].sources = candidates[at].sources.with(Sources::of(kind));
+        }
+        self.gathered.removed.extend(found.removed);
+    }
+}
+
+fn share(kind: SourceKind, query: &Query) -> f32 {
+    let shares = &query.policy.policy.retrieve.sources;
+    match kind {
+        SourceKind::Interest => shares.interest,
+        SourceKind::Followed => shares.followed,
+        SourceKind::Trending => shares.trending,
+        SourceKind::Fresh => shares.fresh,
+        SourceKind::Outside => shares.outside,
+        SourceKind::Caller => 0.0,
+    }
+}

@@ -1,0 +1,181 @@
+//! Serialisable and documented shapes of an item: what responses carry and what requests may bring.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::{Creator, EmbeddingSpace, Item},
+    wire::time,
+};
+
+/// An item as responses show it. Keys without a value are left out.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ItemForm {
+    #[schema(example = "itm_8c1f", min_length = 1, max_length = 128)]
+    pub id: String,
+    #[schema(example = "Rover finds water ice under the dunes")]
+    pub title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "uri")]
+    pub url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "uri")]
+    pub image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub creator: Option<CreatorForm>,
+    /// Sorted by topic.
+    pub topics: Vec<TopicForm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Harbour Post")]
+    pub source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "center")]
+    pub viewpoint: Option<String>,
+    /// BCP 47, as given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "en")]
+    pub language: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "article")]
+    pub format: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime, example = "2026-10-09T08:15:00Z")]
+    pub published_at: Option<String>,
+    /// Not served at or after this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
+    pub expires_at: Option<String>,
+    /// Only when asked for, and only an embedding that was given: the hashed text embedding is never shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub embedding: Option<Vec<f32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Object)]
+    pub attributes: Option<Value>,
+}
+
+/// Who made an item.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct CreatorForm {
+    #[schema(example = "crt_12")]
+    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Ana Reyes")]
+    pub name: Option<String>,
+}
+
+/// One topic of an item.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct TopicForm {
+    #[schema(example = "science")]
+    pub topic: String,
+    /// Above 0, at most 1.
+    #[schema(example = 0.8)]
+    pub weight: f32,
+}
+
+impl From<&Creator> for CreatorForm {
+    fn from(creator: &Creator) -> Self {
+        Self { id: creator.id.to_string(), name: creator.name.clone() }
+    }
+}
+
+impl From<&Item> for ItemForm {
+    /// Everything but the embedding.
+    fn from(item: &Item) -> Self {
+        let facet = |value: &Option<crate::domain::FacetValue>| value.as_ref().map(|v| v.to_string());
+        Self {
+            id: item.id.to_string(),
+            title: item.title.clone(),
+            description: item.description.clone(),
+            url: item.url.clone(),
+            image: item.image.clone(),
+            creator: item.creator.as_ref().map(CreatorForm::from),
+            topics: item.topics.iter().map(|(topic, weight)| TopicForm { topic: topic.to_string(), weight: *weight }).collect(),
+            source: facet(&item.source),
+            viewpoint: facet(&item.viewpoint),
+            language: facet(&item.language),
+            format: facet(&item.format),
+            published_at: item.published_at.map(time::render),
+            expires_at: item.expires_at.map(time::render),
+            embedding: None,
+            // The text was made from an object when the item was read.
+            attributes: item.attributes.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+        }
+    }
+}
+
+impl ItemForm {
+    /// With the embedding, if the item brought one.
+    pub fn with_embedding(item: &Item) -> Self {
+        let given = item.embedding.as_ref().filter(|embedding| embedding.space == EmbeddingSpace::Model);
+        Self { embedding: given.map(|embedding| embedding.to_f32()), ..Self::from(item) }
+    }
+}
+
+/// An item as requests and files bring it. Unknown keys are refused; `null` counts as left out.
+///
+/// Documents what [`super::read`] takes; never built by the server.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ItemInput {
+    /// Chosen by you; putting the same id again replaces the item.
+    #[schema(example = "itm_8c1f", min_length = 1, max_length = 128)]
+    pub id: String,
+    #[schema(example = "Rover finds water ice under the dunes", min_length = 1, max_length = 1000)]
+    pub title: String,
+    /// Feeds the text embedding; not shown on cards.
+    #[schema(max_length = 10000)]
+    pub description: Option<String>,
+    /// `http` or `https`.
+    #[schema(max_length = 2048, format = "uri", example = "https://example.org/rover")]
+    pub url: Option<String>,
+    /// `http` or `https`.
+    #[schema(max_length = 2048, format = "uri")]
+    pub image: Option<String>,
+    pub creator: Option<CreatorInput>,
+    pub topics: Option<TopicsInput>,
+    #[schema(example = "Harbour Post", min_length = 1, max_length = 128)]
+    pub source: Option<String>,
+    #[schema(example = "center", min_length = 1, max_length = 128)]
+    pub viewpoint: Option<String>,
+    /// BCP 47.
+    #[schema(example = "en", min_length = 1, max_length = 128)]
+    pub language: Option<String>,
+    #[schema(example = "article", min_length = 1, max_length = 128)]
+    pub format: Option<String>,
+    /// RFC 3339, or a date for midnight UTC.
+    #[schema(example = "2026-10-09T08:15:00Z")]
+    pub published_at: Option<String>,
+    /// RFC 3339, or a date for midnight UTC. Not served at or after this time.
+    pub expires_at: Option<String>,
+    /// `catalogue.dimension` finite numbers, not all zero; scaled to unit length. Left out: made from the text.
+    pub embedding: Option<Vec<f32>>,
+    /// Free-form, at most 16 KiB of JSON; returned with `hydrate=full`.
+    #[schema(value_type = Option<Object>)]
+    pub attributes: Option<Value>,
+}
+
+/// A creator's id, or id and name.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum CreatorInput {
+    Id(String),
+    Named { id: String, name: Option<String> },
+}
+
+/// At most 32 topics: names (weight 1), weights by name, or a list of names and weights. Duplicates keep the greater weight.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum TopicsInput {
+    Names(Vec<String>),
+    Weights(BTreeMap<String, f32>),
+    Weighted(Vec<TopicForm>),
+}

@@ -19,8 +19,6 @@ pub mod learn;
 pub mod rank;
 
 pub mod clock;
-pub mod suggest;
-
 pub mod feed;
 pub mod follow;
 pub mod ingest;
@@ -28,3 +26,11 @@ pub mod journal;
 pub mod settings;
 pub mod source;
 pub mod store;
+
+pub mod auth;
+pub mod telemetry;
+
+pub mod app;
+pub mod http;
+
+pub mod cli;

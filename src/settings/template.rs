@@ -5,7 +5,7 @@
 use toml::{Table, Value};
 
 use super::{Settings, surfaces::is_surface_name};
-use crate::{domain::Span, suggest::closest};
+use crate::domain::{Span, suggest::closest};
 
 /// Keys whose values are never repeated in a message.
 const SECRET_KEYS: [&str; 5] = ["auth.server_keys", "auth.admin_keys", "auth.jwt_secret", "auth.cursor_secret", "store.redis.url"];

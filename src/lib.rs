@@ -19,12 +19,21 @@ pub mod learn;
 pub mod rank;
 
 pub mod clock;
-pub mod feed;
-pub mod follow;
-pub mod ingest;
-pub mod journal;
 pub mod settings;
+pub mod telemetry;
+
+pub mod journal;
 pub mod source;
 pub mod store;
 
 pub mod demo;
+pub mod feed;
+pub mod follow;
+pub mod ingest;
+
+pub mod auth;
+
+pub mod app;
+pub mod http;
+
+pub mod cli;

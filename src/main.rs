@@ -1,3 +1,12 @@
-//! The binary.
+//! The `polyphony` binary: see [`polyphony::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    polyphony::cli::Cli::parse().run()
+}

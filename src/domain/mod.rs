@@ -12,6 +12,7 @@ pub mod item;
 pub mod policy;
 pub mod popularity;
 pub mod profile;
+pub mod suggest;
 pub mod time;
 
 pub use embedding::{Embedding, EmbeddingSpace};

@@ -1,4 +1,13 @@
 //! One test binary: every integration test is a module of it, sorted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod auth;
+mod command_line;
+mod config_files;
+mod documents;
+mod drain;
+mod health;
+mod openapi;
+mod problems;
+mod support;
 mod tidy;

@@ -1,0 +1,118 @@
+//! The edge: the only module that speaks HTTP. [`routes`] is the whole API at a glance.
+//!
+//! To add a route: write the handler with its `#[utoipa::path]`, add a line to [`routes`] and its name to
+//! `openapi::Document`. A test compares the two.
+
+mod auth;
+pub mod body;
+pub mod docs_page;
+pub mod health;
+pub mod middleware;
+pub mod openapi;
+pub mod params;
+pub mod problem;
+pub mod server;
+
+use actix_web::{
+    FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route, guard,
+    http::Method,
+    web::{self, ServiceConfig},
+};
+
+use self::problem::{Kind, Problem};
+use crate::domain::suggest;
+
+/// Every route. The first matching pattern of a path wins.
+pub fn routes() -> Vec<Entry> {
+    vec![
+        // Operations
+        get("/livez", health::livez),
+        get("/readyz", health::readyz),
+        get("/version", health::version),
+        get("/metrics", health::metrics),
+        // Documentation
+        get("/openapi.json", openapi::openapi_json),
+        page("/docs", docs_page::redirect),
+        page("/docs/{file:.*}", docs_page::file),
+    ]
+}
+
+/// One line of the route table.
+pub struct Entry {
+    pub method: Method,
+    pub path: &'static str,
+    /// Whether it is in the OpenAPI document: pages for people are not.
+    pub documented: bool,
+    route: Route,
+}
+
+fn get<F, Args>(path: &'static str, handler: F) -> Entry
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    // HEAD is answered like GET; the server leaves out the body.
+    let route = web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(handler);
+    Entry { method: Method::GET, path, documented: true, route }
+}
+
+/// A page for people.
+fn page<F, Args>(path: &'static str, handler: F) -> Entry
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    Entry { documented: false, ..get(path, handler) }
+}
+
+/// Registers the whole table, and an answer that names the methods of a path for any other method.
+pub fn mount(config: &mut ServiceConfig) {
+    mount_table(config, routes());
+}
+
+fn mount_table(config: &mut ServiceConfig, table: Vec<Entry>) {
+    let mut by_path: Vec<(&'static str, Vec<Entry>)> = Vec::new();
+    for entry in table {
+        match by_path.iter_mut().find(|(path, _)| *path == entry.path) {
+            Some((_, entries)) => entries.push(entry),
+            None => by_path.push((entry.path, vec![entry])),
+        }
+    }
+    for (path, entries) in by_path {
+        let methods = allowed(&entries);
+        let mut resource = web::resource(path);
+        for entry in entries {
+            resource = resource.route(entry.route);
+        }
+        config.service(resource.default_service(web::to(move |request: HttpRequest| {
+            let problem = method_not_allowed(&request, &methods);
+            async move { Err::<HttpResponse, Problem>(problem) }
+        })));
+    }
+}
+
+fn allowed(entries: &[Entry]) -> String {
+    let mut methods: Vec<&str> = Vec::new();
+    for entry in entries {
+        methods.push(entry.method.as_str());
+        if entry.method == Method::GET {
+            methods.push("HEAD");
+        }
+    }
+    methods.join(", ")
+}
+
+fn method_not_allowed(request: &HttpRequest, methods: &str) -> Problem {
+    let detail = format!("{} takes {methods}; this was {}.", params::shown(request.path()), params::shown(request.method().as_str()));
+    Problem::new(Kind::MethodNotAllowed, detail).allowing(methods.to_owned())
+}
+
+/// The answer for a path that no route has.
+pub(crate) async fn no_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let path = request.path();
+    let table = routes();
+    let hint = suggest::hint(path, table.iter().map(|entry| entry.path));
+    Err(Problem::not_found(format!("There is no {} {}.{hint}", params::shown(request.method().as_str()), params::shown(path))))
+}

@@ -1,0 +1,94 @@
+//! The OpenAPI 3.1 document, made from the handlers. `openapi.json` in the repository is its committed copy.
+
+use std::sync::LazyLock;
+
+use actix_web::HttpResponse;
+use utoipa::{
+    OpenApi,
+    openapi::{
+        Components, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApiVersion, Ref, RefOr, ResponseBuilder, ServerBuilder,
+        path::Operation,
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+
+use super::{health, problem};
+use crate::{app::VERSION, wire};
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(health::livez, health::readyz, health::version, health::metrics, openapi_json),
+    components(schemas(problem::Body, wire::Fault)),
+    tags((name = "operations", description = "Probes, metrics and this document"))
+)]
+struct Document;
+
+const DESCRIPTION: &str = "A content feed server that ranks by relevance and opens the feed: diversity, exploration, explanation.\n\n\
+    Clients must ignore response fields they do not know. Absent means absent: no field is ever `null`. Times are RFC 3339 in UTC. \
+    Every error is a `Problem` (RFC 9457) that names all faults at once.";
+const PROBLEM_RESPONSE: &str = "Problem";
+
+static JSON: LazyLock<String> = LazyLock::new(|| document().to_pretty_json().unwrap_or_default());
+
+/// The document, as `polyphony openapi` prints it.
+pub fn json() -> &'static str {
+    &JSON
+}
+
+/// The document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    document.openapi = OpenApiVersion::Version31;
+    // The derived block would name the author of whatever crate it is expanded in.
+    document.info = InfoBuilder::new()
+        .title("Polyphony")
+        .version(VERSION)
+        .description(Some(DESCRIPTION))
+        .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build()))
+        .build();
+    document.servers = Some(vec![ServerBuilder::new().url("/").build()]);
+    let components = document.components.get_or_insert_with(Components::new);
+    let problem = ResponseBuilder::new()
+        .description("The request was not served; `type` says why, `errors` names every fault")
+        .content(problem::CONTENT_TYPE, ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build())
+        .build();
+    components.responses.insert(PROBLEM_RESPONSE.to_owned(), RefOr::T(problem));
+    for (name, scheme) in security_schemes() {
+        components.security_schemes.insert(name.to_owned(), RefOr::T(scheme));
+    }
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            complete(operation);
+        }
+    }
+    document
+}
+
+/// Every operation may answer with a problem; the API's own are authenticated.
+fn complete(operation: &mut Operation) {
+    operation.responses.responses.entry("default".to_owned()).or_insert_with(|| RefOr::Ref(Ref::from_response_name(PROBLEM_RESPONSE)));
+    let is_open = operation.tags.iter().flatten().any(|tag| tag == "operations");
+    if !is_open && operation.security.is_none() {
+        let none: [&str; 0] = [];
+        operation.security = Some(["server_key", "api_key", "user_token"].map(|name| SecurityRequirement::new(name, none)).to_vec());
+    }
+}
+
+fn security_schemes() -> [(&'static str, SecurityScheme); 3] {
+    let bearer = |description: &str| HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description));
+    let token = bearer("User token: HS256, with `sub`, `exp` and perhaps `surfaces`. Speaks for its subject only.").bearer_format("JWT");
+    let key = ApiKeyValue::with_description("X-API-Key", "A server or admin key, for clients that cannot set `Authorization`.");
+    [
+        ("server_key", SecurityScheme::Http(bearer("A server or admin key. A server key speaks for any user.").build())),
+        ("api_key", SecurityScheme::ApiKey(ApiKey::Header(key))),
+        ("user_token", SecurityScheme::Http(token.build())),
+    ]
+}
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", tag = "operations", operation_id = "openapi",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+pub async fn openapi_json() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").insert_header(("cache-control", "no-cache")).body(json())
+}

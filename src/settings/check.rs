@@ -1,0 +1,275 @@
+//! What the types cannot say: ranges, lengths, and what must hold between keys.
+
+use std::{collections::BTreeSet, fmt, net::IpAddr};
+
+use super::{Fault, Faults, Place, Secret, Settings, surfaces::is_surface_name};
+use crate::domain::Span;
+
+/// Most worker threads.
+pub const WORKERS_MAX: usize = 1_024;
+/// Most requests served at once.
+pub const INFLIGHT_REQUESTS_MAX: usize = 100_000;
+/// Bounds of both body limits, in bytes.
+pub const BODY_LIMIT_BYTES_MIN: usize = 1_024;
+pub const BODY_LIMIT_BYTES_MAX: usize = 1024 * 1024 * 1024;
+pub const KEEP_ALIVE_MIN: Span = Span::secs(1);
+pub const KEEP_ALIVE_MAX: Span = Span::hours(1);
+pub const DRAIN_DELAY_MAX: Span = Span::minutes(5);
+pub const SHUTDOWN_GRACE_MIN: Span = Span::secs(1);
+pub const SHUTDOWN_GRACE_MAX: Span = Span::minutes(10);
+/// Most keys of one kind: enough for every caller and a rotation.
+pub const KEYS_MAX: usize = 64;
+/// Shortest API key in bytes: beyond guessing over the network.
+pub const KEY_BYTES_MIN: usize = 16;
+pub const KEY_BYTES_MAX: usize = 512;
+/// Shortest HMAC secret in bytes: the output size of SHA-256 (RFC 7518, 3.2).
+pub const SECRET_BYTES_MIN: usize = 32;
+pub const PROFILE_TTL_MIN: Span = Span::days(1);
+pub const PROFILE_TTL_MAX: Span = Span::days(3_650);
+pub const REDIS_TIMEOUT_MIN: Span = Span::millis(1);
+pub const REDIS_TIMEOUT_MAX: Span = Span::secs(10);
+pub const REDIS_KEY_PREFIX_MAX_BYTES: usize = 32;
+pub const CHANGE_LOG_ENTRIES_MIN: u32 = 1_000;
+pub const CHANGE_LOG_ENTRIES_MAX: u32 = 10_000_000;
+pub const DIMENSION_MIN: usize = 8;
+pub const DIMENSION_MAX: usize = 4_096;
+pub const JOURNAL_QUEUE_RECORDS_MIN: usize = 100;
+pub const JOURNAL_QUEUE_RECORDS_MAX: usize = 1_000_000;
+pub const JOURNAL_ROTATE_BYTES_MIN: u64 = 1024 * 1024;
+pub const JOURNAL_ROTATE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+pub const JOURNAL_RETENTION_MIN: Span = Span::hours(1);
+/// Most surfaces: each is a label value of several metrics.
+pub const SURFACES_MAX: usize = 64;
+pub const SURFACE_NAME_MAX_BYTES: usize = 64;
+
+const REDIS_SCHEMES: [&str; 3] = ["redis://", "redis+unix://", "unix://"];
+const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+impl Settings {
+    /// Every fault the types let through. The place is set by the caller who knows the layers.
+    pub(super) fn check(&self) -> Vec<Fault> {
+        let mut found = Found::default();
+        self.check_server(&mut found);
+        self.check_auth(&mut found);
+        self.check_store(&mut found);
+        self.check_journal(&mut found);
+        self.check_telemetry(&mut found);
+        self.check_policies(&mut found);
+        found.0
+    }
+
+    /// Faults of listening beyond this machine without knowing who calls. Nobody should do that by accident, so `serve`
+    /// refuses it unless told `--insecure`.
+    pub fn check_exposure(&self) -> Result<(), Faults> {
+        let mut found = Found::default();
+        if !is_loopback(self.server.listen.ip()) {
+            let address = self.server.listen;
+            if self.auth.server_keys.is_empty() && self.auth.jwt_secret.is_empty() {
+                found.add(
+                    "auth.server_keys",
+                    format!("neither `auth.server_keys` nor `auth.jwt_secret` is set and `server.listen` is {address}: anyone who reaches it could read and change every profile; set one of them, listen on 127.0.0.1, or pass --insecure"),
+                );
+            }
+            if self.auth.admin_keys.is_empty() {
+                found.add(
+                    "auth.admin_keys",
+                    format!(
+                        "`auth.admin_keys` is empty and `server.listen` is {address}: set one, listen on 127.0.0.1, or pass --insecure"
+                    ),
+                );
+            }
+        }
+        Faults(found.0).into_result()
+    }
+
+    fn check_server(&self, found: &mut Found) {
+        let server = &self.server;
+        found.range("server.workers", server.workers, 0, WORKERS_MAX);
+        found.range("server.max_inflight_requests", server.max_inflight_requests, 1, INFLIGHT_REQUESTS_MAX);
+        found.range("server.body_limit_bytes", server.body_limit_bytes, BODY_LIMIT_BYTES_MIN, BODY_LIMIT_BYTES_MAX);
+        found.range("server.bulk_body_limit_bytes", server.bulk_body_limit_bytes, BODY_LIMIT_BYTES_MIN, BODY_LIMIT_BYTES_MAX);
+        if server.bulk_body_limit_bytes < server.body_limit_bytes {
+            found.is(
+                "server.bulk_body_limit_bytes",
+                format!("is {}; expected at least `server.body_limit_bytes` ({})", server.bulk_body_limit_bytes, server.body_limit_bytes),
+            );
+        }
+        found.range("server.keep_alive", server.keep_alive, KEEP_ALIVE_MIN, KEEP_ALIVE_MAX);
+        found.range("server.drain_delay", server.drain_delay, Span::ZERO, DRAIN_DELAY_MAX);
+        found.range("server.shutdown_grace", server.shutdown_grace, SHUTDOWN_GRACE_MIN, SHUTDOWN_GRACE_MAX);
+    }
+
+    fn check_auth(&self, found: &mut Found) {
+        let auth = &self.auth;
+        for (key, keys) in [("auth.server_keys", &auth.server_keys), ("auth.admin_keys", &auth.admin_keys)] {
+            if keys.len() > KEYS_MAX {
+                found.is(key, format!("has {} keys; expected at most {KEYS_MAX}", keys.len()));
+            }
+            let fits = |secret: &Secret| {
+                let text = secret.expose();
+                (KEY_BYTES_MIN..=KEY_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+            };
+            for (index, _) in keys.iter().enumerate().filter(|(_, secret)| !fits(secret)) {
+                let expected = format!(
+                    "expected {KEY_BYTES_MIN} to {KEY_BYTES_MAX} printable ASCII characters without spaces, e.g. the output of `openssl rand -hex 32`"
+                );
+                found.is(&format!("{key}[{index}]"), format!("is too short, too long or has other characters; {expected}"));
+            }
+        }
+        let server: BTreeSet<&str> = auth.server_keys.iter().map(Secret::expose).collect();
+        if auth.admin_keys.iter().any(|key| server.contains(key.expose())) {
+            found.is("auth.admin_keys", "has a key that is also in `auth.server_keys`; every server could then administrate".into());
+        }
+        for (key, secret) in [("auth.jwt_secret", &auth.jwt_secret), ("auth.cursor_secret", &auth.cursor_secret)] {
+            let length = secret.expose().len();
+            if length != 0 && length < SECRET_BYTES_MIN {
+                found.is(
+                    key,
+                    format!("is {length} bytes long; expected \"\" or {SECRET_BYTES_MIN} bytes or more, e.g. the output of `openssl rand -hex 32`"),
+                );
+            }
+        }
+    }
+
+    fn check_store(&self, found: &mut Found) {
+        let store = &self.store;
+        found.range("store.profile_ttl", store.profile_ttl, PROFILE_TTL_MIN, PROFILE_TTL_MAX);
+        if store.embedded.path.as_os_str().is_empty() {
+            found.is("store.embedded.path", "is empty; expected the path of a file, e.g. \"data/polyphony.redb\"".into());
+        }
+        let url = store.redis.url.expose();
+        if !url.is_empty() && !REDIS_SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+            found.is("store.redis.url", "has another scheme; expected \"redis://host:6379/0\", \"unix:///path/to.sock\" or \"\"".into());
+        }
+        let prefix = &store.redis.key_prefix;
+        let fits = (1..=REDIS_KEY_PREFIX_MAX_BYTES).contains(&prefix.len())
+            && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        if !fits {
+            found.is(
+                "store.redis.key_prefix",
+                format!("is \"{prefix}\"; expected 1 to {REDIS_KEY_PREFIX_MAX_BYTES} of a-z, A-Z, 0-9, _ and -"),
+            );
+        }
+        found.range("store.redis.timeout", store.redis.timeout, REDIS_TIMEOUT_MIN, REDIS_TIMEOUT_MAX);
+        found.range("store.redis.change_log_max", store.redis.change_log_max, CHANGE_LOG_ENTRIES_MIN, CHANGE_LOG_ENTRIES_MAX);
+        found.range("catalogue.dimension", self.catalogue.dimension, DIMENSION_MIN, DIMENSION_MAX);
+    }
+
+    fn check_journal(&self, found: &mut Found) {
+        let journal = &self.journal;
+        if journal.path.as_os_str().is_empty() {
+            found.is("journal.path", "is empty; expected the path of a directory, e.g. \"data/journal\"".into());
+        }
+        found.range("journal.queue_records", journal.queue_records, JOURNAL_QUEUE_RECORDS_MIN, JOURNAL_QUEUE_RECORDS_MAX);
+        found.range("journal.rotate_bytes", journal.rotate_bytes, JOURNAL_ROTATE_BYTES_MIN, JOURNAL_ROTATE_BYTES_MAX);
+        found.range("journal.retention", journal.retention, JOURNAL_RETENTION_MIN, Span::FOREVER);
+    }
+
+    fn check_telemetry(&self, found: &mut Found) {
+        let level = &self.telemetry.log_level;
+        let is_target = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':');
+        let is_directive = |directive: &str| match directive.split_once('=') {
+            Some((target, level)) => is_target(target) && LOG_LEVELS.contains(&level),
+            None => LOG_LEVELS.contains(&directive),
+        };
+        if !level.split(',').all(is_directive) {
+            found.is(
+                "telemetry.log_level",
+                format!("is \"{level}\"; expected one of {} or directives such as \"info,polyphony::store=debug\"", LOG_LEVELS.join(", ")),
+            );
+        }
+        let endpoint = &self.telemetry.otlp_endpoint;
+        if !endpoint.is_empty() && !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
+            found.is(
+                "telemetry.otlp_endpoint",
+                format!("is \"{endpoint}\"; expected \"\" or a URL such as \"http://localhost:4318/v1/traces\""),
+            );
+        }
+    }
+
+    fn check_policies(&self, found: &mut Found) {
+        if self.surface.is_empty() || self.surface.len() > SURFACES_MAX {
+            found.is("surface", format!("has {} entries; expected 1 to {SURFACES_MAX}", self.surface.len()));
+        }
+        for name in self.surface.keys().filter(|name| !is_surface_name(name)) {
+            found.is(
+                &format!("surface.{name}"),
+                format!("has a name that cannot be one; expected 1 to {SURFACE_NAME_MAX_BYTES} of a-z, 0-9 and _"),
+            );
+        }
+        let shared = self.policy.check();
+        for fault in &shared {
+            found.is(&format!("policy.{}", fault.key), fault.detail.clone());
+        }
+        let Err(faults) = self.surfaces() else { return };
+        // A fault of the shared policy shows up again in each surface that does not override the key: once is enough.
+        let is_shared = |fault: &Fault| {
+            shared.iter().any(|s| {
+                let same_key =
+                    fault.key.strip_prefix("surface.").and_then(|rest| rest.split_once('.')).is_some_and(|(_, key)| key == s.key);
+                same_key && fault.message.ends_with(&s.detail)
+            })
+        };
+        found.0.extend(faults.0.into_iter().filter(|fault| !is_shared(fault)));
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+#[derive(Default)]
+struct Found(Vec<Fault>);
+
+impl Found {
+    fn add(&mut self, key: &str, message: String) {
+        self.0.push(Fault { place: Place::BuiltIn, key: key.to_owned(), message });
+    }
+
+    /// `detail` follows the key's name: "is 7; expected …".
+    fn is(&mut self, key: &str, detail: String) {
+        self.add(key, format!("`{key}` {detail}"));
+    }
+
+    fn range<T: PartialOrd + fmt::Display>(&mut self, key: &str, value: T, low: T, high: T) {
+        let within = value >= low && value <= high;
+        if !within {
+            self.is(key, format!("is {value}; expected {low} to {high}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_sound() {
+        assert_eq!(Settings::default().check(), []);
+        assert_eq!(Settings::default().check_exposure(), Ok(()));
+    }
+
+    #[test]
+    fn a_shared_fault_is_told_once() {
+        let mut settings = Settings::default();
+        settings.policy.explore.share = 0.9;
+        let keys: Vec<String> = settings.check().into_iter().map(|fault| fault.key).collect();
+        assert_eq!(keys, ["policy.explore.share"]);
+    }
+
+    #[test]
+    fn a_public_address_needs_keys() {
+        let mut settings = Settings::default();
+        settings.server.listen = "0.0.0.0:7720".parse().unwrap();
+        let keys: Vec<String> = settings.check_exposure().unwrap_err().0.into_iter().map(|fault| fault.key).collect();
+        assert_eq!(keys, ["auth.server_keys", "auth.admin_keys"]);
+        settings.auth.jwt_secret = Secret::new("x".repeat(32));
+        settings.auth.admin_keys = vec![Secret::new("y".repeat(32))];
+        assert_eq!(settings.check_exposure(), Ok(()));
+        for loopback in ["[::1]:1", "127.9.9.9:1", "[::ffff:127.0.0.1]:1"] {
+            let mut settings = Settings::default();
+            settings.server.listen = loopback.parse().unwrap();
+            assert_eq!(settings.check_exposure(), Ok(()), "{loopback}");
+        }
+    }
+}

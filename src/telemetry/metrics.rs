@@ -1,0 +1,319 @@
+//! Every metric, declared once. Base units, counters end in `_total`, no label holds a user's or an item's id.
+
+use std::{borrow::Cow, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::domain::policy::Surfaces;
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// OpenTelemetry's advice for request durations, with finer steps where a feed is.
+const REQUEST_SECONDS: [f64; 20] =
+    [0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0];
+/// A stage of a feed takes tens of microseconds to its deadline.
+const STAGE_SECONDS: [f64; 14] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.5];
+const CANDIDATES: [f64; 10] = [0.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0];
+const RATIO: [f64; 13] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0];
+const TOPICS: [f64; 11] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0];
+/// Offline queues bring events hours or days late.
+const EVENT_LAG_SECONDS: [f64; 12] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0, 21_600.0, 86_400.0, 604_800.0];
+
+/// What became of a feed request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Ok,
+    /// Something was missing, the slate is valid.
+    Degraded,
+    /// Nothing personal could be done: popular and fresh items only.
+    Fallback,
+    Error,
+}
+
+impl Outcome {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Fallback => "fallback",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A timed part of making a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Candidates,
+    Score,
+    Diversify,
+    Hydrate,
+    Store,
+}
+
+impl Stage {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Candidates => "candidates",
+            Self::Score => "score",
+            Self::Diversify => "diversify",
+            Self::Hydrate => "hydrate",
+            Self::Store => "store",
+        }
+    }
+}
+
+macro_rules! labels {
+    ($($name:ident { $($field:ident: $type:ty),+ })+) => { $(
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+        struct $name { $($field: $type),+ }
+    )+ };
+}
+
+labels! {
+    Request { http_route: Cow<'static, str>, http_request_method: &'static str, http_response_status_code: u16 }
+    Response { surface: String, policy: String, outcome: &'static str }
+    Degraded { surface: String, reason: &'static str }
+    StageLabel { stage: &'static str }
+    SurfacePolicy { surface: String, policy: String }
+    SurfaceSlot { surface: String, slot: &'static str }
+    ConstraintKind { constraint: &'static str }
+    EventLabels { r#type: Cow<'static, str>, result: &'static str }
+    PolicyInfo { surface: String, policy: String, version: u32, digest: String }
+    StoreCommand { store: &'static str, command: &'static str, result: &'static str }
+    ResultLabel { result: &'static str }
+    BuildInfo { version: &'static str, commit: &'static str }
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Declares a metric in one place: field, type, exposed name, help.
+macro_rules! metrics {
+    ($($field:ident: $type:ty = $make:expr, $name:literal, $help:literal;)+) => {
+        /// The server's metrics. Cheap to record from any thread.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            $($field: $type,)+
+        }
+
+        impl Metrics {
+            /// Every metric by its exposed name, in declared order.
+            pub const NAMES: &[&str] = &[$($name),+];
+
+            pub fn new() -> Self {
+                let mut registry = Registry::default();
+                $(
+                    let $field: $type = $make;
+                    // The encoder appends the suffix that names a counter.
+                    registry.register($name.strip_suffix("_total").unwrap_or($name), $help, $field.clone());
+                )+
+                Self { registry, $($field),+ }
+            }
+        }
+    };
+}
+
+metrics! {
+    requests: Histograms<Request> = Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
+        "http_server_request_duration_seconds", "Time from the request's head to the answer";
+    inflight: Gauge = Gauge::default(),
+        "feed_http_inflight_requests", "Requests being served";
+    shed: Counter = Counter::default(),
+        "feed_shed_total", "Requests refused at once because too many were being served";
+    responses: Family<Response, Counter> = Family::default(),
+        "feed_responses_total", "Feed answers";
+    degraded: Family<Degraded, Counter> = Family::default(),
+        "feed_degraded_total", "Things that were missing in feed answers";
+    stages: Histograms<StageLabel> = Family::new_with_constructor(|| Histogram::new(STAGE_SECONDS)),
+        "feed_stage_duration_seconds", "Time of each stage of making a feed";
+    candidates: Histogram = Histogram::new(CANDIDATES),
+        "feed_candidates", "Candidates gathered for a feed";
+    ild: Histograms<SurfacePolicy> = Family::new_with_constructor(|| Histogram::new(RATIO)),
+        "feed_ild_ratio", "Intra-list diversity of a page";
+    relevance_kept: Histograms<SurfacePolicy> = Family::new_with_constructor(|| Histogram::new(RATIO)),
+        "feed_relevance_kept_ratio", "Relevance of a page as a share of the most relevant page";
+    distinct_topics: Histogram = Histogram::new(TOPICS),
+        "feed_distinct_topics", "Distinct topics on a page";
+    items_served: Family<SurfaceSlot, Counter> = Family::default(),
+        "feed_items_served_total", "Items served by kind of slot";
+    constraints_relaxed: Family<ConstraintKind, Counter> = Family::default(),
+        "feed_constraint_relaxed_total", "Positions at which a constraint could not be met";
+    policies: Family<PolicyInfo, Gauge> = Family::default(),
+        "feed_policy_info", "1 for each active policy";
+    events: Family<EventLabels, Counter> = Family::default(),
+        "feed_events_total", "Events received";
+    event_lag: Histogram = Histogram::new(EVENT_LAG_SECONDS),
+        "feed_event_lag_seconds", "Time from an event to its arrival";
+    store_commands: Histograms<StoreCommand> = Family::new_with_constructor(|| Histogram::new(STAGE_SECONDS)),
+        "feed_store_command_duration_seconds", "Time of store commands";
+    journal_records: Family<ResultLabel, Counter> = Family::default(),
+        "feed_journal_records_total", "Journal records";
+    catalogue_items: Gauge = Gauge::default(),
+        "feed_catalogue_items", "Items in the catalogue";
+    catalogue_lag: Gauge<f64, std::sync::atomic::AtomicU64> = Gauge::default(),
+        "feed_catalogue_change_lag_seconds", "Age of the newest catalogue change when it was applied here";
+    build: Family<BuildInfo, Gauge> = Family::default(),
+        "feed_build_info", "1, with the version of this server";
+}
+
+/// `x_*` kinds are the callers' own words: one label value for all of them.
+const CUSTOM_EVENT: &str = "custom";
+
+impl Metrics {
+    /// A request was answered. `route` is a pattern of the route table, never a raw path.
+    pub fn request(&self, route: Cow<'static, str>, method: &'static str, status: u16, took: Duration) {
+        let labels = Request { http_route: route, http_request_method: method, http_response_status_code: status };
+        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    pub fn request_begins(&self) {
+        self.inflight.inc();
+    }
+
+    pub fn request_ends(&self) {
+        self.inflight.dec();
+    }
+
+    /// A request was refused because too many were being served.
+    pub fn shed(&self) {
+        self.shed.inc();
+    }
+
+    /// A feed request had this outcome. `policy` is a policy's id; empty when none was reached.
+    pub fn response(&self, surface: &str, policy: &str, outcome: Outcome) {
+        let labels = Response { surface: surface.to_owned(), policy: policy.to_owned(), outcome: outcome.name() };
+        self.responses.get_or_create(&labels).inc();
+    }
+
+    pub fn degraded(&self, surface: &str, reason: &'static str) {
+        self.degraded.get_or_create(&Degraded { surface: surface.to_owned(), reason }).inc();
+    }
+
+    pub fn stage(&self, stage: Stage, took: Duration) {
+        self.stages.get_or_create(&StageLabel { stage: stage.name() }).observe(took.as_secs_f64());
+    }
+
+    pub fn candidates(&self, count: usize) {
+        self.candidates.observe(count as f64);
+    }
+
+    /// The quality of one served page, as the response states it.
+    pub fn page(&self, surface: &str, policy: &str, ild: f64, relevance_kept: f64, distinct_topics: usize) {
+        let labels = SurfacePolicy { surface: surface.to_owned(), policy: policy.to_owned() };
+        self.ild.get_or_create(&labels).observe(ild);
+        self.relevance_kept.get_or_create(&labels).observe(relevance_kept);
+        self.distinct_topics.observe(distinct_topics as f64);
+    }
+
+    /// `slot` is `Slot::name`.
+    pub fn items_served(&self, surface: &str, slot: &'static str, count: u64) {
+        self.items_served.get_or_create(&SurfaceSlot { surface: surface.to_owned(), slot }).inc_by(count);
+    }
+
+    /// `constraint` is `Constraint::kind`.
+    pub fn constraint_relaxed(&self, constraint: &'static str, count: u64) {
+        self.constraints_relaxed.get_or_create(&ConstraintKind { constraint }).inc_by(count);
+    }
+
+    /// Replaces the active policies.
+    pub fn set_policies(&self, surfaces: &Surfaces) {
+        self.policies.clear();
+        for (surface, active) in &surfaces.0 {
+            let labels = PolicyInfo {
+                surface: surface.clone(),
+                policy: active.policy.id.clone(),
+                version: active.policy.version,
+                digest: active.digest.clone(),
+            };
+            self.policies.get_or_create(&labels).set(1);
+        }
+    }
+
+    /// `result` is a closed list: `accepted`, `duplicate`, `rejected`, `ignored`.
+    pub fn event(&self, kind: &crate::domain::EventKind, result: &'static str) {
+        let name = match kind {
+            crate::domain::EventKind::Custom(_) => CUSTOM_EVENT,
+            known => crate::domain::EventKind::NAMES.into_iter().find(|name| *name == known.name()).unwrap_or(CUSTOM_EVENT),
+        };
+        self.events.get_or_create(&EventLabels { r#type: Cow::Borrowed(name), result }).inc();
+    }
+
+    pub fn event_lag(&self, lag: Duration) {
+        self.event_lag.observe(lag.as_secs_f64());
+    }
+
+    /// `result` is `ok` or `StoreError::reason`.
+    pub fn store_command(&self, store: &'static str, command: &'static str, result: &'static str, took: Duration) {
+        self.store_commands.get_or_create(&StoreCommand { store, command, result }).observe(took.as_secs_f64());
+    }
+
+    /// `result` is a closed list: `written`, `dropped`, `failed`.
+    pub fn journal_records(&self, result: &'static str, count: u64) {
+        self.journal_records.get_or_create(&ResultLabel { result }).inc_by(count);
+    }
+
+    pub fn catalogue_items(&self, count: usize) {
+        self.catalogue_items.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub fn catalogue_change_lag(&self, lag: Duration) {
+        self.catalogue_lag.set(lag.as_secs_f64());
+    }
+
+    pub fn build(&self, version: &'static str, commit: &'static str) {
+        self.build.get_or_create(&BuildInfo { version, commit }).set(1);
+    }
+
+    /// OpenMetrics text of everything recorded so far.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut page = String::new();
+        text::encode(&mut page, &self.registry)?;
+        Ok(page)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::EventKind;
+
+    #[test]
+    fn recorded_values_are_exposed_under_the_declared_names() {
+        let metrics = Metrics::new();
+        metrics.request(Cow::Borrowed("/v1/feed"), "GET", 200, Duration::from_millis(3));
+        metrics.response("home", "balanced", Outcome::Degraded);
+        metrics.event(&EventKind::Custom("x_party".into()), "accepted");
+        metrics.page("home", "balanced", 0.6, 0.95, 7);
+        metrics.catalogue_change_lag(Duration::from_millis(1500));
+        let page = metrics.encode().unwrap();
+        for line in [
+            "http_server_request_duration_seconds_count{http_route=\"/v1/feed\",http_request_method=\"GET\",http_response_status_code=\"200\"} 1",
+            "feed_responses_total{surface=\"home\",policy=\"balanced\",outcome=\"degraded\"} 1",
+            "feed_events_total{type=\"custom\",result=\"accepted\"} 1",
+            "feed_ild_ratio_count{surface=\"home\",policy=\"balanced\"} 1",
+            "feed_catalogue_change_lag_seconds 1.5",
+        ] {
+            assert!(page.contains(line), "{line} is not in\n{page}");
+        }
+    }
+
+    #[test]
+    fn names_follow_the_rules() {
+        for name in Metrics::NAMES {
+            assert!(name.starts_with("feed_") || *name == "http_server_request_duration_seconds", "{name}");
+            assert!(!name.contains("_ms") && !name.contains("milli"), "{name}: base units only");
+        }
+    }
+}

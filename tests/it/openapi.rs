@@ -1,0 +1,101 @@
+//! The OpenAPI document, the route table and the committed copy say the same.
+
+use std::{collections::BTreeSet, path::Path};
+
+use polyphony::http;
+use serde_json::Value;
+
+/// Set it to write `openapi.json` anew; `polyphony openapi > openapi.json` does the same.
+const UPDATE_VARIABLE: &str = "UPDATE_OPENAPI";
+
+fn document() -> Value {
+    serde_json::from_str(http::openapi::json()).unwrap()
+}
+
+fn operations(document: &Value) -> Vec<(String, String, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let of_path = |(path, item): (&String, &'_ Value)| -> Vec<(String, String)> {
+        item.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())).collect()
+    };
+    let all: Vec<(String, String)> = paths.iter().flat_map(of_path).collect();
+    all.into_iter()
+        .map(|(method, path)| {
+            let operation = &document["paths"][&path][method.to_lowercase()];
+            (method, path, operation)
+        })
+        .collect()
+}
+
+#[test]
+fn the_committed_copy_is_current() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
+    let current = format!("{}\n", http::openapi::json());
+    if std::env::var_os(UPDATE_VARIABLE).is_some() {
+        std::fs::write(&file, &current).unwrap();
+    }
+    let committed = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        committed == current,
+        "openapi.json is out of date: run `polyphony openapi > openapi.json`, or this test with {UPDATE_VARIABLE}=1"
+    );
+}
+
+#[test]
+fn the_info_block_is_ours() {
+    let document = document();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["info"]["title"], "Polyphony");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(document["info"]["license"]["name"], "MIT OR Apache-2.0");
+    assert!(document["info"].get("contact").is_none());
+    assert!(!document.to_string().to_lowercase().contains("utoipa"));
+}
+
+#[test]
+fn every_route_is_documented_and_every_documented_route_exists() {
+    let table: BTreeSet<(String, String)> = http::routes()
+        .iter()
+        .filter(|route| route.documented)
+        // A tail pattern such as `{file:.*}` is `{file}` in OpenAPI.
+        .map(|route| (route.method.to_string(), route.path.replace(":.*}", "}")))
+        .collect();
+    let document = document();
+    let documented: BTreeSet<(String, String)> = operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
+    assert_eq!(table, documented);
+}
+
+#[test]
+fn every_operation_is_described() {
+    let document = document();
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations(&document) {
+        let name = format!("{method} {path}");
+        assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name} has no summary");
+        assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{name} needs one tag");
+        assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{name}: its operationId is taken");
+        assert!(operation["responses"]["default"].is_object(), "{name} does not say that it may answer with a problem");
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(parameter["description"].is_string(), "{name}: {} is not described", parameter["name"]);
+            assert!(parameter["required"].is_boolean(), "{name}: {} does not say whether it is required", parameter["name"]);
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn check(value: &Value, document: &Value) {
+        match value {
+            Value::Object(map) => {
+                if let Some(Value::String(reference)) = map.get("$ref") {
+                    let pointer = reference.strip_prefix('#').unwrap();
+                    assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+                }
+                map.values().for_each(|inner| check(inner, document));
+            }
+            Value::Array(items) => items.iter().for_each(|inner| check(inner, document)),
+            _ => {}
+        }
+    }
+    let document = document();
+    check(&document, &document);
+}

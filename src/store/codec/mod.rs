@@ -12,7 +12,7 @@ pub mod item;
 pub mod popularity;
 pub mod profile;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use half::f16;
 use serde::{Deserialize, Serialize, Serializer};

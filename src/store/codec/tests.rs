@@ -1,1 +1,289 @@
+//! Every value comes back as it went in; no bytes make a decoder panic; the bytes of version 1 never change.
 
+use std::collections::BTreeMap;
+
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+use super::*;
+use crate::{
+    domain::{
+        Creator, Embedding, EmbeddingSpace, FacetValue, FeedId, Item, ItemId, Profile, Scope, Time, UserId,
+        feed::{Owner, Page, Placed, PoolEntry, Relaxed, Slot, StoredFeed},
+        profile::{Action, Affinity, Interest, Mute, MuteTarget, Preferences, ProfileMode, Seen},
+    },
+    store::Popularity,
+};
+
+pub(in crate::store) fn plain_item(id: &str) -> Item {
+    Item {
+        id: ItemId::new(id).unwrap(),
+        title: "Title".into(),
+        description: None,
+        url: None,
+        image: None,
+        creator: None,
+        topics: vec![("science".into(), 0.5)],
+        source: None,
+        viewpoint: None,
+        language: None,
+        format: None,
+        published_at: None,
+        expires_at: None,
+        embedding: None,
+        attributes: None,
+    }
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "[a-z{}%: ]{0,12}|\\PC{0,6}"
+}
+
+fn facet_value() -> impl Strategy<Value = FacetValue> {
+    text().prop_map(FacetValue::from)
+}
+
+fn item_id() -> impl Strategy<Value = ItemId> {
+    "[a-z}{]{1,8}|\\PC{1,30}".prop_map(|text| ItemId::new(text).unwrap())
+}
+
+fn time() -> impl Strategy<Value = Time> {
+    prop_oneof![any::<i64>(), 1_700_000_000_000i64..1_800_000_000_000].prop_map(Time)
+}
+
+fn single() -> impl Strategy<Value = f32> {
+    prop_oneof![Just(0.0), Just(-0.0), any::<f32>().prop_filter("comparable", |x| !x.is_nan())]
+}
+
+fn double() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(1.0), any::<f64>().prop_filter("comparable", |x| !x.is_nan())]
+}
+
+fn halves() -> impl Strategy<Value = Vec<f16>> {
+    vec((-1.0f32..1.0).prop_map(f16::from_f32), 0..20)
+}
+
+fn facet() -> impl Strategy<Value = Facet> {
+    select(Facet::ALL.to_vec())
+}
+
+prop_compose! {
+    fn item()(
+        (id, title, description, url, image) in (item_id(), text(), option::of(text()), option::of(text()), option::of(text())),
+        creator in option::of((facet_value(), option::of(text()))),
+        topics in vec((facet_value(), single()), 0..5),
+        (source, viewpoint, language, format) in (option::of(facet_value()), option::of(facet_value()), option::of(facet_value()), option::of(facet_value())),
+        (published_at, expires_at) in (option::of(time()), option::of(time())),
+        embedding in option::of((select(vec![EmbeddingSpace::Model, EmbeddingSpace::HashedText]), halves())),
+        attributes in option::of(facet_value()),
+    ) -> Item {
+        let creator = creator.map(|(id, name)| Creator { id, name });
+        let embedding = embedding.map(|(space, values)| Embedding { space, values: values.into() });
+        Item { id, title, description, url, image, creator, topics, source, viewpoint, language, format, published_at, expires_at, embedding, attributes }
+    }
+}
+
+fn mute_target() -> impl Strategy<Value = MuteTarget> {
+    prop_oneof![item_id().prop_map(MuteTarget::Item), (facet(), facet_value()).prop_map(|(f, v)| MuteTarget::Facet(f, v))]
+}
+
+prop_compose! {
+    fn action()(
+        kind in text(), item in item_id(), at in time(), followed in option::of(facet_value()),
+        scope in select(vec![Scope::Item, Scope::Topic, Scope::Creator, Scope::Source]),
+        added in vec((facet(), facet_value(), single(), single()), 0..3),
+        muted in vec(mute_target(), 0..3),
+    ) -> Action {
+        Action { kind, item, scope, at, added, muted, followed }
+    }
+}
+
+prop_compose! {
+    fn preferences()(
+        diversity in option::of(single()),
+        topics in vec((facet_value(), single()), 0..4),
+        languages in vec(facet_value(), 0..3),
+        mode in select(vec![ProfileMode::On, ProfileMode::Paused, ProfileMode::Off]),
+    ) -> Preferences {
+        Preferences { diversity, topics: topics.into_iter().collect::<BTreeMap<_, _>>(), languages, mode }
+    }
+}
+
+prop_compose! {
+    fn profile()(
+        as_of in time(),
+        affinities in vec((facet(), facet_value(), single(), single()).prop_map(|(facet, value, liking, dislike)| Affinity { facet, value, liking, dislike }), 0..5),
+        interests in vec((halves(), single(), item_id()).prop_map(|(vector, weight, exemplar)| Interest { vector, weight, exemplar }), 0..3),
+        seen in vec((any::<u64>(), time(), any::<bool>()).prop_map(|(item_hash, at, opened)| Seen { item_hash, at, opened }), 0..6),
+        mutes in vec((mute_target(), time()).prop_map(|(target, since)| Mute { target, since }), 0..4),
+        follows in vec(facet_value(), 0..4),
+        preferences in preferences(),
+        actions in vec(action(), 0..4),
+        events in any::<u64>(),
+    ) -> Profile {
+        Profile { as_of, affinities, interests, seen, mutes, follows, preferences, actions, events }
+    }
+}
+
+prop_compose! {
+    fn feed()(
+        id in "[a-z}]{1,9}",
+        user in option::of("[a-z}]{1,9}"),
+        (surface, policy_digest, diversity, seed) in (text(), text(), single(), any::<u64>()),
+        (created_at, expires_at) in (time(), time()),
+        pool in vec((item_id(), single(), prop::array::uniform8(single()), any::<u8>()), 0..6),
+    ) -> StoredFeed {
+        let owner = user.map_or(Owner::Nobody, |user| Owner::User(UserId::new(user).unwrap()));
+        let pool = pool.into_iter().map(|(item, relevance, contributions, sources)| PoolEntry { item, relevance, contributions, sources });
+        StoredFeed { id: FeedId::new(id).unwrap(), owner, surface, policy_digest, diversity, seed, created_at, expires_at, pool: pool.collect() }
+    }
+}
+
+prop_compose! {
+    fn page()(
+        placed in vec((any::<u32>(), any::<bool>(), double(), single(), single(), option::of(any::<u8>())), 0..6),
+        relaxed in vec((any::<u8>(), any::<u32>()), 0..3),
+        has_next in any::<bool>(),
+    ) -> Page {
+        let placed = placed.into_iter().map(|(pool_index, explored, propensity, max_similarity, objective, bound_by)| {
+            let slot = if explored { Slot::Exploration } else { Slot::Ranked };
+            Placed { pool_index, slot, propensity, max_similarity, objective, bound_by }
+        });
+        let relaxed = relaxed.into_iter().map(|(constraint, position)| Relaxed { constraint, position });
+        Page { placed: placed.collect(), relaxed: relaxed.collect(), has_next }
+    }
+}
+
+/// Runs every decoder: whatever the bytes, an answer and no panic.
+fn decode_as_anything(bytes: &[u8]) {
+    let outcomes = [
+        item::decode(bytes).err(),
+        profile::decode(bytes).err(),
+        feed::decode(bytes).err(),
+        feed::decode_page(bytes).err(),
+        popularity::decode(bytes).err(),
+        feed::decode_record(bytes, [bytes]).err(),
+    ];
+    for error in outcomes.into_iter().flatten() {
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_item_comes_back(item in item()) {
+        prop_assert_eq!(item::decode(&item::encode(&item).unwrap()).unwrap(), item);
+    }
+
+    #[test]
+    fn a_profile_comes_back(profile in profile()) {
+        prop_assert_eq!(profile::decode(&profile::encode(&profile).unwrap()).unwrap(), profile);
+    }
+
+    #[test]
+    fn a_feed_comes_back(feed in feed(), page in page()) {
+        prop_assert_eq!(feed::decode(&feed::encode(&feed).unwrap()).unwrap(), feed);
+        prop_assert_eq!(feed::decode_page(&feed::encode_page(&page).unwrap()).unwrap(), page);
+    }
+
+    #[test]
+    fn a_popularity_comes_back(weight in double().prop_filter("finite", |x| x.is_finite()), as_of in time()) {
+        let popularity = Popularity { weight, as_of };
+        prop_assert_eq!(popularity::decode(&popularity::encode(&popularity)).unwrap(), popularity);
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_survived(mut bytes in vec(any::<u8>(), 0..400)) {
+        decode_as_anything(&bytes);
+        if let Some(version) = bytes.first_mut() {
+            *version = VERSION;
+        }
+        decode_as_anything(&bytes);
+    }
+
+    #[test]
+    fn damage_is_survived(profile in profile(), feed in feed(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        for mut bytes in [profile::encode(&profile).unwrap(), feed::encode(&feed).unwrap()] {
+            let at = at.index(bytes.len());
+            decode_as_anything(&bytes[..at]);
+            bytes[at] = byte;
+            decode_as_anything(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_cut_or_lengthened_record_is_corrupt(item in item(), at in any::<prop::sample::Index>()) {
+        let mut bytes = item::encode(&item).unwrap();
+        prop_assert!(item::decode(&bytes[..at.index(bytes.len())]).is_err());
+        bytes.push(0);
+        prop_assert!(item::decode(&bytes).is_err());
+    }
+}
+
+#[test]
+fn another_version_is_named() {
+    let mut bytes = item::encode(&plain_item("a")).unwrap();
+    bytes[0] = 9;
+    let message = item::decode(&bytes).unwrap_err().to_string();
+    assert_eq!(message, "a stored item cannot be read: unknown version 9; this server reads version 1");
+    assert!(profile::decode(&[]).unwrap_err().to_string().contains("no bytes"));
+}
+
+#[test]
+fn what_is_too_large_is_neither_written_nor_read() {
+    let mut item = plain_item("a");
+    item.description = Some("x".repeat(MAX_RECORD_BYTES));
+    assert!(matches!(item::encode(&item), Err(StoreError::Refused(_))));
+    decode_as_anything(&vec![VERSION; MAX_RECORD_BYTES + 1]);
+}
+
+#[test]
+fn a_page_that_names_no_entry_is_corrupt() {
+    let feed = StoredFeed {
+        id: FeedId::new("f").unwrap(),
+        owner: Owner::Nobody,
+        surface: "home".into(),
+        policy_digest: String::new(),
+        diversity: 0.5,
+        seed: 1,
+        created_at: Time(1),
+        expires_at: Time(2),
+        pool: vec![],
+    };
+    let placed = Placed { pool_index: 0, slot: Slot::Ranked, propensity: 1.0, max_similarity: 0.0, objective: 0.0, bound_by: None };
+    let page = Page { placed: vec![placed], ..Page::default() };
+    let (feed, page) = (feed::encode(&feed).unwrap(), feed::encode_page(&page).unwrap());
+    assert!(feed::decode_record(&feed, []).is_ok());
+    assert!(feed::decode_record(&feed, [page.as_slice()]).is_err());
+}
+
+#[test]
+fn a_full_profile_stays_small() {
+    let affinity = |n: usize| Affinity { facet: Facet::Topic, value: format!("topic-{n}").into(), liking: 0.5, dislike: 0.0 };
+    let seen = |n: u64| Seen { item_hash: u64::MAX - n, at: Time(1_790_000_000_000 + n as i64 * 60_000), opened: n.is_multiple_of(5) };
+    let interest = |n: usize| Interest { vector: vec![f16::ONE; 384], weight: 1.0, exemplar: ItemId::new(format!("item-{n}")).unwrap() };
+    let profile = Profile {
+        affinities: (0..256).map(affinity).collect(),
+        interests: (0..8).map(interest).collect(),
+        seen: (0..1_024).map(seen).collect(),
+        ..Profile::default()
+    };
+    let bytes = profile::encode(&profile).unwrap().len();
+    assert!(bytes < 24 * 1024, "{bytes} bytes");
+}
+
+/// The encoding of version 1, byte for byte. If this fails, the change needs a new version instead.
+#[test]
+fn version_1_is_fixed() {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let item = hex(&item::encode(&plain_item("a")).unwrap());
+    assert_eq!(item, "0101610554697469746c65");
+    let profile = Profile {
+        as_of: Time(1),
+        seen: vec![Seen { item_hash: 1, at: Time(2), opened: true }],
+        mutes: vec![Mute { target: MuteTarget::Facet(Facet::Format, "v".into()), since: Time(3) }],
+        ..Profile::default()
+    };
+    assert_eq!(hex(&profile::encode(&profile).unwrap()), "");
+    let popularity = hex(&popularity::encode(&Popularity { weight: 1.0, as_of: Time(-2) }));
+    assert_eq!(popularity, "01000000000000f03ffeffffffffffffff");
+}

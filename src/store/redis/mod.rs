@@ -1,1 +1,151 @@
-//! Redis.
+//! The Redis store: shared by any number of server instances. Plain commands and small scripts, so Valkey does as well;
+//! Redis 7.0 or newer.
+//!
+//! What Redis keeps through a crash is Redis' own setting (`appendonly`). A Redis that comes back emptier than it was is
+//! noticed: the change log no longer holds the position of its readers.
+
+mod breaker;
+mod catalogue;
+mod changes;
+mod errors;
+mod keys;
+mod link;
+mod options;
+mod people;
+mod scripts;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use redis::Pipeline;
+
+pub use self::options::{RedisOptions, redacted_url};
+use self::{
+    changes::Idle,
+    keys::Keys,
+    link::{Lane, Link},
+    scripts::Scripts,
+};
+use super::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, PopularityDelta, Store, StoreError};
+use crate::{
+    clock::Clock,
+    domain::{
+        EventId, FeedId, Item, ItemId, Profile, Time, UserId,
+        feed::{Owner, Page, StoredFeed},
+    },
+};
+
+/// How long the key that [`Store::ping`] writes stays, in ms.
+const PING_TTL_MS: u32 = 60_000;
+
+/// See the module.
+pub struct RedisStore {
+    link: Link,
+    keys: Keys,
+    scripts: Scripts,
+    idle: Idle,
+    clock: Arc<dyn Clock>,
+    options: RedisOptions,
+}
+
+impl RedisStore {
+    /// Connects with the first call, so a Redis that is not there yet is no error here. `clock` decides which event ids
+    /// are still remembered; times to live run by Redis' own clock.
+    ///
+    /// Errors: [`StoreError::Refused`] for a URL or key prefix that cannot be used.
+    pub fn new(options: RedisOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let link = Link::new(options.client()?, options.timeout.as_std(), options.bulk_timeout.as_std());
+        let keys = Keys::new(&options.key_prefix);
+        Ok(Self { link, keys, scripts: Scripts::new(), idle: Idle::default(), clock, options })
+    }
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn put_items(&self, items: &[Item]) -> Result<(), StoreError> {
+        self.write_items(items).await
+    }
+
+    async fn delete_items(&self, ids: &[ItemId]) -> Result<Vec<bool>, StoreError> {
+        self.remove_items(ids).await
+    }
+
+    async fn add_popularity(&self, deltas: &[PopularityDelta]) -> Result<(), StoreError> {
+        self.add_weights(deltas).await
+    }
+
+    async fn load_catalogue(&self, sink: &mut (dyn FnMut(Vec<CatalogueRecord>) + Send)) -> Result<(LogPosition, u64), StoreError> {
+        self.load(sink).await
+    }
+
+    async fn changes(&self, position: &LogPosition, wait: Duration) -> Result<Changes, StoreError> {
+        self.read_changes(position, wait).await
+    }
+
+    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
+        self.read_profile(user).await
+    }
+
+    async fn begin_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {
+        self.read_learning(user, ids).await
+    }
+
+    async fn commit_profile(
+        &self,
+        user: &UserId,
+        expected: u64,
+        profile: &Profile,
+        ids: &[EventId],
+        now: Time,
+    ) -> Result<Commit, StoreError> {
+        self.write_profile(user, expected, profile, ids, now).await
+    }
+
+    async fn erase_user(&self, user: &UserId) -> Result<(), StoreError> {
+        self.erase(user).await
+    }
+
+    async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
+        self.write_feed(feed, first, keep).await
+    }
+
+    async fn feed(&self, owner: &Owner, id: &FeedId) -> Result<Option<FeedRecord>, StoreError> {
+        self.read_feed(owner, id).await
+    }
+
+    async fn freeze_page(&self, owner: &Owner, id: &FeedId, number: u32, page: &Page) -> Result<Option<Page>, StoreError> {
+        super::check_page_number(number)?;
+        self.keep_page(owner, id, number, page).await
+    }
+
+    async fn put_policy(&self, digest: &str, json: &str) -> Result<(), StoreError> {
+        let mut set = redis::cmd("SET");
+        set.arg(self.keys.policy(digest)).arg(json);
+        self.link.call(Lane::Serving, |mut connection| async move { set.exec_async(&mut connection).await }).await
+    }
+
+    async fn policy(&self, digest: &str) -> Result<Option<String>, StoreError> {
+        let mut get = redis::cmd("GET");
+        get.arg(self.keys.policy(digest));
+        self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await
+    }
+
+    async fn shared_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("SETNX").arg(self.keys.secret()).arg(&fresh).ignore();
+        pipeline.cmd("GET").arg(self.keys.secret());
+        let work = |mut connection| async move { pipeline.query_async(&mut connection).await };
+        let (kept,): (Vec<u8>,) = self.link.call(Lane::Serving, work).await?;
+        super::secret(&kept)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let mut set = redis::cmd("SET");
+        set.arg(self.keys.ping()).arg(self.clock.now().0).arg("PX").arg(PING_TTL_MS);
+        self.link.call(Lane::Serving, |mut connection| async move { set.exec_async(&mut connection).await }).await
+    }
+
+    fn kind(&self) -> &'static str {
+        "redis"
+    }
+}

@@ -1,0 +1,140 @@
+//! Items and their popularity: 64 hashes of each.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::try_join_all;
+use redis::Pipeline;
+
+use super::{
+    RedisStore,
+    keys::{CATALOGUE_BUCKETS, bucket},
+    link::Lane,
+};
+use crate::{
+    domain::{Item, ItemId, Span},
+    store::{
+        CatalogueRecord, LogPosition, PopularityDelta, StoreError, codec,
+        touched::{Touch, coalesce},
+    },
+};
+
+/// Items written or deleted in one round trip.
+const BATCH_ITEMS: usize = 500;
+/// Records asked for in one step of a scan, about half a megabyte of answer. A hint: Redis may send more.
+const SCAN_RECORDS: usize = 500;
+
+impl RedisStore {
+    pub(super) async fn write_items(&self, items: &[Item]) -> Result<(), StoreError> {
+        for batch in items.chunks(BATCH_ITEMS) {
+            let mut pipeline = Pipeline::new();
+            for item in batch {
+                let set = pipeline.cmd("HSET").arg(self.keys.items(bucket(&item.id)));
+                set.arg(item.id.as_str()).arg(codec::item::encode(item)?).ignore();
+            }
+            // After the items: a reader that sees the entry finds the item.
+            batch.iter().for_each(|item| self.log(&mut pipeline, &item.id, Touch::Put));
+            self.link.call(Lane::Bulk, |mut connection| async move { pipeline.exec_async(&mut connection).await }).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn remove_items(&self, ids: &[ItemId]) -> Result<Vec<bool>, StoreError> {
+        let mut there = Vec::with_capacity(ids.len());
+        for batch in ids.chunks(BATCH_ITEMS) {
+            let mut pipeline = Pipeline::new();
+            for id in batch {
+                // The item first: without it, nobody adds to its popularity again.
+                pipeline.cmd("HDEL").arg(self.keys.items(bucket(id))).arg(id.as_str());
+                pipeline.cmd("HDEL").arg(self.keys.popularity(bucket(id))).arg(id.as_str()).ignore();
+            }
+            // Also for those that were not there: an earlier try may have deleted them and failed to say so.
+            batch.iter().for_each(|id| self.log(&mut pipeline, id, Touch::Deleted));
+            let work = |mut connection| async move { pipeline.query_async(&mut connection).await };
+            let deleted: Vec<u32> = self.link.call(Lane::Bulk, work).await?;
+            there.extend(deleted.into_iter().map(|count| count > 0));
+        }
+        Ok(there)
+    }
+
+    pub(super) async fn add_weights(&self, deltas: &[PopularityDelta]) -> Result<(), StoreError> {
+        let mut buckets: BTreeMap<u8, Vec<&PopularityDelta>> = BTreeMap::new();
+        for delta in deltas.iter().filter(|delta| delta.weight.is_finite()) {
+            buckets.entry(bucket(&delta.item)).or_default().push(delta);
+        }
+        let half_life_ms = match self.options.store.popularity_half_life {
+            Span::FOREVER => -1,
+            span => span.as_millis(),
+        };
+        let add = |(bucket, deltas): (u8, Vec<&PopularityDelta>)| {
+            let mut add = self.scripts.add_popularity.key(self.keys.items(bucket));
+            add.key(self.keys.popularity(bucket)).arg(half_life_ms);
+            for delta in deltas {
+                add.arg(delta.item.as_str()).arg(delta.weight).arg(delta.at.0);
+            }
+            self.link.call(Lane::Bulk, move |mut connection| async move { add.invoke_async::<Vec<String>>(&mut connection).await })
+        };
+        let touched = try_join_all(buckets.into_iter().map(add)).await?;
+        let touched = touched.into_iter().flatten().filter_map(|id| Some((ItemId::new(id).ok()?, Touch::Popularity)));
+        let touched = coalesce(touched);
+        if touched.is_empty() {
+            return Ok(());
+        }
+        let mut pipeline = Pipeline::new();
+        touched.iter().for_each(|(id, _)| self.log(&mut pipeline, id, Touch::Popularity));
+        self.link.call(Lane::Bulk, |mut connection| async move { pipeline.exec_async(&mut connection).await }).await
+    }
+
+    pub(super) async fn load(&self, sink: &mut (dyn FnMut(Vec<CatalogueRecord>) + Send)) -> Result<(LogPosition, u64), StoreError> {
+        let position = self.log_end().await?;
+        let mut damaged = 0;
+        for bucket in 0..CATALOGUE_BUCKETS {
+            damaged += self.scan(self.keys.items(bucket), item_record, sink).await?;
+            damaged += self.scan(self.keys.popularity(bucket), popularity_record, sink).await?;
+        }
+        Ok((position, damaged))
+    }
+
+    /// Hands every record of one hash to `sink`; returns how many were damaged.
+    async fn scan(
+        &self,
+        key: String,
+        decode: fn(&[u8], &[u8]) -> Result<CatalogueRecord, StoreError>,
+        sink: &mut (dyn FnMut(Vec<CatalogueRecord>) + Send),
+    ) -> Result<u64, StoreError> {
+        let (mut cursor, mut damaged) = (0u64, 0u64);
+        loop {
+            let mut step = redis::cmd("HSCAN");
+            step.arg(&key).arg(cursor).arg("COUNT").arg(SCAN_RECORDS);
+            let work = |mut connection| async move { step.query_async(&mut connection).await };
+            let (next, flat): (u64, Vec<Vec<u8>>) = self.link.call(Lane::Bulk, work).await?;
+            let mut records = Vec::with_capacity(flat.len() / 2);
+            for [id, bytes] in flat.as_chunks::<2>().0 {
+                match decode(id, bytes) {
+                    Ok(record) => records.push(record),
+                    Err(error) => {
+                        damaged += 1;
+                        tracing::error!(item = %String::from_utf8_lossy(id), %error, "a damaged record was left out");
+                    }
+                }
+            }
+            if !records.is_empty() {
+                sink(records);
+            }
+            if next == 0 {
+                return Ok(damaged);
+            }
+            cursor = next;
+        }
+    }
+}
+
+fn item_record(_: &[u8], bytes: &[u8]) -> Result<CatalogueRecord, StoreError> {
+    Ok(CatalogueRecord::Put(Box::new(codec::item::decode(bytes)?)))
+}
+
+fn popularity_record(id: &[u8], bytes: &[u8]) -> Result<CatalogueRecord, StoreError> {
+    let damaged = |detail: String| StoreError::Corrupt { what: "popularity", detail };
+    let id = std::str::from_utf8(id).map_err(|fault| damaged(format!("its item id: {fault}")))?;
+    let id = ItemId::new(id).map_err(|fault| damaged(format!("its item id {fault}")))?;
+    Ok(CatalogueRecord::Popularity(id, codec::popularity::decode(bytes)?))
+}

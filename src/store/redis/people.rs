@@ -1,0 +1,127 @@
+//! Everything kept under a person's id: profile, de-duplication window, feeds. Every key has a time to live, set with
+//! every write.
+
+use std::{collections::HashMap, time::Duration};
+
+use redis::Pipeline;
+
+use super::{RedisStore, link::Lane};
+use crate::{
+    domain::{
+        EventId, FeedId, Profile, Span, Time, UserId,
+        event::DEDUPE_WINDOW,
+        feed::{Owner, Page, StoredFeed},
+    },
+    store::{Commit, FeedRecord, Learning, MAX_REMEMBERED_EVENTS, StoreError, codec},
+};
+
+/// Longest time to live, in ms: "forever" still ends, and Redis refuses times that overflow.
+const MAX_TTL_MS: i64 = Span::days(3_650).as_millis();
+/// Field of a feed's hash with the feed itself; `p0`, `p1`, … are its pages.
+const FEED_FIELD: &str = "h";
+
+impl RedisStore {
+    pub(super) async fn read_profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
+        let mut get = redis::cmd("GET");
+        get.arg(self.keys.profile(user));
+        let work = |mut connection| async move { get.query_async(&mut connection).await };
+        let stored: Option<Vec<u8>> = self.link.call(Lane::Serving, work).await?;
+        stored.map(|stored| decode_profile(&stored).map(|(profile, _)| profile)).transpose()
+    }
+
+    pub(super) async fn read_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {
+        let mut pipeline = Pipeline::new();
+        pipeline.atomic().cmd("GET").arg(self.keys.profile(user));
+        if !ids.is_empty() {
+            let scores = pipeline.cmd("ZMSCORE").arg(self.keys.dedupe(user));
+            for id in ids {
+                scores.arg(&id.digest());
+            }
+        }
+        let now_ms = self.clock.now().0 as f64;
+        let (stored, expiries): (Option<Vec<u8>>, Vec<Option<f64>>) = if ids.is_empty() {
+            let work = |mut connection| async move { pipeline.query_async(&mut connection).await };
+            let (stored,) = self.link.call(Lane::Serving, work).await?;
+            (stored, Vec::new())
+        } else {
+            let work = |mut connection| async move { pipeline.query_async(&mut connection).await };
+            self.link.call(Lane::Serving, work).await?
+        };
+        let (profile, revision) = stored.map(|stored| decode_profile(&stored)).transpose()?.unwrap_or_default();
+        let known = expiries.into_iter().map(|expiry_ms| expiry_ms.is_some_and(|expiry_ms| expiry_ms > now_ms)).collect();
+        Ok(Learning { profile, revision, known })
+    }
+
+    pub(super) async fn write_profile(
+        &self,
+        user: &UserId,
+        expected: u64,
+        profile: &Profile,
+        ids: &[EventId],
+        now: Time,
+    ) -> Result<Commit, StoreError> {
+        let mut commit = self.scripts.commit_profile.key(self.keys.profile(user));
+        commit.key(self.keys.dedupe(user)).arg(expected).arg(codec::profile::encode(profile)?);
+        commit.arg(ttl_ms(self.options.store.profile_ttl.as_std())).arg(now.0);
+        commit.arg(now.plus(DEDUPE_WINDOW).0).arg(ttl_ms(DEDUPE_WINDOW.as_std())).arg(MAX_REMEMBERED_EVENTS);
+        for id in ids {
+            commit.arg(&id.digest());
+        }
+        let work = |mut connection| async move { commit.invoke_async(&mut connection).await };
+        match self.link.call(Lane::Serving, work).await? {
+            1 => Ok(Commit::Done),
+            _ => Ok(Commit::Conflict),
+        }
+    }
+
+    pub(super) async fn erase(&self, user: &UserId) -> Result<(), StoreError> {
+        let mut erase = self.scripts.erase_user.key(self.keys.profile(user));
+        erase.key(self.keys.dedupe(user)).key(self.keys.feeds(user)).arg(self.keys.feed_prefix(user));
+        self.link.call(Lane::Serving, |mut connection| async move { erase.invoke_async(&mut connection).await }).await
+    }
+
+    pub(super) async fn write_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
+        let mut put = self.scripts.put_feed.key(self.keys.feed(&feed.owner, &feed.id));
+        put.arg(codec::feed::encode(feed)?).arg(codec::feed::encode_page(first)?).arg(ttl_ms(keep));
+        if let Owner::User(user) = &feed.owner {
+            put.key(self.keys.feeds(user)).arg(feed.id.as_str());
+        }
+        self.link.call(Lane::Serving, |mut connection| async move { put.invoke_async(&mut connection).await }).await
+    }
+
+    pub(super) async fn read_feed(&self, owner: &Owner, id: &FeedId) -> Result<Option<FeedRecord>, StoreError> {
+        let mut get = redis::cmd("HGETALL");
+        get.arg(self.keys.feed(owner, id));
+        let work = |mut connection| async move { get.query_async(&mut connection).await };
+        let fields: HashMap<String, Vec<u8>> = self.link.call(Lane::Serving, work).await?;
+        let Some(feed) = fields.get(FEED_FIELD) else { return Ok(None) };
+        // Pages are cut in order; what follows a gap cannot be continued from.
+        let pages = (0u32..).map_while(|number| fields.get(&page_field(number))).map(Vec::as_slice);
+        codec::feed::decode_record(feed, pages).map(Some)
+    }
+
+    pub(super) async fn keep_page(&self, owner: &Owner, id: &FeedId, number: u32, page: &Page) -> Result<Option<Page>, StoreError> {
+        let mut freeze = self.scripts.freeze_page.key(self.keys.feed(owner, id));
+        freeze.arg(page_field(number)).arg(codec::feed::encode_page(page)?);
+        let work = |mut connection| async move { freeze.invoke_async(&mut connection).await };
+        let frozen: Option<Vec<u8>> = self.link.call(Lane::Serving, work).await?;
+        frozen.map(|page| codec::feed::decode_page(&page)).transpose()
+    }
+}
+
+fn page_field(number: u32) -> String {
+    format!("p{number}")
+}
+
+/// At least 1 ms: Redis deletes a key whose time is 0, and refuses to set one.
+fn ttl_ms(keep: Duration) -> i64 {
+    i64::try_from(keep.as_millis()).unwrap_or(MAX_TTL_MS).clamp(1, MAX_TTL_MS)
+}
+
+/// The profile and its revision.
+fn decode_profile(stored: &[u8]) -> Result<(Profile, u64), StoreError> {
+    let Some((revision, profile)) = stored.split_first_chunk::<8>() else {
+        return Err(StoreError::Corrupt { what: "profile", detail: format!("{} bytes", stored.len()) });
+    };
+    Ok((codec::profile::decode(profile)?, u64::from_le_bytes(*revision)))
+}

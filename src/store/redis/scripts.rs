@@ -1,0 +1,26 @@
+//! The Lua scripts: each an atomic read-modify-write on keys of one hash tag. A Redis that lost them (restart, `SCRIPT
+//! FLUSH`) is sent them again.
+
+use redis::Script;
+
+pub(super) struct Scripts {
+    pub add_popularity: Script,
+    pub commit_profile: Script,
+    pub erase_user: Script,
+    pub freeze_page: Script,
+    pub put_feed: Script,
+    pub read_log: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            add_popularity: Script::new(include_str!("add_popularity.lua")),
+            commit_profile: Script::new(include_str!("commit_profile.lua")),
+            erase_user: Script::new(include_str!("erase_user.lua")),
+            freeze_page: Script::new(include_str!("freeze_page.lua")),
+            put_feed: Script::new(include_str!("put_feed.lua")),
+            read_log: Script::new(include_str!("read_log.lua")),
+        }
+    }
+}

@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 #
 #   docker build -t polyphony .
-#   docker run --rm -p 127.0.0.1:7720:7720 polyphony demo --listen 0.0.0.0:7720 --insecure
+#   docker run --rm -p 127.0.0.1:7720:7720 -e POLYPHONY__AUTH__SERVER_KEYS="$(openssl rand -hex 32)" polyphony
 #
 # The image is the binary, its C library and nothing else: no shell, no root, one writable place (/data).
 
@@ -11,11 +11,13 @@ ENV RUSTUP_TOOLCHAIN=1.95.0 \
     CARGO_PROFILE_RELEASE_STRIP=debuginfo
 WORKDIR /src
 COPY . .
+# Shown by /version.
+ARG REVISION=unknown
 # Downloaded crates and compiled dependencies stay in the builder's cache: a change of the source compiles only the
 # server. The cache is not part of a layer, so the binary is copied out in the same step.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin polyphony \
+    POLYPHONY_COMMIT="$REVISION" cargo build --release --locked --bin polyphony \
     && cp target/release/polyphony /polyphony \
     && mkdir /data
 
@@ -35,9 +37,11 @@ COPY LICENSE-MIT LICENSE-APACHE /licenses/
 COPY --from=build --chown=65532:65532 /data /data
 USER 65532:65532
 VOLUME /data
+# As a setting and not as a flag, so that the health check asks the same address. Listening beyond loopback needs a key;
+# without one the server says so and stops.
+ENV POLYPHONY__SERVER__LISTEN=0.0.0.0:7720
 EXPOSE 7720
 # The binary asks itself: there is no shell and no curl to do it.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["/polyphony", "healthcheck"]
 ENTRYPOINT ["/polyphony"]
-# Listening beyond loopback needs a key (POLYPHONY__AUTH__SERVER_KEYS); without one the server says so and stops.
-CMD ["serve", "--listen", "0.0.0.0:7720", "--data", "/data"]
+CMD ["serve", "--data", "/data"]

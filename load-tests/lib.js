@@ -15,7 +15,7 @@ export const SEED = Number(__ENV.SEED || 1);
 // Event ids of one run are new to the server; a run with the same RUN is a replay.
 const RUN = __ENV.RUN || Date.now().toString(36);
 // The people of `polyphony demo`; to any other server they are people it does not know yet.
-export const PERSONAS = (__ENV.PERSONAS || "ana,ben,chloe,dev,emma,farid").split(",");
+export const PERSONAS = (__ENV.PERSONAS || "ana,ben,chloe,dmitri,emi,farid").split(",");
 const STRANGERS = 2000;
 const PAGE_ITEMS = 20;
 const EVENTS_PER_BATCH_MAX = 12;

@@ -41,7 +41,7 @@ pub(super) enum Read {
 
 impl ChangeLog {
     pub(super) fn new() -> Self {
-        Self { run: uuid::Uuid::now_v7().simple().to_string(), ring: Mutex::default(), newest: watch::Sender::new(0) }
+        Self { run: format!("{:032x}", rand::random::<u128>()), ring: Mutex::default(), newest: watch::Sender::new(0) }
     }
 
     pub(super) fn append(&self, changes: impl IntoIterator<Item = (ItemId, Touch)>) {

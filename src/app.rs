@@ -1,17 +1,27 @@
 //! The state every request sees.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
+
+use tokio::task::JoinHandle;
 
 use crate::{
     auth::Auth,
+    catalogue::Catalogue,
     clock::Clock,
-    domain::policy::Surfaces,
-    settings::{Faults, Settings},
-    store::Store,
-    telemetry::Metrics,
+    domain::{Event, EventKind, Time, feed::Slot},
+    feed::{FeedService, Served, cursor::Signer},
+    follow,
+    ingest::{Ingest, Outcome},
+    journal::{Journal, JournalOptions},
+    settings::{self, Settings},
+    store::{Store, StoreError, metered::Metered},
+    telemetry::{self, Metrics, metrics::Stage},
 };
 
 /// The version of this server.
@@ -22,36 +32,251 @@ pub const COMMIT: &str = match option_env!("POLYPHONY_COMMIT") {
     None => "unknown",
 };
 
+/// Pause between tries to reach the store for what all instances share.
+const SHARE_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How often what is over is swept out of a store that does not do it by itself.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// How often counters kept elsewhere are brought into the metrics.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// Why the server cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Settings(#[from] settings::Faults),
+    #[error("the journal cannot be opened at {path}: {source}")]
+    Journal { path: String, source: std::io::Error },
+}
+
 /// One server's state, shared by all its workers.
 pub struct App {
     /// API keys and token secret are not in here: [`App::auth`] took them.
     pub settings: Settings,
-    pub surfaces: Surfaces,
     pub auth: Auth,
     pub clock: Arc<dyn Clock>,
     pub store: Arc<dyn Store>,
-    pub metrics: Metrics,
-    pub health: Health,
+    pub metrics: Arc<Metrics>,
+    pub health: Arc<Health>,
     pub inflight: Inflight,
+    pub feed: FeedService,
+    pub ingest: Ingest,
 }
 
 impl App {
-    /// Errors: the faults of settings that were made by hand; none for settings that were loaded.
-    pub fn new(mut settings: Settings, clock: Arc<dyn Clock>, store: Arc<dyn Store>) -> Result<Self, Faults> {
+    /// Puts the server together; [`App::start`] brings it to life.
+    ///
+    /// Errors: faults of settings that were made by hand (none for settings that were loaded), or the journal's folder.
+    pub fn new(mut settings: Settings, clock: Arc<dyn Clock>, store: Arc<dyn Store>) -> Result<Self, BuildError> {
         let surfaces = settings.surfaces()?;
-        let metrics = Metrics::new();
+        let metrics = Arc::new(Metrics::new());
         metrics.build(VERSION, COMMIT);
         metrics.set_policies(&surfaces);
+        let store: Arc<dyn Store> = Arc::new(Metered::new(store, Arc::clone(&metrics)));
+        let catalogue = Arc::new(Catalogue::new(settings.catalogue.dimension, settings.policy.score.popularity_half_life));
+        // Until the store gives the shared secret: cursors of this time are good here only, pseudonyms link to nothing.
+        let secret = match settings.auth.cursor_secret.is_empty() {
+            true => rand::random(),
+            false => *blake3::hash(settings.auth.cursor_secret.expose().as_bytes()).as_bytes(),
+        };
+        let journal = Arc::new(open_journal(&settings)?);
+        journal.renew_key(derive(PSEUDONYM_CONTEXT, &secret));
+        let signer = Arc::new(Signer::new(derive(CURSOR_CONTEXT, &secret)));
+        let feed = FeedService::new(
+            Arc::clone(&store),
+            Arc::clone(&catalogue),
+            Arc::clone(&clock),
+            Arc::clone(&journal),
+            Arc::clone(&signer),
+            surfaces,
+        );
+        let ingest = Ingest { store: Arc::clone(&store), catalogue, clock: Arc::clone(&clock), journal };
         Ok(Self {
             auth: Auth::take(&mut settings.auth),
             inflight: Inflight::new(settings.server.max_inflight_requests),
-            surfaces,
             settings,
             clock,
             store,
             metrics,
-            health: Health::default(),
+            health: Arc::default(),
+            feed,
+            ingest,
         })
+    }
+
+    /// Starts the work that goes on beside requests: following the catalogue, sharing secret and policies, sweeping,
+    /// reporting. It ends when the returned value is dropped.
+    pub fn start(self: &Arc<Self>) -> Background {
+        let progress = Progress { app: Arc::clone(self) };
+        let follower = follow::follow(Arc::clone(&self.store), Arc::clone(&self.feed.catalogue), Arc::new(progress));
+        let (share, sweep, report) = (Arc::clone(self).share(), Arc::clone(self).sweep(), Arc::clone(self).report());
+        Background(vec![tokio::spawn(follower), tokio::spawn(share), tokio::spawn(sweep), tokio::spawn(report)])
+    }
+
+    /// Agrees with the other instances on the secret, and leaves the policies where they can find them.
+    async fn share(self: Arc<Self>) {
+        while let Err(error) = self.try_share().await {
+            tracing::warn!(reason = error.reason(), %error, "the secret is not shared yet: cursors are good on this instance only");
+            tokio::time::sleep(SHARE_RETRY_PAUSE).await;
+        }
+    }
+
+    async fn try_share(&self) -> Result<(), StoreError> {
+        if self.settings.auth.cursor_secret.is_empty() {
+            let secret = self.store.shared_secret(rand::random()).await?;
+            self.feed.signer.renew(derive(CURSOR_CONTEXT, &secret));
+            self.feed.journal.renew_key(derive(PSEUDONYM_CONTEXT, &secret));
+        }
+        let surfaces = self.feed.surfaces.load_full();
+        for active in surfaces.0.values() {
+            let json = serde_json::to_string(&active.policy).unwrap_or_default();
+            self.store.put_policy(&active.digest, &json).await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep(self: Arc<Self>) {
+        loop {
+            match self.store.sweep(self.clock.now()).await {
+                // More may be due: the store sweeps a bounded number at a time.
+                Ok(removed) if removed > 0 => tracing::debug!(removed, "swept"),
+                Ok(_) => tokio::time::sleep(SWEEP_EVERY).await,
+                Err(error) => {
+                    tracing::warn!(reason = error.reason(), %error, "what is over was not swept");
+                    tokio::time::sleep(SWEEP_EVERY).await;
+                }
+            }
+        }
+    }
+
+    /// Brings the journal's counters into the metrics.
+    async fn report(self: Arc<Self>) {
+        let (mut written, mut dropped) = (0, 0);
+        loop {
+            let counts = self.feed.journal.counts();
+            let (now_written, now_dropped) = (counts.written.load(Ordering::Relaxed), counts.dropped.load(Ordering::Relaxed));
+            self.metrics.journal_records("written", now_written - written);
+            self.metrics.journal_records("dropped", now_dropped - dropped);
+            (written, dropped) = (now_written, now_dropped);
+            tokio::time::sleep(REPORT_EVERY).await;
+        }
+    }
+
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Numbers in every embedding.
+    pub fn dimension(&self) -> usize {
+        self.settings.catalogue.dimension
+    }
+
+    pub fn body_limit_bytes(&self) -> usize {
+        self.settings.server.body_limit_bytes
+    }
+
+    pub fn bulk_body_limit_bytes(&self) -> usize {
+        self.settings.server.bulk_body_limit_bytes
+    }
+
+    /// Counts a served page.
+    pub fn record_served(&self, served: &Served) {
+        let (surface, policy) = (&served.feed.surface, &served.policy.policy.id);
+        let outcome = match served.degraded.iter().find(|d| d.stage == "profile") {
+            Some(_) => telemetry::metrics::Outcome::Fallback,
+            None if served.degraded.is_empty() => telemetry::metrics::Outcome::Ok,
+            None => telemetry::metrics::Outcome::Degraded,
+        };
+        self.metrics.response(surface, policy, outcome);
+        served.degraded.iter().for_each(|d| self.metrics.degraded(surface, d.reason));
+        self.metrics.page(surface, policy, served.metrics.ild, served.metrics.relevance_kept, served.metrics.topics);
+        let explored = served.page.placed.iter().filter(|p| p.slot == Slot::Exploration).count() as u64;
+        self.metrics.items_served(surface, Slot::Exploration.name(), explored);
+        self.metrics.items_served(surface, Slot::Ranked.name(), served.page.placed.len() as u64 - explored);
+        for relaxed in &served.page.relaxed {
+            if let Some(constraint) = served.policy.policy.constraint.get(usize::from(relaxed.constraint)) {
+                self.metrics.constraint_relaxed(constraint.kind(), 1);
+            }
+        }
+        if served.page_number == 0 {
+            self.metrics.candidates(served.feed.pool.len());
+            self.metrics.stage(Stage::Candidates, served.timings.candidates);
+            self.metrics.stage(Stage::Score, served.timings.score);
+        }
+        self.metrics.stage(Stage::Diversify, served.timings.diversify);
+        self.metrics.stage(Stage::Store, served.timings.store);
+    }
+
+    /// Counts an event that could not be read, under its kind where that is known.
+    pub fn record_invalid_event(&self, kind: Option<&str>) {
+        let custom = || EventKind::Custom(String::new());
+        self.metrics.event(&kind.and_then(EventKind::parse).unwrap_or_else(custom), "rejected");
+    }
+
+    /// Counts an event that was sound.
+    pub fn record_event(&self, event: &Event, outcome: &Outcome) {
+        let result = match outcome {
+            Outcome::Accepted => "accepted",
+            Outcome::Duplicate => "duplicate",
+            Outcome::Refused(_) => "rejected",
+        };
+        self.metrics.event(&event.kind, result);
+        self.metrics.event_lag(Duration::from_millis(self.now().since(event.at).unsigned_abs()));
+    }
+}
+
+const CURSOR_CONTEXT: &str = "polyphony 2026-11 cursors and tracks";
+const PSEUDONYM_CONTEXT: &str = "polyphony 2026-11 journal pseudonyms";
+
+/// One key per purpose from the shared secret.
+fn derive(context: &str, secret: &[u8; 32]) -> [u8; 32] {
+    blake3::derive_key(context, secret)
+}
+
+fn open_journal(settings: &Settings) -> Result<Journal, BuildError> {
+    let journal = &settings.journal;
+    if !journal.enabled {
+        return Ok(Journal::off());
+    }
+    let options = JournalOptions {
+        directory: journal.path.clone(),
+        queue_records: journal.queue_records,
+        rotate_bytes: journal.rotate_bytes,
+        retention: journal.retention,
+    };
+    Journal::open(options).map_err(|source| BuildError::Journal { path: journal.path.display().to_string(), source })
+}
+
+/// The tasks beside requests; dropping it stops them.
+pub struct Background(Vec<JoinHandle<()>>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// The follower's reports.
+struct Progress {
+    app: Arc<App>,
+}
+
+impl follow::Progress for Progress {
+    fn loaded(&self, corrupt: u64) {
+        let items = self.app.feed.catalogue.snapshot().len();
+        if corrupt > 0 {
+            tracing::error!(corrupt, "damaged catalogue records were skipped");
+        }
+        tracing::info!(items, "catalogue loaded");
+        self.app.metrics.catalogue_items(items);
+        self.app.health.catalogue_is_loaded();
+    }
+
+    fn applied(&self, _records: usize) {
+        self.app.metrics.catalogue_items(self.app.feed.catalogue.snapshot().len());
+    }
+
+    fn failed(&self, error: &StoreError) {
+        tracing::warn!(reason = error.reason(), %error, "the catalogue cannot be followed; trying again");
     }
 }
 

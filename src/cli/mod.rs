@@ -1,8 +1,11 @@
 //! The command line: one file per command.
 
 mod config;
+mod demo;
 mod healthcheck;
 mod serve;
+mod show;
+mod store;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -23,8 +26,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server with a built-in catalogue and personas: nothing to install, nothing leaves this machine
+    Demo(demo::Demo),
     /// Run the server
     Serve(serve::Serve),
+    /// Show a feed's JSON from standard input as lines to read
+    Show(show::Show),
     /// Ask a running server whether it is ready; exit 0 if it is (for container health checks)
     Healthcheck(healthcheck::Healthcheck),
     /// Print the API's OpenAPI 3.1 document
@@ -37,7 +44,9 @@ impl Cli {
     /// Runs the command.
     pub fn run(self) -> ExitCode {
         match self.command {
+            Command::Demo(command) => command.run(),
             Command::Serve(command) => command.run(),
+            Command::Show(command) => command.run(),
             Command::Healthcheck(command) => command.run(),
             Command::Openapi => {
                 println!("{}", crate::http::openapi::json());
@@ -71,10 +80,7 @@ pub(crate) struct SettingsArgs {
 impl SettingsArgs {
     /// Loads every layer. On faults prints them all and says which exit code to end with.
     fn load(&self) -> Result<Settings, ExitCode> {
-        Settings::load(&self.layers()).map_err(|faults| {
-            eprintln!("error: {faults}");
-            ExitCode::from(EXIT_USAGE)
-        })
+        loaded(&self.layers())
     }
 
     fn layers(&self) -> Layers {
@@ -95,6 +101,18 @@ impl SettingsArgs {
         }
         Layers::of_process(self.config.clone(), overrides)
     }
+}
+
+/// The defaults with these overrides; no settings file. On faults as [`SettingsArgs::load`].
+fn settings_with(overrides: Vec<Override>) -> Result<Settings, ExitCode> {
+    loaded(&Layers::of_process(None, overrides))
+}
+
+fn loaded(layers: &Layers) -> Result<Settings, ExitCode> {
+    Settings::load(layers).map_err(|faults| {
+        eprintln!("error: {faults}");
+        ExitCode::from(EXIT_USAGE)
+    })
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -6,13 +6,12 @@ use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{EXIT_USAGE, SettingsArgs};
+use super::{EXIT_USAGE, SettingsArgs, store};
 use crate::{
     app::{App, VERSION},
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     http::server,
     settings::Settings,
-    store::Store,
     telemetry::logs,
 };
 
@@ -37,47 +36,66 @@ impl Serve {
             eprintln!("error: {faults}");
             return ExitCode::from(EXIT_USAGE);
         }
-        let _logs = match logs::install(&settings.telemetry) {
-            Ok(logs) => logs,
-            Err(message) => {
-                eprintln!("error: {message}");
-                return ExitCode::from(EXIT_USAGE);
-            }
-        };
-        match run(settings) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the server stopped");
-                ExitCode::FAILURE
-            }
+        run_with(settings, |_| async { Ok(()) })
+    }
+}
+
+/// Serves until told to stop. `ready` runs once requests are answered; its failure stops the server.
+pub(super) fn run_with<F, Fut>(settings: Settings, ready: F) -> ExitCode
+where
+    F: FnOnce(Arc<App>) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let _logs = match logs::install(&settings.telemetry) {
+        Ok(logs) => logs,
+        Err(message) => {
+            eprintln!("error: {message}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(settings, ready)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the server stopped");
+            ExitCode::FAILURE
         }
     }
 }
 
-fn run(settings: Settings) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        // Before anything else, so that no signal is missed while the catalogue loads.
-        let stop = stop_signal()?;
-        let listener = listen(&settings)?;
-        let store = open_store(&settings).await?;
-        let app = Arc::new(App::new(settings, Arc::new(SystemClock), store)?);
-        tracing::info!(version = VERSION, listen = %listener.local_addr()?, store = app.store.kind(), "listening");
-        server::serve(app, listener, stop).await?;
-        tracing::info!("stopped");
-        Ok(())
-    })
+async fn run<F, Fut>(settings: Settings, ready: F) -> anyhow::Result<()>
+where
+    F: FnOnce(Arc<App>) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    // Before anything else, so that no signal is missed while the catalogue loads.
+    let stop = stop_signal()?;
+    let listener = listen(&settings)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = store::open(&settings, Arc::clone(&clock))?;
+    let app = Arc::new(App::new(settings, clock, store)?);
+    let background = app.start();
+    tracing::info!(version = VERSION, listen = %listener.local_addr()?, store = app.store.kind(), "listening");
+    let mut server = std::pin::pin!(server::serve(Arc::clone(&app), listener, stop));
+    tokio::select! {
+        ended = &mut server => return Ok(ended?),
+        ready = ready(Arc::clone(&app)) => ready?,
+    }
+    server.await?;
+    drop(background);
+    tracing::info!("stopped");
+    Ok(())
 }
 
 fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     let address = settings.server.listen;
     TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))
-}
-
-/// The store the settings ask for.
-async fn open_store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
-    let kind = if settings.store.redis.url.is_empty() { "embedded" } else { "Redis" };
-    anyhow::bail!("this build has no {kind} store")
 }
 
 /// Ready at the first SIGTERM or SIGINT: both end the server without losing a request.

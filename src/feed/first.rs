@@ -5,9 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::{Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, log_store};
+use super::{Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, log_store};
 use crate::{
     catalogue::Snapshot,
+    clock::Stopwatch,
     domain::{
         FacetValue, ItemId, Span, Time,
         feed::{Owner, PoolEntry, StoredFeed},
@@ -47,12 +48,17 @@ impl FeedService {
         let query = Arc::new(Query { snapshot, profile: reader.profile.clone(), policy: Arc::clone(policy), now, seed, excluded });
 
         let deadline = Instant::now() + policy.policy.retrieve.deadline.as_std();
+        let mut timings = Timings::default();
+        let watch = Stopwatch::start();
         let gathered = source::gather(&self.sources, &query, deadline).instrument(tracing::info_span!("candidates")).await;
+        timings.candidates = watch.elapsed();
         if !gathered.missing.is_empty() {
             degraded.push(Degradation { stage: "candidates", reason: "source_late", fallback: "other_sources" });
         }
         let context = query.context();
+        let watch = Stopwatch::start();
         let scored = tracing::info_span!("score").in_scope(|| rank::score(gathered.candidates, &query.excluded, &context));
+        timings.score = watch.elapsed();
         let diversity = dial(request, reader, policy);
         let feed = Arc::new(StoredFeed {
             id,
@@ -69,17 +75,30 @@ impl FeedService {
             scored.scored.iter().map(|s| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources }).collect();
         let pool = Pool { candidates: &candidates, diversity, seed };
         let limit = request.limit.unwrap_or(policy.policy.page_size as usize);
+        let watch = Stopwatch::start();
         let page = tracing::info_span!("diversify").in_scope(|| rank::place(&pool, &[], limit, &context));
+        timings.diversify = watch.elapsed();
 
         self.local.put(Arc::clone(&feed), vec![page.clone()]);
+        let watch = Stopwatch::start();
         let keep = policy.policy.feed.ttl.as_std() + KEEP_AFTER_EXPIRY;
         if let Err(error) = self.store.put_feed(&feed, &page, keep).instrument(tracing::info_span!("store")).await {
             log_store("feed", &error);
             degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
         }
+        timings.store = watch.elapsed();
         let restarted = request.cursor.is_some();
         let snapshot = Arc::clone(&query.snapshot);
-        let parts = ServedParts { feed, policy: Arc::clone(policy), page, page_number: 0, prefix_indices: Vec::new(), snapshot, restarted };
+        let parts = ServedParts {
+            feed,
+            policy: Arc::clone(policy),
+            page,
+            page_number: 0,
+            prefix_indices: Vec::new(),
+            snapshot,
+            restarted,
+            timings,
+        };
         Ok(self.served(parts, reader, degraded))
     }
 }

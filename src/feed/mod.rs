@@ -15,7 +15,7 @@ mod rerank;
 
 pub use rerank::{RerankCandidate, RerankRequest};
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 
@@ -83,6 +83,15 @@ pub enum FeedError {
     EmptyCatalogue,
 }
 
+/// How long each stage took. Zero where a stage did not run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timings {
+    pub candidates: Duration,
+    pub score: Duration,
+    pub diversify: Duration,
+    pub store: Duration,
+}
+
 /// One page, with everything that made it. The response, the journal and the metrics all read this.
 #[derive(Clone, Debug)]
 pub struct Served {
@@ -100,6 +109,7 @@ pub struct Served {
     /// An expired cursor was answered with a new feed.
     pub restarted: bool,
     pub degraded: Vec<Degradation>,
+    pub timings: Timings,
 }
 
 /// Everything that serving needs. One per process.
@@ -175,7 +185,7 @@ impl FeedService {
 
     /// Measures and wraps a page.
     fn served(&self, parts: ServedParts, reader: &Reader, degraded: Vec<Degradation>) -> Served {
-        let ServedParts { feed, policy, page, page_number, prefix_indices, snapshot, restarted } = parts;
+        let ServedParts { feed, policy, page, page_number, prefix_indices, snapshot, restarted, timings } = parts;
         let rows: Vec<Row> = page.placed.iter().filter_map(|p| snapshot.find(&feed.pool.get(p.pool_index as usize)?.item)).collect();
         let explored = page.placed.iter().filter(|p| p.slot == crate::domain::feed::Slot::Exploration).count();
         let relevance = |index: u32| feed.pool.get(index as usize).map_or(0.0, |entry| entry.relevance);
@@ -186,7 +196,7 @@ impl FeedService {
             page.has_next.then(|| self.signer.cursor(&Cursor { feed: feed.id.clone(), page: page_number + 1 }, &feed.owner, &feed.surface));
         let personalised = reader.profile.as_ref().is_some_and(|p| !p.is_cold());
         let first_position = prefix_indices.len();
-        Served { feed, policy, page_number, first_position, page, next, snapshot, metrics, personalised, restarted, degraded }
+        Served { feed, policy, page_number, first_position, page, next, snapshot, metrics, personalised, restarted, degraded, timings }
     }
 
     fn new_feed_id(&self, now: Time) -> FeedId {
@@ -213,6 +223,7 @@ struct ServedParts {
     prefix_indices: Vec<u32>,
     snapshot: Arc<Snapshot>,
     restarted: bool,
+    timings: Timings,
 }
 
 /// Logged once, where it is handled.

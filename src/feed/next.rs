@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tracing::Instrument;
 
 use super::{
-    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, cursor::Cursor, first::candidates_of, log_store,
+    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, cursor::Cursor, first::candidates_of, log_store,
 };
 use crate::{
+    clock::Stopwatch,
     domain::{
         Policy,
         feed::{Page, Placed},
@@ -26,7 +27,10 @@ impl FeedService {
         cursor: &Cursor,
         mut degraded: Vec<Degradation>,
     ) -> Result<Served, FeedError> {
+        let mut timings = Timings::default();
+        let watch = Stopwatch::start();
         let record = self.record(reader, cursor, &mut degraded).await;
+        timings.store = watch.elapsed();
         let number = cursor.page as usize;
         let usable = record.as_ref().filter(|r| self.clock.now() < r.feed.expires_at && number <= r.pages.len());
         let Some(FeedRecord { feed, pages }) = usable.cloned() else {
@@ -45,16 +49,29 @@ impl FeedService {
                 let context =
                     Context { snapshot: &snapshot, profile: reader.profile.as_deref(), policy: &policy.policy, now: self.clock.now() };
                 let limit = request.limit.unwrap_or(policy.policy.page_size as usize);
+                let watch = Stopwatch::start();
                 let page = tracing::info_span!("diversify").in_scope(|| {
                     let candidates = candidates_of(&feed, &context);
                     rank::place(&Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed }, &prefix, limit, &context)
                 });
-                self.freeze(&feed, number, page, &mut degraded).await
+                timings.diversify = watch.elapsed();
+                let watch = Stopwatch::start();
+                let frozen = self.freeze(&feed, number, page, &mut degraded).await;
+                timings.store += watch.elapsed();
+                frozen
             }
         };
         let prefix_indices = prefix.iter().map(|placed| placed.pool_index).collect();
-        let parts =
-            ServedParts { feed: Arc::new(feed), policy, page, page_number: cursor.page, prefix_indices, snapshot, restarted: false };
+        let parts = ServedParts {
+            feed: Arc::new(feed),
+            policy,
+            page,
+            page_number: cursor.page,
+            prefix_indices,
+            snapshot,
+            restarted: false,
+            timings,
+        };
         Ok(self.served(parts, reader, degraded))
     }
 

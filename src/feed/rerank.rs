@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{FeedError, FeedRequest, FeedService, Served, ServedParts, first, journaling};
+use super::{FeedError, FeedRequest, FeedService, Served, ServedParts, Timings, first, journaling};
 use crate::{
     catalogue::Snapshot,
+    clock::Stopwatch,
     domain::{Item, feed::StoredFeed},
     rank::{self, Candidate, Context, Pool, SourceKind, Sources, place::PoolCandidate},
 };
@@ -43,7 +44,10 @@ impl FeedService {
         let pool = ids.iter().zip(relevances).filter_map(|(id, relevance)| Some(Candidate { row: snapshot.find(id)?, sources, relevance }));
         let context = Context { snapshot: &snapshot, profile: reader.profile.as_deref(), policy: &policy.policy, now };
         let excluded: Vec<u64> = request.exclude.iter().map(crate::domain::ItemId::hash64).collect();
+        let mut timings = Timings::default();
+        let watch = Stopwatch::start();
         let scored = rank::score(pool.collect(), &excluded, &context);
+        timings.score = watch.elapsed();
         let id = self.new_feed_id(now);
         let seed = request.seed.unwrap_or_else(|| first::seed_of(id.as_str().as_bytes()));
         let diversity = first::dial(&request, &reader, &policy);
@@ -61,7 +65,9 @@ impl FeedService {
         let entries: Vec<_> =
             scored.scored.iter().map(|s| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources }).collect();
         let limit = request.limit.unwrap_or(policy.policy.page_size as usize);
+        let watch = Stopwatch::start();
         let mut page = rank::place(&Pool { candidates: &entries, diversity, seed }, &[], limit, &context);
+        timings.diversify = watch.elapsed();
         page.has_next = false;
         let parts = ServedParts {
             feed,
@@ -71,6 +77,7 @@ impl FeedService {
             prefix_indices: Vec::new(),
             snapshot: Arc::clone(&snapshot),
             restarted: false,
+            timings,
         };
         let served = self.served(parts, &reader, degraded);
         self.journal.record(journaling::record(&served, &request, &self.journal, now));

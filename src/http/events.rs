@@ -6,12 +6,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
-    auth::Caller,
     body::{Body, Takes},
     problem::{Kind, Problem},
 };
 use crate::{
     app::App,
+    auth::Caller,
     domain::{Event, Time, UserId, event::MAX_EVENTS_PER_CALL},
     ingest::{Outcome, Refusal},
     learn::LearnError,
@@ -76,9 +76,15 @@ pub struct RejectedBody {
     pub errors: Vec<Fault>,
 }
 
-/// Learns a batch. 202 when everything that is sound is safe in the store.
-pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let body = Body::read(&request, &mut payload.into_inner().into(), Takes::JsonOrText, app.body_limit_bytes()).await?;
+/// Say what people did
+///
+/// Taken one by one: what is sound is kept, the rest is listed. 202 only when everything accepted is safe in the store;
+/// repeating a call is safe, ids are de-duplicated for 48 hours. `text/plain` bodies are read as JSON, for `sendBeacon`.
+#[utoipa::path(post, path = "/v1/events", tag = "events", operation_id = "post_events",
+    request_body = BatchForm,
+    responses((status = 202, description = "What became of each event", body = AnswerBody)))]
+pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let body = Body::read(&request, &mut payload, Takes::JsonOrText, app.body_limit_bytes()).await?;
     let mut value = body.value()?;
     let (values, user) = batch(&mut value, &caller)?;
     let count = values.len();
@@ -90,7 +96,7 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, pay
         return Ok(accepted(&answer));
     }
     let (events, indices) = sound(&app, &values, user.as_ref(), &caller, &mut answer);
-    let outcomes = app.ingest.learn(&events).await.map_err(|error| Problem::store_unavailable(&error))?;
+    let outcomes = app.ingest.learn(&events).await?;
     for ((event, index), outcome) in events.iter().zip(indices).zip(outcomes) {
         app.record_event(event, &outcome);
         match outcome {
@@ -152,7 +158,7 @@ fn sound(app: &App, values: &[Value], user: Option<&UserId>, caller: &Caller, an
                 indices.push(index);
             }
             Err(errors) => {
-                app.record_invalid_event(value);
+                app.record_invalid_event(value.get("type").and_then(Value::as_str));
                 answer.rejected.push(invalid(index, value, errors));
             }
         }

@@ -2,20 +2,26 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{
-    auth::Caller,
     body::{Body, Takes},
-    middleware::{Outcome, RequestId, note},
+    middleware::{AccessNote, RequestId},
     params::Query,
     problem::{Kind, Problem},
     slate::{Explain, FeedBody, Hydrate, View},
 };
 use crate::{
     app::App,
+    auth::Caller,
     domain::{ItemId, UserId, feed::MAX_PAGE_ITEMS},
     feed::{FeedError, FeedRequest, RerankCandidate, RerankRequest, Served},
-    wire::{Faults, event::flag, event::id_of, event::whole, read, rerank},
+    wire::{
+        Faults,
+        event::{flag, id_of, whole},
+        read,
+        rerank::{self, RerankCandidateForm},
+    },
 };
 
 /// Most ids in `exclude`.
@@ -25,8 +31,60 @@ const EMPTY_RETRY_AFTER_SECS: u32 = 2;
 
 const FEED_FIELDS: [&str; 12] =
     ["cursor", "diversity", "exclude", "explain", "hydrate", "include", "limit", "profile", "seed", "strict", "surface", "user"];
-const RERANK_FIELDS: [&str; 10] =
-    ["candidates", "diversity", "exclude", "explain", "hydrate", "include", "limit", "profile", "seed", "surface"];
+const RERANK_FIELDS: [&str; 11] =
+    ["candidates", "diversity", "exclude", "explain", "hydrate", "include", "limit", "profile", "seed", "surface", "user"];
+
+/// What `POST /v1/feed` takes.
+#[derive(ToSchema)]
+#[schema(as = FeedRequest, example = json!({"surface": "home", "user": "ana", "limit": 20, "diversity": 0.4}))]
+#[allow(dead_code, reason = "documents the form; it is read by hand so that all faults are named at once")]
+pub struct FeedForm {
+    surface: Option<String>,
+    user: Option<String>,
+    #[schema(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    cursor: Option<String>,
+    #[schema(minimum = 0, maximum = 1)]
+    diversity: Option<f32>,
+    /// `none`, `card` or `full`.
+    hydrate: Option<String>,
+    /// `none`, `reasons` or `full`.
+    explain: Option<String>,
+    /// `metrics`.
+    include: Option<String>,
+    /// At most 1000 item ids.
+    exclude: Option<Vec<String>>,
+    /// `on` or `off`.
+    profile: Option<String>,
+    seed: Option<u64>,
+    strict: Option<bool>,
+}
+
+/// What `POST /v1/rerank` takes: the same without cursors, and candidates.
+#[derive(ToSchema)]
+#[schema(as = RerankRequest, example = json!({"candidates": [
+    {"id": "a", "relevance": 0.9, "topics": ["politics"]}, {"id": "b", "relevance": 0.8, "topics": ["science"]}], "diversity": 0.5}))]
+#[allow(dead_code, reason = "documents the form; it is read by hand so that all faults are named at once")]
+pub struct RerankForm {
+    /// 1 to 1000, ids unique.
+    candidates: Vec<RerankCandidateForm>,
+    surface: Option<String>,
+    user: Option<String>,
+    #[schema(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    #[schema(minimum = 0, maximum = 1)]
+    diversity: Option<f32>,
+    /// `none`, `card` or `full`.
+    hydrate: Option<String>,
+    /// `none`, `reasons` or `full`.
+    explain: Option<String>,
+    /// `metrics`.
+    include: Option<String>,
+    exclude: Option<Vec<String>>,
+    /// `on` or `off`.
+    profile: Option<String>,
+    seed: Option<u64>,
+}
 
 /// A read request, before the caller is asked whether it may.
 #[derive(Default)]
@@ -43,24 +101,66 @@ struct Asked {
     view: View,
 }
 
-/// A page of a feed: the first one, or the one a cursor names.
-pub async fn get(app: web::Data<App>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+/// A page of a feed
+///
+/// The first page, or the one a cursor names. Pages of one `feed_id` never repeat an item, and a cursor always answers
+/// the same items. An expired cursor restarts the feed without what it served, unless `strict`.
+#[utoipa::path(get, path = "/v1/feed", tag = "feed", operation_id = "get_feed",
+    params(
+        ("surface" = Option<String>, Query, description = "Where the feed is shown; `home` if left out", example = "home"),
+        ("user" = Option<String>, Query, description = "Who it is for (with a server key; a user token names its subject)", example = "ana"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Items on the page; the surface's page size if left out", example = 20),
+        ("cursor" = Option<String>, Query, description = "`page.next` of the page before"),
+        ("diversity" = Option<f32>, Query, minimum = 0, maximum = 1, description = "0 = relevance only … 1 = most varied; clamped to what the policy allows; counts on a first page", example = 0.4),
+        ("hydrate" = Option<String>, Query, description = "`none` (ids), `card` or `full`", example = "card"),
+        ("explain" = Option<String>, Query, description = "`none`, `reasons` or `full`", example = "reasons"),
+        ("include" = Option<String>, Query, description = "`metrics`", example = "metrics"),
+        ("exclude" = Option<String>, Query, description = "Item ids that must not come, separated by commas; at most 1000"),
+        ("profile" = Option<String>, Query, description = "`off`: not personalised; the profile is neither read nor written", example = "on"),
+        ("seed" = Option<u64>, Query, description = "Repeats a draw (admin key)"),
+        ("strict" = Option<bool>, Query, description = "An expired cursor answers 410 instead of restarting", example = false),
+        ("Sec-GPC" = Option<String>, Header, description = "`1`: as `profile=off`"),
+    ),
+    responses((status = 200, description = "The page", body = FeedBody)))]
+pub async fn get(app: web::Data<App>, caller: Caller, id: RequestId, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let asked = from_query(request.query_string())?;
-    answer(&app, &caller, &request, asked).await
+    answer(&app, &caller, id, &request, asked).await
 }
 
-/// As `GET`, with the parameters in a JSON body: for a long `exclude`, and for ids that should not stand in a URL.
-pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let body = Body::read(&request, &mut payload.into_inner().into(), Takes::Json, app.body_limit_bytes()).await?;
+/// A page of a feed, asked in a body
+///
+/// As `GET /v1/feed`, with the parameters as JSON: for a long `exclude`, and for ids that should not stand in a URL.
+#[utoipa::path(post, path = "/v1/feed", tag = "feed", operation_id = "post_feed",
+    request_body = FeedForm,
+    responses((status = 200, description = "The page", body = FeedBody)))]
+pub async fn post(
+    app: web::Data<App>,
+    caller: Caller,
+    id: RequestId,
+    request: HttpRequest,
+    mut payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let body = Body::read(&request, &mut payload, Takes::Json, app.body_limit_bytes()).await?;
     let mut faults = Faults::default();
     let asked = from_json(&body.value()?, &FEED_FIELDS, "a feed request", &mut faults);
     faults.into_result().map_err(Problem::invalid_body)?;
-    answer(&app, &caller, &request, asked).await
+    answer(&app, &caller, id, &request, asked).await
 }
 
-/// Ranks the caller's own candidates.
-pub async fn rerank(app: web::Data<App>, caller: Caller, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let body = Body::read(&request, &mut payload.into_inner().into(), Takes::Json, app.bulk_body_limit_bytes()).await?;
+/// Rank your own candidates
+///
+/// Relevance is yours; diversity, constraints, exploration and reasons are the surface's policy. One page, no cursor.
+#[utoipa::path(post, path = "/v1/rerank", tag = "feed", operation_id = "rerank",
+    request_body = RerankForm,
+    responses((status = 200, description = "The slate", body = FeedBody)))]
+pub async fn rerank(
+    app: web::Data<App>,
+    caller: Caller,
+    id: RequestId,
+    request: HttpRequest,
+    mut payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let body = Body::read(&request, &mut payload, Takes::Json, app.bulk_body_limit_bytes()).await?;
     let mut value = body.value()?;
     let mut faults = Faults::default();
     let candidates = value.as_object_mut().and_then(|map| map.get_mut("candidates")).map(Value::take);
@@ -74,22 +174,22 @@ pub async fn rerank(app: web::Data<App>, caller: Caller, request: HttpRequest, p
     };
     faults.into_result().map_err(Problem::invalid_body)?;
     let view = asked.view;
-    let feed_request = admitted(&caller, &request, asked)?;
+    let feed_request = admitted(&caller, &id, &request, asked)?;
     let candidates = candidates.into_iter().map(|(item, relevance)| RerankCandidate { item, relevance }).collect();
-    let served = app.feed.rerank(RerankRequest { request: feed_request.clone(), candidates }).await;
+    let served = app.feed.rerank(RerankRequest { request: feed_request, candidates }).await;
     let served = served.map_err(|error| problem(&app, error))?;
-    Ok(ok(&app, &request, &served, feed_request.request_id, view))
+    Ok(ok(&app, &request, &served, id.as_str(), view))
 }
 
-async fn answer(app: &App, caller: &Caller, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, Problem> {
+async fn answer(app: &App, caller: &Caller, id: RequestId, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, Problem> {
     let view = asked.view;
-    let feed_request = admitted(caller, request, asked)?;
+    let feed_request = admitted(caller, &id, request, asked)?;
     let served = app.feed.serve(&feed_request).await.map_err(|error| problem(app, error))?;
-    Ok(ok(app, request, &served, feed_request.request_id, view))
+    Ok(ok(app, request, &served, id.as_str(), view))
 }
 
 /// What the caller may ask, as the use case takes it.
-fn admitted(caller: &Caller, request: &HttpRequest, asked: Asked) -> Result<FeedRequest, Problem> {
+fn admitted(caller: &Caller, id: &RequestId, request: &HttpRequest, asked: Asked) -> Result<FeedRequest, Problem> {
     let surface = asked.surface.unwrap_or_else(|| "home".to_owned());
     caller.require_surface(&surface)?;
     if asked.seed.is_some() {
@@ -97,7 +197,7 @@ fn admitted(caller: &Caller, request: &HttpRequest, asked: Asked) -> Result<Feed
     }
     let user = caller.user_for(asked.user)?;
     Ok(FeedRequest {
-        request_id: RequestId::of(request),
+        request_id: id.as_str().to_owned(),
         surface,
         user,
         personalise: !asked.profile_off && !signals_opt_out(request),
@@ -172,8 +272,10 @@ fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) ->
     asked.strict = get("strict").and_then(|v| flag(v, "/strict", faults)).unwrap_or(false);
     asked.profile_off = get("profile").and_then(|v| name_of(v, "/profile", &["on", "off"], faults)) == Some("off");
     asked.exclude = get("exclude").map(|v| exclude_list(v, faults)).unwrap_or_default();
-    asked.view.hydrate = get("hydrate").and_then(|v| name_of(v, "/hydrate", &Hydrate::NAMES, faults)).and_then(Hydrate::parse).unwrap_or_default();
-    asked.view.explain = get("explain").and_then(|v| name_of(v, "/explain", &Explain::NAMES, faults)).and_then(Explain::parse).unwrap_or_default();
+    asked.view.hydrate =
+        get("hydrate").and_then(|v| name_of(v, "/hydrate", &Hydrate::NAMES, faults)).and_then(Hydrate::parse).unwrap_or_default();
+    asked.view.explain =
+        get("explain").and_then(|v| name_of(v, "/explain", &Explain::NAMES, faults)).and_then(Explain::parse).unwrap_or_default();
     asked.view.metrics = get("include").and_then(|v| name_of(v, "/include", &["metrics"], faults)).is_some();
     asked
 }
@@ -211,25 +313,24 @@ fn problem(app: &App, error: FeedError) -> Problem {
             "The feed behind this cursor is over. Ask for a first page, or leave out `strict` to have it restarted without repeats.",
         ),
         FeedError::EmptyCatalogue => {
-            Problem::new(Kind::EmptyCatalogue, "There are no items to serve yet. Import some, or wait until they are loaded.").retry_after(EMPTY_RETRY_AFTER_SECS)
+            Problem::new(Kind::EmptyCatalogue, "There are no items to serve yet. Import some, or wait until they are loaded.")
+                .retry_after(EMPTY_RETRY_AFTER_SECS)
         }
     }
 }
 
 /// The answer, its cache rules, its metrics and its line in the log.
-fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: String, view: View) -> HttpResponse {
+fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view: View) -> HttpResponse {
     app.record_served(served);
-    note(request, Outcome {
-        surface: served.feed.surface.clone(),
-        policy: served.policy.policy.id.clone(),
+    let note = AccessNote {
+        surface: Some(served.feed.surface.clone()),
+        policy: Some(served.policy.policy.id.clone()),
         degraded: served.degraded.iter().map(|d| d.reason).collect(),
-        items: served.page.placed.len(),
-    });
-    let body = FeedBody::new(served, request_id, view, &app.feed.signer);
+        items: Some(served.page.placed.len()),
+    };
+    note.attach(request);
+    let body = FeedBody::new(served, request_id.to_owned(), view, &app.feed.signer);
     let frozen = served.page_number > 0 && served.degraded.is_empty();
     let cache = if frozen { "private, max-age=300, immutable" } else { "private, no-cache" };
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, cache))
-        .insert_header((header::VARY, "Authorization, X-API-Key, Sec-GPC"))
-        .json(body)
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, cache)).json(body)
 }

@@ -6,19 +6,28 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
-    auth::Caller,
     body::{Body, Takes},
     params::Query,
     problem::{Kind, Problem},
 };
 use crate::{
     app::App,
+    auth::Caller,
     domain::{Item, ItemId},
-    wire::{Fault, ItemForm, item},
+    wire::{Fault, ItemForm, ItemInput, item},
 };
 
 /// Most items in one bulk call.
 pub const MAX_ITEMS_PER_CALL: usize = 10_000;
+
+/// Many items.
+#[derive(ToSchema)]
+#[schema(as = ItemBatch)]
+#[allow(dead_code, reason = "documents the form; it is read by hand so that one bad item does not refuse the rest")]
+pub struct ItemsForm {
+    /// 1 to 10,000.
+    items: Vec<ItemInput>,
+}
 
 /// What became of a bulk call.
 #[derive(Serialize, ToSchema)]
@@ -42,7 +51,11 @@ pub struct RejectedBody {
     pub errors: Vec<Fault>,
 }
 
-/// One item. `?embedding=true` adds the embedding, if it was given.
+/// One item
+#[utoipa::path(get, path = "/v1/items/{id}", tag = "items", operation_id = "get_item",
+    params(("id" = String, Path, description = "The item's id", example = "itm_8c1f"),
+        ("embedding" = Option<bool>, Query, description = "Adds the embedding, if it was given", example = false)),
+    responses((status = 200, description = "The item", body = ItemForm)))]
 pub async fn get(app: web::Data<App>, caller: Caller, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     let mut params = Query::new("GET /v1/items/{id}", request.query_string());
     let embedding = params.flag("embedding");
@@ -56,17 +69,23 @@ pub async fn get(app: web::Data<App>, caller: Caller, request: HttpRequest, path
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-cache")).json(form))
 }
 
-/// Inserts or replaces one item. The body's `id` may be left out; if it stands there it must be the path's.
+/// Insert or replace an item
+///
+/// The body's `id` may be left out; if it stands there it must be the path's.
+#[utoipa::path(put, path = "/v1/items/{id}", tag = "items", operation_id = "put_item",
+    params(("id" = String, Path, description = "The item's id", example = "itm_8c1f")),
+    request_body = ItemInput,
+    responses((status = 200, description = "Replaced", body = ItemForm), (status = 201, description = "Inserted", body = ItemForm)))]
 pub async fn put(
     app: web::Data<App>,
     caller: Caller,
     request: HttpRequest,
     path: web::Path<String>,
-    payload: web::Payload,
+    mut payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     caller.require_server()?;
     let id = item_id(&path)?;
-    let body = Body::read(&request, &mut payload.into_inner().into(), Takes::Json, app.body_limit_bytes()).await?;
+    let body = Body::read(&request, &mut payload, Takes::Json, app.body_limit_bytes()).await?;
     let mut value = body.value()?;
     if let Some(map) = value.as_object_mut() {
         map.entry("id").or_insert_with(|| Value::from(id.as_str()));
@@ -78,23 +97,34 @@ pub async fn put(
     }
     let created = app.feed.catalogue.snapshot().find(&id).is_none();
     let form = ItemForm::from(&item);
-    app.ingest.put_items(vec![item]).await.map_err(|error| Problem::store_unavailable(&error))?;
+    app.ingest.put_items(vec![item]).await?;
     let mut answer = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(answer.json(form))
 }
 
-/// Deletes one item: it is in no feed from now on.
+/// Delete an item
+///
+/// No page is made with it from now on; pages that were served keep its id.
+#[utoipa::path(delete, path = "/v1/items/{id}", tag = "items", operation_id = "delete_item",
+    params(("id" = String, Path, description = "The item's id", example = "itm_8c1f")),
+    responses((status = 204, description = "Deleted")))]
 pub async fn delete(app: web::Data<App>, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     caller.require_server()?;
     let id = item_id(&path)?;
-    let were_there = app.ingest.delete_items(vec![id.clone()]).await.map_err(|error| Problem::store_unavailable(&error))?;
+    let were_there = app.ingest.delete_items(vec![id.clone()]).await?;
     if were_there.first() == Some(&true) { Ok(HttpResponse::NoContent().finish()) } else { Err(unknown(&id)) }
 }
 
-/// Inserts or replaces many: `{"items": [...]}`, a JSON array, or one item per line (`application/x-ndjson`).
-pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+/// Insert or replace many items
+///
+/// As `{"items": [...]}`, a JSON array, or one item per line (`application/x-ndjson`); 1 to 10,000 in a call. Sound items
+/// are taken, the others are listed.
+#[utoipa::path(post, path = "/v1/items", tag = "items", operation_id = "post_items",
+    request_body = ItemsForm,
+    responses((status = 200, description = "What became of each item", body = AnswerBody)))]
+pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut payload: web::Payload) -> Result<HttpResponse, Problem> {
     caller.require_server()?;
-    let body = Body::read(&request, &mut payload.into_inner().into(), Takes::NdJson, app.bulk_body_limit_bytes()).await?;
+    let body = Body::read(&request, &mut payload, Takes::NdJson, app.bulk_body_limit_bytes()).await?;
     let values = values(&body, &request)?;
     if values.is_empty() || values.len() > MAX_ITEMS_PER_CALL {
         let detail = format!("has {} items; expected 1 to {MAX_ITEMS_PER_CALL} in one call", values.len());
@@ -111,7 +141,7 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, pay
     }
     let accepted = items.len();
     if accepted > 0 {
-        app.ingest.put_items(items).await.map_err(|error| Problem::store_unavailable(&error))?;
+        app.ingest.put_items(items).await?;
     }
     Ok(HttpResponse::Ok().json(AnswerBody { accepted, rejected }))
 }

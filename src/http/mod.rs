@@ -6,12 +6,16 @@
 mod auth;
 pub mod body;
 pub mod docs_page;
+pub mod events;
+pub mod feed;
 pub mod health;
+pub mod items;
 pub mod middleware;
 pub mod openapi;
 pub mod params;
 pub mod problem;
 pub mod server;
+pub mod slate;
 
 use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route, guard,
@@ -25,6 +29,17 @@ use crate::domain::suggest;
 /// Every route. The first matching pattern of a path wins.
 pub fn routes() -> Vec<Entry> {
     vec![
+        // Reading
+        get("/v1/feed", feed::get),
+        post("/v1/feed", feed::post),
+        post("/v1/rerank", feed::rerank),
+        // Learning
+        post("/v1/events", events::post),
+        // The catalogue
+        post("/v1/items", items::post),
+        get("/v1/items/{id}", items::get),
+        put("/v1/items/{id}", items::put),
+        delete("/v1/items/{id}", items::delete),
         // Operations
         get("/livez", health::livez),
         get("/readyz", health::readyz),
@@ -56,6 +71,22 @@ where
     let route = web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(handler);
     Entry { method: Method::GET, path, documented: true, route }
 }
+
+macro_rules! method {
+    ($name:ident, $method:ident) => {
+        fn $name<F, Args>(path: &'static str, handler: F) -> Entry
+        where
+            F: Handler<Args>,
+            Args: FromRequest + 'static,
+            F::Output: Responder + 'static,
+        {
+            Entry { method: Method::$method, path, documented: true, route: web::$name().to(handler) }
+        }
+    };
+}
+method!(post, POST);
+method!(put, PUT);
+method!(delete, DELETE);
 
 /// A page for people.
 fn page<F, Args>(path: &'static str, handler: F) -> Entry

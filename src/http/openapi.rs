@@ -12,14 +12,21 @@ use utoipa::{
     },
 };
 
-use super::{health, problem};
+use super::{events, feed, health, items, problem};
 use crate::{app::VERSION, wire};
 
 #[derive(OpenApi)]
 #[openapi(
-    paths(health::livez, health::readyz, health::version, health::metrics, openapi_json),
+    paths(
+        feed::get, feed::post, feed::rerank, events::post,
+        items::post, items::get, items::put, items::delete,
+        health::livez, health::readyz, health::version, health::metrics, openapi_json),
     components(schemas(problem::Body, wire::Fault)),
-    tags((name = "operations", description = "Probes, metrics and this document"))
+    tags(
+        (name = "feed", description = "Feeds and re-ranking"),
+        (name = "events", description = "What people did"),
+        (name = "items", description = "The catalogue"),
+        (name = "operations", description = "Probes, metrics and this document"))
 )]
 struct Document;
 

@@ -71,6 +71,7 @@ problems! {
     RateLimited          "rate-limited"           "E0130" 429 "Too many requests";
     Overloaded           "overloaded"             "E0131" 503 "Overloaded";
     StoreUnavailable     "store-unavailable"      "E0132" 503 "Store unavailable";
+    EmptyCatalogue       "empty-catalogue"        "E0133" 503 "Empty catalogue";
     NothingToUndo        "nothing-to-undo"        "E0140" 422 "Nothing to undo";
     InvalidEvent         "invalid-event"          "E0141" 422 "Invalid event";
     UnknownItem          "unknown-item"           "E0142" 422 "Unknown item";

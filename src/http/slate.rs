@@ -9,7 +9,7 @@ use crate::{
     catalogue::Entry,
     domain::{
         Item,
-        feed::{Placed, PoolEntry, Slot},
+        feed::{Placed, PoolEntry},
     },
     feed::{Degradation, Served, cursor::Signer},
     rank::{
@@ -350,12 +350,8 @@ fn similar_text(reason: &Reason, served: &Served, params: &mut BTreeMap<&'static
 
 fn heaviest_topic(entry: Option<&Entry>) -> Option<&str> {
     let topics = &entry?.item.topics;
-    topics.iter().fold(None, |best: Option<&(_, f32)>, t| if best.is_none_or(|b| t.1 > b.1) { Some(t) } else { best }).map(|(topic, _)| &**topic)
+    topics
+        .iter()
+        .fold(None, |best: Option<&(_, f32)>, t| if best.is_none_or(|b| t.1 > b.1) { Some(t) } else { best })
+        .map(|(topic, _)| &**topic)
 }
-
-/// Items of each slot on a page, for metrics.
-pub fn slot_counts(placed: &[Placed]) -> [(&'static str, u64); 2] {
-    let explored = placed.iter().filter(|p| p.slot == Slot::Exploration).count() as u64;
-    [(Slot::Ranked.name(), placed.len() as u64 - explored), (Slot::Exploration.name(), explored)]
-}
-

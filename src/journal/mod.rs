@@ -19,6 +19,7 @@ use std::{
     thread::JoinHandle,
 };
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::domain::{Span, UserId};
@@ -48,22 +49,22 @@ pub struct Journal {
     queue: Option<SyncSender<JournalRecord>>,
     counts: std::sync::Arc<JournalCounts>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    pseudonym_key: [u8; 32],
+    pseudonym_key: ArcSwap<[u8; 32]>,
 }
 
 impl Journal {
     /// Opens the directory (made if missing) and starts the writer. Errors: the directory cannot be made or written.
-    pub fn open(options: JournalOptions, pseudonym_key: [u8; 32]) -> io::Result<Self> {
+    pub fn open(options: JournalOptions) -> io::Result<Self> {
         std::fs::create_dir_all(&options.directory)?;
         let counts = std::sync::Arc::new(JournalCounts::default());
         let (queue, records) = mpsc::sync_channel(options.queue_records);
         let writer = writer::start(options, records, std::sync::Arc::clone(&counts))?;
-        Ok(Self { queue: Some(queue), counts, writer: Mutex::new(Some(writer)), pseudonym_key })
+        Ok(Self { queue: Some(queue), counts, writer: Mutex::new(Some(writer)), pseudonym_key: ArcSwap::default() })
     }
 
     /// A journal that keeps nothing.
     pub fn off() -> Self {
-        Self { queue: None, counts: std::sync::Arc::default(), writer: Mutex::new(None), pseudonym_key: [0; 32] }
+        Self { queue: None, counts: std::sync::Arc::default(), writer: Mutex::new(None), pseudonym_key: ArcSwap::default() }
     }
 
     /// Queues a record; never blocks.
@@ -74,9 +75,14 @@ impl Journal {
         }
     }
 
+    /// Pseudonyms are made with this key from now on.
+    pub fn renew_key(&self, key: [u8; 32]) {
+        self.pseudonym_key.store(std::sync::Arc::new(key));
+    }
+
     /// The person's pseudonym in the journal: 128 bits of keyed BLAKE3, hex.
     pub fn pseudonym(&self, user: &UserId) -> String {
-        blake3::keyed_hash(&self.pseudonym_key, user.as_str().as_bytes()).to_hex()[..32].to_owned()
+        blake3::keyed_hash(&self.pseudonym_key.load(), user.as_str().as_bytes()).to_hex()[..32].to_owned()
     }
 
     pub fn counts(&self) -> &JournalCounts {

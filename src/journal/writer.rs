@@ -117,12 +117,12 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let options =
             JournalOptions { directory: directory.path().into(), queue_records: 1_000, rotate_bytes: 1_000, retention: Span::days(1) };
-        let journal = Journal::open(options.clone(), [7; 32]).expect("opens");
+        let journal = Journal::open(options.clone()).expect("opens");
         for n in 0..100 {
             journal.record(record(n));
         }
         journal.close();
-        let again = Journal::open(options, [7; 32]).expect("opens again");
+        let again = Journal::open(options).expect("opens again");
         again.record(record(100));
         again.close();
         let paths = files(directory.path()).expect("lists");
@@ -140,7 +140,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let options =
             JournalOptions { directory: directory.path().into(), queue_records: 1, rotate_bytes: 1 << 30, retention: Span::days(1) };
-        let journal = Journal::open(options, [7; 32]).expect("opens");
+        let journal = Journal::open(options).expect("opens");
         for n in 0..10_000 {
             journal.record(record(n));
         }

@@ -9,6 +9,7 @@
 
 pub mod codec;
 pub mod embedded;
+pub mod metered;
 pub mod redis;
 mod touched;
 
@@ -172,6 +173,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// 32 secret bytes shared by every instance on this store; `fresh` is kept if there are none yet.
     async fn shared_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
+
+    /// Deletes what is over by now; how many records. Stores whose engine does so by itself have nothing to do.
+    async fn sweep(&self, _now: Time) -> Result<usize, StoreError> {
+        Ok(0)
+    }
 
     /// Whether the store answers and takes writes.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -94,15 +94,6 @@ impl EmbeddedStore {
         Ok(Self { engine, log: ChangeLog::new(), clock, options })
     }
 
-    /// Removes records of people whose time is over at `now`, at most 1,000: call it periodically, and again at once while
-    /// it returns 1,000. Returns how many it removed. Expired records are never *served*, swept or not.
-    pub async fn sweep(&self, now: Time) -> Result<usize, StoreError> {
-        if !self.engine.read(|transaction| people::is_due(transaction, now))? {
-            return Ok(0);
-        }
-        self.engine.write(move |transaction| people::sweep(transaction, now)).await
-    }
-
     fn now(&self) -> Time {
         self.clock.now()
     }
@@ -246,6 +237,14 @@ impl Store for EmbeddedStore {
             Ok(())
         };
         self.engine.write(write).await
+    }
+
+    /// At most 1,000 records at a time, so that other writers get their turn.
+    async fn sweep(&self, now: Time) -> Result<usize, StoreError> {
+        if !self.engine.read(|transaction| people::is_due(transaction, now))? {
+            return Ok(0);
+        }
+        self.engine.write(move |transaction| people::sweep(transaction, now)).await
     }
 
     fn kind(&self) -> &'static str {

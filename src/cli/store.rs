@@ -1,0 +1,36 @@
+//! Opens the store that the settings ask for.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::{
+    clock::Clock,
+    settings::Settings,
+    store::{
+        Store, StoreOptions,
+        embedded::{EmbeddedOptions, EmbeddedStore},
+        redis::{RedisOptions, RedisStore},
+    },
+};
+
+/// Redis if its URL is set, the embedded store otherwise. A Redis that is down is no error: the server heals when it is up.
+pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
+    let store = StoreOptions { profile_ttl: settings.store.profile_ttl, popularity_half_life: settings.policy.score.popularity_half_life };
+    let redis = &settings.store.redis;
+    if redis.url.is_empty() {
+        let path = settings.store.embedded.path.clone();
+        let options = EmbeddedOptions { path: path.clone(), store };
+        let opened = EmbeddedStore::open(options, clock).with_context(|| format!("cannot open the store at {}", path.display()))?;
+        return Ok(Arc::new(opened));
+    }
+    let options = RedisOptions {
+        url: redis.url.expose().to_owned(),
+        key_prefix: redis.key_prefix.clone(),
+        timeout: redis.timeout,
+        change_log_max: redis.change_log_max as usize,
+        store,
+        ..RedisOptions::default()
+    };
+    Ok(Arc::new(RedisStore::new(options, clock).context("cannot use store.redis.url")?))
+}

@@ -1,0 +1,101 @@
+//! A store that times every call for the metrics, and is otherwise the one it wraps.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, PopularityDelta, Store, StoreError};
+use crate::{
+    clock::Stopwatch,
+    domain::{
+        EventId, FeedId, Item, ItemId, Profile, Time, UserId,
+        feed::{Owner, Page, StoredFeed},
+    },
+    telemetry::Metrics,
+};
+
+/// Wraps a store.
+pub struct Metered {
+    inner: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+}
+
+impl Metered {
+    pub fn new(inner: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
+        Self { inner, metrics }
+    }
+
+    async fn timed<T>(&self, command: &'static str, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let watch = Stopwatch::start();
+        let outcome = call.await;
+        let result = outcome.as_ref().map_or_else(StoreError::reason, |_| "ok");
+        self.metrics.store_command(self.inner.kind(), command, result, watch.elapsed());
+        outcome
+    }
+}
+
+#[async_trait]
+impl Store for Metered {
+    async fn put_items(&self, items: &[Item]) -> Result<(), StoreError> {
+        self.timed("put_items", self.inner.put_items(items)).await
+    }
+    async fn delete_items(&self, ids: &[ItemId]) -> Result<Vec<bool>, StoreError> {
+        self.timed("delete_items", self.inner.delete_items(ids)).await
+    }
+    async fn add_popularity(&self, deltas: &[PopularityDelta]) -> Result<(), StoreError> {
+        self.timed("add_popularity", self.inner.add_popularity(deltas)).await
+    }
+    async fn load_catalogue(&self, sink: &mut (dyn FnMut(Vec<CatalogueRecord>) + Send)) -> Result<(LogPosition, u64), StoreError> {
+        self.timed("load_catalogue", self.inner.load_catalogue(sink)).await
+    }
+    /// Not timed: it waits for something to happen.
+    async fn changes(&self, position: &LogPosition, wait: Duration) -> Result<Changes, StoreError> {
+        self.inner.changes(position, wait).await
+    }
+    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
+        self.timed("profile", self.inner.profile(user)).await
+    }
+    async fn begin_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {
+        self.timed("begin_learning", self.inner.begin_learning(user, ids)).await
+    }
+    async fn commit_profile(
+        &self,
+        user: &UserId,
+        expected: u64,
+        profile: &Profile,
+        ids: &[EventId],
+        now: Time,
+    ) -> Result<Commit, StoreError> {
+        self.timed("commit_profile", self.inner.commit_profile(user, expected, profile, ids, now)).await
+    }
+    async fn erase_user(&self, user: &UserId) -> Result<(), StoreError> {
+        self.timed("erase_user", self.inner.erase_user(user)).await
+    }
+    async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
+        self.timed("put_feed", self.inner.put_feed(feed, first, keep)).await
+    }
+    async fn feed(&self, owner: &Owner, id: &FeedId) -> Result<Option<FeedRecord>, StoreError> {
+        self.timed("feed", self.inner.feed(owner, id)).await
+    }
+    async fn freeze_page(&self, owner: &Owner, id: &FeedId, number: u32, page: &Page) -> Result<Option<Page>, StoreError> {
+        self.timed("freeze_page", self.inner.freeze_page(owner, id, number, page)).await
+    }
+    async fn put_policy(&self, digest: &str, json: &str) -> Result<(), StoreError> {
+        self.timed("put_policy", self.inner.put_policy(digest, json)).await
+    }
+    async fn policy(&self, digest: &str) -> Result<Option<String>, StoreError> {
+        self.timed("policy", self.inner.policy(digest)).await
+    }
+    async fn shared_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        self.timed("shared_secret", self.inner.shared_secret(fresh)).await
+    }
+    async fn sweep(&self, now: Time) -> Result<usize, StoreError> {
+        self.timed("sweep", self.inner.sweep(now)).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.timed("ping", self.inner.ping()).await
+    }
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
+    }
+}

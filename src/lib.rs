@@ -23,3 +23,6 @@ pub mod settings;
 pub mod store;
 
 pub mod demo;
+pub mod import;
+
+pub mod cli;

@@ -1,1 +1,4 @@
+//! The one integration binary.
 
+mod import;
+mod import_data;

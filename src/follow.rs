@@ -29,7 +29,10 @@ pub async fn follow(store: Arc<dyn Store>, catalogue: Arc<Catalogue>, progress: 
     let mut position: Option<LogPosition> = None;
     loop {
         let step = match &position {
-            None => load(&*store, &catalogue, &*progress).await.map(Some),
+            None => load(&*store, &catalogue).await.map(|(at, corrupt)| {
+                progress.loaded(corrupt);
+                Some(at)
+            }),
             Some(at) => advance(&*store, at, &catalogue, &*progress).await,
         };
         match step {
@@ -46,13 +49,12 @@ pub async fn follow(store: Arc<dyn Store>, catalogue: Arc<Catalogue>, progress: 
     }
 }
 
-/// Replaces the catalogue by what the store holds; returns where its changes go on.
-pub async fn load(store: &dyn Store, catalogue: &Catalogue, progress: &dyn Progress) -> Result<LogPosition, StoreError> {
+/// Replaces the catalogue by what the store holds; returns where its changes go on, and how many records were damaged.
+pub async fn load(store: &dyn Store, catalogue: &Catalogue) -> Result<(LogPosition, u64), StoreError> {
     let mut records: Vec<CatalogueRecord> = Vec::new();
     let (position, corrupt) = store.load_catalogue(&mut |batch| records.extend(batch)).await?;
     catalogue.replace(records);
-    progress.loaded(corrupt);
-    Ok(position)
+    Ok((position, corrupt))
 }
 
 /// One wait for changes. `None` when the log no longer reaches back: load again.

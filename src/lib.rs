@@ -29,6 +29,7 @@ pub mod store;
 pub mod demo;
 pub mod feed;
 pub mod follow;
+pub mod import;
 pub mod ingest;
 
 pub mod auth;

@@ -5,13 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 use clap::Args;
 
 use super::{serve, settings_with};
-use crate::{
-    app::App,
-    demo,
-    domain::Item,
-    ingest::Outcome,
-    settings::Override,
-};
+use crate::{app::App, demo, domain::Item, ingest::Outcome, settings::Override};
 
 /// Decides every invented title, name and reading habit.
 const DEMO_SEED: u64 = 7;

@@ -3,6 +3,7 @@
 mod config;
 mod demo;
 mod healthcheck;
+mod import;
 mod serve;
 mod show;
 mod store;
@@ -30,6 +31,7 @@ enum Command {
     Demo(demo::Demo),
     /// Run the server
     Serve(serve::Serve),
+    Import(import::Import),
     /// Show a feed's JSON from standard input as lines to read
     Show(show::Show),
     /// Ask a running server whether it is ready; exit 0 if it is (for container health checks)
@@ -46,6 +48,7 @@ impl Cli {
         match self.command {
             Command::Demo(command) => command.run(),
             Command::Serve(command) => command.run(),
+            Command::Import(command) => command.run(),
             Command::Show(command) => command.run(),
             Command::Healthcheck(command) => command.run(),
             Command::Openapi => {

@@ -22,7 +22,7 @@ mod words;
 
 pub use background::background;
 pub use catalogue::{CATALOGUE_ITEMS, catalogue};
-pub use people::{CREATORS, sources_count};
+pub use people::{CREATORS, SOURCES};
 pub use personas::{Persona, personas};
 
 #[cfg(test)]

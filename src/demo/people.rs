@@ -11,8 +11,11 @@ use crate::domain::{Creator, FacetValue};
 /// Creators in the demo catalogue.
 pub const CREATORS: usize = 240;
 
+/// Sources in the demo catalogue.
+pub const SOURCES: usize = 40;
+
 /// `name | language | leaning`.
-const SOURCES: &str = "
+const SOURCE_TABLE: &str = "
     Harbour Post | en | center
     Northern Ledger | en | right
     The Common Room | en | left
@@ -114,13 +117,8 @@ pub struct Maker {
     pub source: usize,
 }
 
-/// Number of sources in the demo catalogue.
-pub fn sources_count() -> usize {
-    lines(SOURCES).count()
-}
-
 pub fn sources() -> Vec<Source> {
-    lines(SOURCES)
+    lines(SOURCE_TABLE)
         .map(|line| {
             let mut cells = line.split('|').map(str::trim);
             let name = cells.next().unwrap_or_default();

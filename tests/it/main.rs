@@ -7,6 +7,8 @@ mod config_files;
 mod documents;
 mod drain;
 mod health;
+mod import;
+mod import_data;
 mod openapi;
 mod problems;
 mod support;

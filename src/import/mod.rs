@@ -1,0 +1,32 @@
+//! Import: turns files of other systems and data sets into items and events, and hands them over in batches.
+//!
+//! ```text
+//! file ─► lines / records ─► draft or wire form ─► Row ─► batches ─► ImportSink
+//!         numbered, bounded   checked, per line          500 items     the store, or nothing in a dry run
+//!                                                        1,000 events
+//! ```
+//!
+//! A wrong line never stops the import: it is reported with file and number, and the good ones go on. An interrupted
+//! import continues where it stopped ([`checkpoint`]). No bytes make it panic.
+
+pub mod checkpoint;
+mod csv;
+mod dates;
+mod draft;
+mod embeddings;
+mod jsonl;
+mod lines;
+mod mapping;
+mod mind;
+mod movielens;
+mod report;
+mod row;
+mod run;
+mod source;
+
+pub use embeddings::EmbeddingFiles;
+pub use mapping::Mapping;
+pub use mind::{HISTORY_STEP, TIMELESS_START};
+pub use report::{LineFault, Summary};
+pub use run::{ImportError, ImportSink, MAX_EVENTS_PER_BATCH, MAX_ITEMS_PER_BATCH, Options, check, run};
+pub use source::{OpenError, Source};

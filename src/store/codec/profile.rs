@@ -185,12 +185,7 @@ impl<'a> From<&'a Affinity> for AffinityV1<'a> {
 
 impl From<AffinityV1<'_>> for Affinity {
     fn from(stored: AffinityV1<'_>) -> Self {
-        Self {
-            facet: stored.facet.into(),
-            value: stored.value.into(),
-            liking: stored.liking,
-            dislike: stored.dislike.unwrap_or(0.0),
-        }
+        Self { facet: stored.facet.into(), value: stored.value.into(), liking: stored.liking, dislike: stored.dislike.unwrap_or(0.0) }
     }
 }
 

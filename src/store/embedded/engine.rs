@@ -47,7 +47,10 @@ impl From<StoreError> for Fault {
 enum State {
     Open(Arc<Database>),
     /// The disk failed at `since`; what it said.
-    Failed { error: redb::Error, since: Instant },
+    Failed {
+        error: redb::Error,
+        since: Instant,
+    },
 }
 
 pub(super) struct Engine {

@@ -91,11 +91,7 @@ pub(super) fn bucket(id: &ItemId) -> u8 {
 
 /// `text` without braces: a tag ends at the first `}`.
 fn tag(text: &str) -> Cow<'_, str> {
-    if text.contains(['%', '{', '}']) {
-        text.replace('%', "%25").replace('{', "%7B").replace('}', "%7D").into()
-    } else {
-        text.into()
-    }
+    if text.contains(['%', '{', '}']) { text.replace('%', "%25").replace('{', "%7B").replace('}', "%7D").into() } else { text.into() }
 }
 
 #[cfg(test)]

@@ -125,12 +125,13 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes items, their popularity too, and logs the change. Per id: whether it was there.
     async fn delete_items(&self, ids: &[ItemId]) -> Result<Vec<bool>, StoreError>;
 
-    /// Adds to items' popularity and logs the change. Unknown items are skipped.
+    /// Adds to items' popularity and logs the change. Unknown items and weights that are not finite are skipped.
+    /// Repeating a call that failed may add some of it twice.
     async fn add_popularity(&self, deltas: &[PopularityDelta]) -> Result<(), StoreError>;
 
     /// Streams the whole catalogue in batches to `sink`, in any order (an item's `Put` before its `Popularity`);
     /// returns the log position to continue from (changes made meanwhile come after it). Corrupt records are skipped,
-    /// logged and counted in the second value.
+    /// logged and counted in the second value; so a `Popularity` may come whose item never did: ignore it.
     async fn load_catalogue(&self, sink: &mut (dyn FnMut(Vec<CatalogueRecord>) + Send)) -> Result<(LogPosition, u64), StoreError>;
 
     /// Waits up to `wait` for changes after `position`. Not subject to the store's time limit.

@@ -11,5 +11,6 @@ mod import;
 mod import_data;
 mod openapi;
 mod problems;
+mod store_conformance;
 mod support;
 mod tidy;

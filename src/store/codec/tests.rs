@@ -276,14 +276,14 @@ fn a_full_profile_stays_small() {
 fn version_1_is_fixed() {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let item = hex(&item::encode(&plain_item("a")).unwrap());
-    assert_eq!(item, "0101610554697469746c65");
+    assert_eq!(item, "010161055469746c65000000000107736369656e63650000003f0000000000000000");
     let profile = Profile {
         as_of: Time(1),
         seen: vec![Seen { item_hash: 1, at: Time(2), opened: true }],
         mutes: vec![Mute { target: MuteTarget::Facet(Facet::Format, "v".into()), since: Time(3) }],
         ..Profile::default()
     };
-    assert_eq!(hex(&profile::encode(&profile).unwrap()), "");
+    assert_eq!(hex(&profile::encode(&profile).unwrap()), "01020000010100000000000000040101010501760600000000000000");
     let popularity = hex(&popularity::encode(&Popularity { weight: 1.0, as_of: Time(-2) }));
     assert_eq!(popularity, "01000000000000f03ffeffffffffffffff");
 }

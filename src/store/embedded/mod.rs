@@ -12,7 +12,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use redb::ReadableTable;
@@ -96,6 +96,12 @@ impl EmbeddedStore {
 
     fn now(&self) -> Time {
         self.clock.now()
+    }
+}
+
+impl fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedStore").field("options", &self.options).finish_non_exhaustive()
     }
 }
 

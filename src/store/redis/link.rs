@@ -4,11 +4,19 @@
 //! There is one connection per async runtime and [`Lane`]. The server has one runtime per worker, so a worker's answers
 //! never wait for another worker's thread; and catalogue replies of half a megabyte never stand in front of a profile.
 
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use redis::{
-    Client, RedisResult,
+    Client, PushInfo, PushKind, RedisResult,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use tokio::{
@@ -105,6 +113,9 @@ struct Connection {
     /// Tells apart the connections a runtime had one after another.
     number: u64,
     since: Instant,
+    /// Redis closed it. Left to itself, the manager would dial once, too early after a restart, and keep that failure
+    /// for the next call.
+    closed: Arc<AtomicBool>,
     manager: ConnectionManager,
 }
 
@@ -123,15 +134,16 @@ impl Connections {
         let runtime = Handle::try_current().map_err(|_| StoreError::Refused("called outside an async runtime".into()))?.id();
         let mut guard = self.open.lock();
         let (made, open) = &mut *guard;
-        if let Some(connection) = open.get(&runtime) {
+        if let Some(connection) = open.get(&runtime).filter(|connection| !connection.closed.load(Ordering::Relaxed)) {
             return Ok(connection.clone());
         }
         if open.len() >= MAX_RUNTIMES {
             open.clear();
         }
         *made += 1;
-        let manager = connect(client, self.limit)?;
-        let connection = Connection { runtime, number: *made, since: Instant::now(), manager };
+        let closed = Arc::new(AtomicBool::new(false));
+        let manager = connect(client, self.limit, closed.clone())?;
+        let connection = Connection { runtime, number: *made, since: Instant::now(), closed, manager };
         open.insert(runtime, connection.clone());
         Ok(connection)
     }
@@ -146,12 +158,19 @@ impl Connections {
 }
 
 /// A connection that comes up in the background; calls made meanwhile wait for it up to their own limit.
-fn connect(client: &Client, answer_limit: Duration) -> Result<ConnectionManager, StoreError> {
+fn connect(client: &Client, answer_limit: Duration, closed: Arc<AtomicBool>) -> Result<ConnectionManager, StoreError> {
+    let on_push = move |push: PushInfo| {
+        if push.kind == PushKind::Disconnection {
+            closed.store(true, Ordering::Relaxed);
+        }
+        Ok::<(), redis::aio::SendError>(())
+    };
     let config = ConnectionManagerConfig::new()
         // Calls and the breaker repeat; a repetition underneath them would only answer late.
         .set_number_of_retries(0)
         .set_connection_timeout(Some(CONNECT_LIMIT))
         .set_response_timeout(Some(answer_limit))
+        .set_push_sender(on_push)
         .set_pipeline_buffer_size(PIPELINE_BUFFER_COMMANDS);
     let manager = ConnectionManager::new_lazy_with_config(client.clone(), config).map_err(|error| store_error(&error))?;
     let mut driven = manager.clone();

@@ -14,7 +14,7 @@ mod options;
 mod people;
 mod scripts;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use redis::Pipeline;
@@ -57,6 +57,12 @@ impl RedisStore {
         let link = Link::new(options.client()?, options.timeout.as_std(), options.bulk_timeout.as_std());
         let keys = Keys::new(&options.key_prefix);
         Ok(Self { link, keys, scripts: Scripts::new(), idle: Idle::default(), clock, options })
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("options", &self.options).finish_non_exhaustive()
     }
 }
 

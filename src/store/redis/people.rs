@@ -3,8 +3,6 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use redis::Pipeline;
-
 use super::{RedisStore, link::Lane};
 use crate::{
     domain::{
@@ -30,23 +28,14 @@ impl RedisStore {
     }
 
     pub(super) async fn read_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {
-        let mut pipeline = Pipeline::new();
-        pipeline.atomic().cmd("GET").arg(self.keys.profile(user));
-        if !ids.is_empty() {
-            let scores = pipeline.cmd("ZMSCORE").arg(self.keys.dedupe(user));
-            for id in ids {
-                scores.arg(&id.digest());
-            }
+        let mut begin = self.scripts.begin_learning.key(self.keys.profile(user));
+        begin.key(self.keys.dedupe(user));
+        for id in ids {
+            begin.arg(&id.digest());
         }
         let now_ms = self.clock.now().0 as f64;
-        let (stored, expiries): (Option<Vec<u8>>, Vec<Option<f64>>) = if ids.is_empty() {
-            let work = |mut connection| async move { pipeline.query_async(&mut connection).await };
-            let (stored,) = self.link.call(Lane::Serving, work).await?;
-            (stored, Vec::new())
-        } else {
-            let work = |mut connection| async move { pipeline.query_async(&mut connection).await };
-            self.link.call(Lane::Serving, work).await?
-        };
+        let work = |mut connection| async move { begin.invoke_async(&mut connection).await };
+        let (stored, expiries): (Option<Vec<u8>>, Vec<Option<f64>>) = self.link.call(Lane::Serving, work).await?;
         let (profile, revision) = stored.map(|stored| decode_profile(&stored)).transpose()?.unwrap_or_default();
         let known = expiries.into_iter().map(|expiry_ms| expiry_ms.is_some_and(|expiry_ms| expiry_ms > now_ms)).collect();
         Ok(Learning { profile, revision, known })

@@ -5,6 +5,7 @@ use redis::Script;
 
 pub(super) struct Scripts {
     pub add_popularity: Script,
+    pub begin_learning: Script,
     pub commit_profile: Script,
     pub erase_user: Script,
     pub freeze_page: Script,
@@ -16,6 +17,7 @@ impl Scripts {
     pub(super) fn new() -> Self {
         Self {
             add_popularity: Script::new(include_str!("add_popularity.lua")),
+            begin_learning: Script::new(include_str!("begin_learning.lua")),
             commit_profile: Script::new(include_str!("commit_profile.lua")),
             erase_user: Script::new(include_str!("erase_user.lua")),
             freeze_page: Script::new(include_str!("freeze_page.lua")),

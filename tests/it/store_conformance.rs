@@ -1,0 +1,51 @@
+//! The promises of `Store`, checked on every store: one suite, one module per implementation.
+
+mod embedded;
+mod redis;
+mod sample;
+mod suite;
+
+/// One test per promise of the suite, on the store that `$fixture` makes.
+macro_rules! conforms {
+    ($fixture:expr; $($promise:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let fixture = $fixture;
+                crate::store_conformance::suite::$promise(fixture.store(), &fixture.clock).await;
+            }
+        )*
+    };
+    ($fixture:expr) => {
+        crate::store_conformance::conforms! { $fixture;
+            a_profile_comes_back_as_written
+            concurrent_writers_lose_nothing
+            a_stale_revision_conflicts
+            an_erased_person_restarts_with_a_new_revision
+            event_ids_are_known_within_the_window
+            a_person_is_erased_completely
+            a_feed_keeps_its_pages
+            the_first_freezer_wins
+            unknown_ids_are_nothing
+            a_feed_belongs_to_its_owner
+            awkward_ids_stay_apart
+            the_catalogue_loads_as_written
+            ten_thousand_items_load
+            deleting_tells_what_was_there
+            deleting_an_item_deletes_its_popularity
+            popularity_does_not_depend_on_order
+            popularity_of_unknown_items_is_skipped
+            changes_resume_after_a_position
+            a_deleted_item_that_returns_starts_without_popularity
+            many_changes_come_in_pieces
+            waiting_ends_with_the_first_change
+            waiting_ends_with_nothing
+            a_foreign_position_resyncs
+            empty_batches_change_nothing
+            policies_are_kept_by_digest
+            the_secret_is_the_first_one
+            it_answers_pings
+        }
+    };
+}
+use conforms;

@@ -214,6 +214,12 @@ impl Settings {
     }
 }
 
+/// A sentence on a key from a detail such as "is 7; expected …".
+pub(super) fn about(key: &str, detail: &str) -> String {
+    let reads_on = detail.starts_with("is ") || detail.starts_with("has ");
+    format!("`{key}`{} {detail}", if reads_on { "" } else { ":" })
+}
+
 fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
@@ -226,9 +232,9 @@ impl Found {
         self.0.push(Fault { place: Place::BuiltIn, key: key.to_owned(), message });
     }
 
-    /// `detail` follows the key's name: "is 7; expected …".
+    /// `detail` is about the key: "is 7; expected …".
     fn is(&mut self, key: &str, detail: String) {
-        self.add(key, format!("`{key}` {detail}"));
+        self.add(key, about(key, &detail));
     }
 
     fn range<T: PartialOrd + fmt::Display>(&mut self, key: &str, value: T, low: T, high: T) {

@@ -18,11 +18,14 @@ pub enum Place {
 }
 
 impl Place {
-    /// For sorting faults of one file as they stand in it.
-    pub(super) const fn line(&self) -> usize {
+    /// For sorting: by layer, within a file as it reads.
+    const fn order(&self) -> (u8, usize) {
         match self {
-            Self::File { line, .. } => *line,
-            _ => 0,
+            Self::WholeFile(_) => (0, 0),
+            Self::File { line, .. } => (0, *line),
+            Self::Environment(_) => (1, 0),
+            Self::Flag(_) => (2, 0),
+            Self::BuiltIn => (3, 0),
         }
     }
 }
@@ -51,6 +54,9 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.place == Place::BuiltIn {
+            return f.write_str(&self.message);
+        }
         write!(f, "{}: {}", self.place, self.message)
     }
 }
@@ -65,7 +71,8 @@ impl Faults {
     }
 
     /// `Ok` when nothing is wrong.
-    pub fn into_result(self) -> Result<(), Self> {
+    pub fn into_result(mut self) -> Result<(), Self> {
+        self.0.sort_by_key(|fault| fault.place.order());
         if self.0.is_empty() { Ok(()) } else { Err(self) }
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn load(layers: &Layers) -> Result<Settings, Faults> {
     reading.finish()
 }
 
-/// Merges trees, later ones first in right: tables key by key, everything else whole.
+/// Merges trees, later over earlier: tables key by key, everything else whole.
 pub(super) fn merge<T: DeserializeOwned>(trees: impl IntoIterator<Item = Table>) -> Result<T, String> {
     let mut builder = config::Config::builder();
     for tree in trees {
@@ -112,12 +112,6 @@ impl Reading {
     }
 
     fn file(&mut self, file: &Path) {
-        let earlier = self.faults.0.len();
-        self.read_file(file);
-        self.faults.0[earlier..].sort_by_key(|fault| fault.place.line());
-    }
-
-    fn read_file(&mut self, file: &Path) {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) => return self.faults.add(Place::WholeFile(file.to_owned()), "", format!("cannot be read: {error}")),

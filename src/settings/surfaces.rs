@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Fault, Faults, Place, Settings, check::SURFACE_NAME_MAX_BYTES, layers};
+use super::{
+    Fault, Faults, Place, Settings,
+    check::{SURFACE_NAME_MAX_BYTES, about},
+    layers,
+};
 use crate::domain::{
     Policy,
     policy::{ActivePolicy, Surfaces},
@@ -44,7 +48,7 @@ impl Settings {
                 Ok(policy) => {
                     for fault in policy.check() {
                         let key = format!("surface.{name}.{}", fault.key);
-                        let message = format!("`{key}` {}", fault.detail);
+                        let message = about(&key, &fault.detail);
                         faults.0.push(Fault { place: Place::BuiltIn, key, message });
                     }
                     if policy.score.popularity_half_life != self.policy.score.popularity_half_life {

@@ -4,7 +4,7 @@
 
 use toml::{Table, Value};
 
-use super::{Settings, surfaces::is_surface_name};
+use super::{Settings, check::about, surfaces::is_surface_name};
 use crate::domain::{Span, suggest::closest};
 
 /// Keys whose values are never repeated in a message.
@@ -64,7 +64,9 @@ impl Template {
         } else if section.is_empty() {
             message += &format!("; expected one of the sections {}", listed(siblings));
         } else {
-            message += &format!("; `{}` has {}", path[..path.len().min(section.len())].join("."), listed(siblings));
+            // `section` is in terms of `policy`; the caller may have written a surface.
+            let at = path.len().min(section.len() + usize::from(path[0] == "surface"));
+            message += &format!("; `{}` has {}", path[..at].join("."), listed(siblings));
         }
         message
     }
@@ -156,7 +158,7 @@ fn is_secret(path: &[String]) -> bool {
 
 fn shown(path: &[String], value: &Value) -> String {
     if is_secret(path) {
-        return format!("a {} that is not shown", value.type_str());
+        return "a value that is not shown".to_owned();
     }
     let text = value.to_string();
     if text.chars().count() <= SHOWN_VALUE_MAX_CHARS {
@@ -187,8 +189,11 @@ fn worded(key: &str, message: &str, value: &Value) -> String {
     if message.starts_with("invalid value: integer") {
         return format!("`{key}` is {value}; expected a whole number in range, 0 or more");
     }
-    let connector = if message.starts_with("is ") { "" } else { ":" };
-    format!("`{key}`{connector} {message}")
+    let mut message = message.to_owned();
+    for (wanted, words) in [("expected f32", "expected a number"), ("expected u32", "expected a whole number, 0 or more")] {
+        message = message.replace(wanted, words);
+    }
+    about(key, &message)
 }
 
 fn listed(table: &Table) -> String {

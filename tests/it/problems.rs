@@ -107,7 +107,8 @@ async fn every_case() {
     let app = app().await;
     let long = "x".repeat(LIMIT_BYTES + 1);
     let json = "application/json";
-    let cases: Vec<(&str, Method, &str, Option<(&str, &[u8])>)> = vec![
+    type Content<'a> = Option<(&'a str, &'a [u8])>;
+    let cases: Vec<(&str, Method, &str, Content<'_>)> = vec![
         ("unknown_route", Method::GET, "/v1/fed", None),
         ("unknown_route_with_hint", Method::GET, "/version/", None),
         ("wrong_method", Method::POST, "/livez", None),

@@ -102,12 +102,15 @@ async fn every_kind() {
     }
 }
 
+/// Name, method, path, content type and body.
+type Case<'a> = (&'a str, Method, &'a str, Option<(&'a str, &'a [u8])>);
+
 #[tokio::test]
 async fn every_case() {
     let app = app().await;
     let long = "x".repeat(LIMIT_BYTES + 1);
     let json = "application/json";
-    let cases: Vec<(&str, Method, &str, Option<(&str, &[u8])>)> = vec![
+    let cases: Vec<Case> = vec![
         ("unknown_route", Method::GET, "/v1/fed", None),
         ("unknown_route_with_hint", Method::GET, "/version/", None),
         ("wrong_method", Method::POST, "/livez", None),

@@ -20,7 +20,7 @@ const CHOICE_HALF_LIFE: Span = Span::days(6);
 
 /// Popularity left by 200 readers with one or two favourite topics each: a few hits, a long tail, mostly lately.
 ///
-/// `items` is [`super::catalogue`]'s; every delta is between its item's publication and `now`.
+/// `items` is [`super::catalogue()`]'s; every delta is between its item's publication and `now`.
 pub fn background(seed: u64, now: Time, items: &[Item]) -> Vec<PopularityDelta> {
     let mut draw = Draw::new(seed, "background");
     let weights: Vec<f64> = items.iter().map(|item| appeal(&mut draw, item, now)).collect();

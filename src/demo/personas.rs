@@ -92,7 +92,7 @@ const TASTES: [Taste; 6] = [
     },
 ];
 
-/// The six personas, in a fixed order. `items` is [`super::catalogue`]'s of the same seed and time.
+/// The six personas, in a fixed order. `items` is [`super::catalogue()`]'s of the same seed and time.
 pub fn personas(seed: u64, now: Time, items: &[Item]) -> Vec<Persona> {
     TASTES.iter().filter_map(|taste| persona(seed, now, items, taste)).collect()
 }

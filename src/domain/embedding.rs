@@ -13,6 +13,16 @@ pub enum EmbeddingSpace {
     HashedText,
 }
 
+impl EmbeddingSpace {
+    /// Cosine from which two items count as being about the same thing. Hashed text is sparser than a model's space.
+    pub const fn near_enough(self) -> f32 {
+        match self {
+            Self::Model => 0.45,
+            Self::HashedText => 0.2,
+        }
+    }
+}
+
 /// A unit vector (L2 norm 1 within f16 rounding), half precision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedding {

@@ -6,18 +6,10 @@
 use half::f16;
 
 use crate::domain::{
-    Embedding, EmbeddingSpace, ItemId, Profile, Time,
+    Embedding, ItemId, Profile, Time,
     profile::{Interest, MAX_INTERESTS, PROFILE_HALF_LIFE},
     time::decay,
 };
-
-/// An item at least this near (cosine) to an interest belongs to it. Hashed text is sparser than a model's space.
-const fn near_enough(space: EmbeddingSpace) -> f32 {
-    match space {
-        EmbeddingSpace::Model => 0.45,
-        EmbeddingSpace::HashedText => 0.2,
-    }
-}
 
 /// Below this weight an interest is gone.
 const NEGLIGIBLE: f32 = 1e-3;
@@ -35,7 +27,7 @@ pub fn pull(profile: &mut Profile, embedding: &Embedding, item: &ItemId, weight:
         .map(|(at, i)| (at, dot(&i.vector, &embedding.values)))
         .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
     match nearest {
-        Some((at, cosine)) if cosine >= near_enough(embedding.space) => join(&mut profile.interests[at], &embedding.values, weight, item),
+        Some((at, cosine)) if cosine >= embedding.space.near_enough() => join(&mut profile.interests[at], &embedding.values, weight, item),
         _ if profile.interests.len() < MAX_INTERESTS => profile.interests.push(fresh()),
         _ => {
             let weakest = profile.interests.iter().enumerate().min_by(|a, b| a.1.weight.total_cmp(&b.1.weight)).map(|(at, _)| at);

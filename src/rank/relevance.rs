@@ -195,7 +195,7 @@ impl<'a> Scorer<'a> {
         Some((raw, scored))
     }
 
-    /// Greatest strength-weighted cosine to an interest, clamped at 0, and which interest.
+    /// Greatest strength-weighted cosine to an interest, clamped at 0, and which interest if it is near enough to name.
     fn interest(&self, vector: Option<VectorView>) -> (f32, Option<u8>) {
         let Some(vector) = vector else { return (0.0, None) };
         if self.interests.is_empty() {
@@ -207,7 +207,8 @@ impl<'a> Scorer<'a> {
             let cosine: f32 = interest.values.iter().zip(&values).map(|(a, b)| a * b).sum();
             let value = (cosine * interest.strength).clamp(0.0, 1.0);
             if value > best.0 {
-                best = (value, Some(interest.index));
+                // A faint likeness counts a little and is no reason to give.
+                best = (value, (cosine >= vector.space.near_enough()).then_some(interest.index));
             }
         }
         best

@@ -62,6 +62,10 @@ fn halves() -> impl Strategy<Value = Vec<f16>> {
     vec((-1.0f32..1.0).prop_map(f16::from_f32), 0..20)
 }
 
+fn space() -> impl Strategy<Value = EmbeddingSpace> {
+    select(vec![EmbeddingSpace::Model, EmbeddingSpace::HashedText])
+}
+
 fn facet() -> impl Strategy<Value = Facet> {
     select(Facet::ALL.to_vec())
 }
@@ -73,7 +77,7 @@ prop_compose! {
         topics in vec((facet_value(), single()), 0..5),
         (source, viewpoint, language, format) in (option::of(facet_value()), option::of(facet_value()), option::of(facet_value()), option::of(facet_value())),
         (published_at, expires_at) in (option::of(time()), option::of(time())),
-        embedding in option::of((select(vec![EmbeddingSpace::Model, EmbeddingSpace::HashedText]), halves())),
+        embedding in option::of((space(), halves())),
         attributes in option::of(facet_value()),
     ) -> Item {
         let creator = creator.map(|(id, name)| Creator { id, name });
@@ -112,7 +116,7 @@ prop_compose! {
     fn profile()(
         as_of in time(),
         affinities in vec((facet(), facet_value(), single(), single()).prop_map(|(facet, value, liking, dislike)| Affinity { facet, value, liking, dislike }), 0..5),
-        interests in vec((halves(), single(), item_id()).prop_map(|(vector, weight, exemplar)| Interest { vector, weight, exemplar }), 0..3),
+        interests in vec((halves(), space(), single(), item_id()).prop_map(|(vector, space, weight, exemplar)| Interest { vector, space, weight, exemplar }), 0..3),
         seen in vec((any::<u64>(), time(), any::<bool>()).prop_map(|(item_hash, at, opened)| Seen { item_hash, at, opened }), 0..6),
         mutes in vec((mute_target(), time()).prop_map(|(target, since)| Mute { target, since }), 0..4),
         follows in vec(facet_value(), 0..4),
@@ -130,11 +134,13 @@ prop_compose! {
         user in option::of("[a-z}]{1,9}"),
         (surface, policy_digest, diversity, seed) in (text(), text(), single(), any::<u64>()),
         (created_at, expires_at) in (time(), time()),
-        pool in vec((item_id(), single(), prop::array::uniform8(single()), any::<u8>()), 0..6),
+        (topics, exemplars) in (vec(facet_value(), 0..3), vec(item_id(), 0..3)),
+        pool in vec((item_id(), single(), prop::array::uniform8(single()), any::<u8>(), option::of(any::<u16>()), option::of(any::<u8>())), 0..6),
     ) -> StoredFeed {
         let owner = user.map_or(Owner::Nobody, |user| Owner::User(UserId::new(user).unwrap()));
-        let pool = pool.into_iter().map(|(item, relevance, contributions, sources)| PoolEntry { item, relevance, contributions, sources });
-        StoredFeed { id: FeedId::new(id).unwrap(), owner, surface, policy_digest, diversity, seed, created_at, expires_at, pool: pool.collect() }
+        let entry = |(item, relevance, contributions, sources, topic, interest)| PoolEntry { item, relevance, contributions, sources, topic, interest };
+        let (id, pool) = (FeedId::new(id).unwrap(), pool.into_iter().map(entry).collect());
+        StoredFeed { id, owner, surface, policy_digest, diversity, seed, created_at, expires_at, topics, exemplars, pool }
     }
 }
 
@@ -247,6 +253,8 @@ fn a_page_that_names_no_entry_is_corrupt() {
         seed: 1,
         created_at: Time(1),
         expires_at: Time(2),
+        topics: vec![],
+        exemplars: vec![],
         pool: vec![],
     };
     let placed = Placed { pool_index: 0, slot: Slot::Ranked, propensity: 1.0, max_similarity: 0.0, objective: 0.0, bound_by: None };
@@ -260,7 +268,12 @@ fn a_page_that_names_no_entry_is_corrupt() {
 fn a_full_profile_stays_small() {
     let affinity = |n: usize| Affinity { facet: Facet::Topic, value: format!("topic-{n}").into(), liking: 0.5, dislike: 0.0 };
     let seen = |n: u64| Seen { item_hash: u64::MAX - n, at: Time(1_790_000_000_000 + n as i64 * 60_000), opened: n.is_multiple_of(5) };
-    let interest = |n: usize| Interest { vector: vec![f16::ONE; 384], weight: 1.0, exemplar: ItemId::new(format!("item-{n}")).unwrap() };
+    let interest = |n: usize| Interest {
+        vector: vec![f16::ONE; 384],
+        space: EmbeddingSpace::Model,
+        weight: 1.0,
+        exemplar: ItemId::new(format!("item-{n}")).unwrap(),
+    };
     let profile = Profile {
         affinities: (0..256).map(affinity).collect(),
         interests: (0..8).map(interest).collect(),

@@ -51,7 +51,12 @@ pub fn profile(events: u64) -> Profile {
     Profile {
         as_of: NOW,
         affinities: vec![Affinity { facet: Facet::Topic, value: "science".into(), liking: 1.5, dislike: 0.25 }],
-        interests: vec![Interest { vector: vec![f16::ONE, f16::NEG_ONE], weight: 2.0, exemplar: item_id("a") }],
+        interests: vec![Interest {
+            vector: vec![f16::ONE, f16::NEG_ONE],
+            space: EmbeddingSpace::Model,
+            weight: 2.0,
+            exemplar: item_id("a"),
+        }],
         seen: (0..3).map(|n| Seen { item_hash: u64::MAX - n, at: Time(NOW.0 + n as i64), opened: n == 1 }).collect(),
         mutes: vec![Mute { target: MuteTarget::Facet(Facet::Creator, "crt_9".into()), since: NOW }],
         follows: vec!["crt_1".into()],
@@ -80,6 +85,8 @@ pub fn feed(id: &str, owner: Owner) -> StoredFeed {
         relevance: 1.0 - n as f32 / 100.0,
         contributions: [0.0, 0.5, 0.0, 0.0, n as f32, 0.0, 0.0, -0.5],
         sources: 3,
+        topic: Some(0),
+        interest: None,
     };
     StoredFeed {
         id: feed_id(id),
@@ -90,6 +97,8 @@ pub fn feed(id: &str, owner: Owner) -> StoredFeed {
         seed: u64::MAX,
         created_at: NOW,
         expires_at: Time(NOW.0 + 60_000),
+        topics: vec!["science".into()],
+        exemplars: vec![item_id("a")],
         pool: (0..100).map(entry).collect(),
     }
 }

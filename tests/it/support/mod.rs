@@ -1,3 +1,4 @@
 //! What the integration tests stand on.
 
+pub mod proxy;
 pub mod redis;

@@ -82,28 +82,17 @@ impl Link {
             Ok(answer) => answer.map_err(|error| store_error(&error)),
             Err(_) => Err(StoreError::Timeout),
         };
-        if let Err(error) = &outcome {
-            self.note_failure(error, connections, &connection);
-        } else {
-            self.breaker.lock().answered();
-        }
-        outcome
-    }
-
-    fn note_failure(&self, error: &StoreError, connections: &Connections, connection: &Connection) {
-        let open = match error {
-            StoreError::Timeout | StoreError::Unreachable(_) => self.breaker.lock().failed(Instant::now()),
+        match &outcome {
+            Err(StoreError::Timeout | StoreError::Unreachable(_)) => self.breaker.lock().failed(Instant::now()),
             _ => {
                 self.breaker.lock().answered();
-                false
+                *connection.health.answered.lock() = Instant::now();
             }
-        };
-        // A connection that stopped answering may lead nowhere for good (a host that vanished sends no goodbye). One
-        // that is still coming up gets its time.
-        let silent = open && connection.since.elapsed() > CONNECT_LIMIT;
-        if silent || ends_connection(error) {
-            connections.discard(connection);
         }
+        if outcome.as_ref().is_err_and(|error| ends_connection(error) || connection.is_silent_after(error)) {
+            connections.discard(&connection);
+        }
+        outcome
     }
 }
 
@@ -112,11 +101,24 @@ struct Connection {
     runtime: Id,
     /// Tells apart the connections a runtime had one after another.
     number: u64,
-    since: Instant,
+    health: Arc<Health>,
+    manager: ConnectionManager,
+}
+
+struct Health {
     /// Redis closed it. Left to itself, the manager would dial once, too early after a restart, and keep that failure
     /// for the next call.
-    closed: Arc<AtomicBool>,
-    manager: ConnectionManager,
+    closed: AtomicBool,
+    /// When it last answered, or was made.
+    answered: Mutex<Instant>,
+}
+
+impl Connection {
+    /// Whether it may lead nowhere for good: a host that vanished sends no goodbye. One that is still coming up, or
+    /// answered a moment ago, gets its time.
+    fn is_silent_after(&self, error: &StoreError) -> bool {
+        matches!(error, StoreError::Timeout) && self.health.answered.lock().elapsed() > CONNECT_LIMIT
+    }
 }
 
 /// One lane's connections by runtime.
@@ -134,16 +136,16 @@ impl Connections {
         let runtime = Handle::try_current().map_err(|_| StoreError::Refused("called outside an async runtime".into()))?.id();
         let mut guard = self.open.lock();
         let (made, open) = &mut *guard;
-        if let Some(connection) = open.get(&runtime).filter(|connection| !connection.closed.load(Ordering::Relaxed)) {
+        if let Some(connection) = open.get(&runtime).filter(|connection| !connection.health.closed.load(Ordering::Relaxed)) {
             return Ok(connection.clone());
         }
         if open.len() >= MAX_RUNTIMES {
             open.clear();
         }
         *made += 1;
-        let closed = Arc::new(AtomicBool::new(false));
-        let manager = connect(client, self.limit, closed.clone())?;
-        let connection = Connection { runtime, number: *made, since: Instant::now(), closed, manager };
+        let health = Arc::new(Health { closed: AtomicBool::new(false), answered: Mutex::new(Instant::now()) });
+        let manager = connect(client, self.limit, health.clone())?;
+        let connection = Connection { runtime, number: *made, health, manager };
         open.insert(runtime, connection.clone());
         Ok(connection)
     }
@@ -158,10 +160,10 @@ impl Connections {
 }
 
 /// A connection that comes up in the background; calls made meanwhile wait for it up to their own limit.
-fn connect(client: &Client, answer_limit: Duration, closed: Arc<AtomicBool>) -> Result<ConnectionManager, StoreError> {
+fn connect(client: &Client, answer_limit: Duration, health: Arc<Health>) -> Result<ConnectionManager, StoreError> {
     let on_push = move |push: PushInfo| {
         if push.kind == PushKind::Disconnection {
-            closed.store(true, Ordering::Relaxed);
+            health.closed.store(true, Ordering::Relaxed);
         }
         Ok::<(), redis::aio::SendError>(())
     };

@@ -1,4 +1,5 @@
 //! What the integration tests share.
 
 pub mod app;
+pub mod proxy;
 pub mod redis;

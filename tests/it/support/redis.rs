@@ -52,6 +52,10 @@ impl RedisServer {
         Self { port: free_port(), folder, arguments: arguments.iter().map(ToString::to_string).collect(), child: None }
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }

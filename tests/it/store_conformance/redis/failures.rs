@@ -14,7 +14,7 @@ use super::{
     },
     Fixture, NO_WAIT, fill,
 };
-use crate::support::redis::RedisServer;
+use crate::support::{proxy::Proxy, redis::RedisServer};
 
 /// Longest a healed store may take to notice, on a busy machine.
 const HEAL_LIMIT: Duration = Duration::from_secs(20);
@@ -174,6 +174,29 @@ async fn a_silent_redis_costs_a_timeout_then_nothing() {
     fixture.server.resume();
     eventually(async || store.ping().await).await;
     eventually(async || store.profile(&user("ann")).await).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_leads_nowhere_is_given_up() {
+    let server = RedisServer::start_new();
+    let proxy = Proxy::to(server.port());
+    let fixture = Fixture::on(server, |options| {
+        options.url = format!("redis://127.0.0.1:{}", proxy.port());
+        options.timeout = Span::millis(100);
+        options.bulk_timeout = Span::millis(500);
+    });
+    let store = fixture.store();
+    eventually(async || store.ping().await).await;
+    let (_, position, _) = load(&store).await;
+    // Something waits on a lost connection, too.
+    store.changes(&position, Duration::from_millis(5)).await.unwrap();
+    proxy.lose_connections();
+    eventually(async || store.ping().await).await;
+    eventually(async || store.put_items(&[item("a")]).await).await;
+    let changes = eventually(async || store.changes(&position, Duration::from_millis(5)).await).await;
+    assert!(matches!(changes, Changes::Records { records, .. } if records.len() == 1));
+    let (_, position, _) = load(&store).await;
+    eventually(async || store.changes(&position, Duration::from_millis(5)).await).await;
 }
 
 #[tokio::test]

@@ -116,9 +116,8 @@ where
         let (request, _) = request.into_parts();
         return Ok(finish(&app, &passage, request, Err(problem)));
     }
-    app.metrics.request_begins();
+    let _serving = app.metrics.serving();
     let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-    app.metrics.request_ends();
     match outcome {
         Ok(Ok(response)) => {
             let (request, response) = response.into_parts();
@@ -179,12 +178,14 @@ pub fn access_line(route: &str, method: &str, status: u16, took: Duration, note:
 fn span(passage: &Passage, headers: &HeaderMap) -> tracing::Span {
     let span = tracing::error_span!("request", request_id = passage.id.as_str(), trace_id = tracing::field::Empty);
     let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
-    if let Some((traceparent, trace_id)) = traceparent.and_then(|text| Some((text, trace_id(text)?))) {
+    let given = traceparent.and_then(trace_id);
+    #[cfg(feature = "otlp")]
+    if let Some(trace_id) = crate::telemetry::otlp::join(&span, given.and(traceparent), &passage.route, passage.method) {
         span.record("trace_id", trace_id);
-        #[cfg(feature = "otlp")]
-        crate::telemetry::otlp::adopt(&span, traceparent);
-        #[cfg(not(feature = "otlp"))]
-        let _ = traceparent;
+        return span;
+    }
+    if let Some(trace_id) = given {
+        span.record("trace_id", trace_id);
     }
     span
 }

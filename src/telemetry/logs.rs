@@ -4,6 +4,9 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, Layer, fmt::format::JsonFields, layer::SubscriberExt, util::SubscriberInitExt};
 
+#[cfg(feature = "otlp")]
+use tracing_subscriber::filter::LevelFilter;
+
 use super::json_line::JsonLine;
 use crate::settings::{LogFormat, Telemetry};
 
@@ -37,9 +40,11 @@ pub fn install(settings: &Telemetry) -> Result<Logs, String> {
             "" => None,
             endpoint => Some(super::otlp::Traces::to(endpoint)?),
         };
-        (registry.with(traces.as_ref().map(super::otlp::Traces::layer)), traces)
+        (registry.with(traces.as_ref().map(|traces| traces.layer().with_filter(LevelFilter::INFO))), traces)
     };
     registry.try_init().map_err(|error| error.to_string())?;
+    // A panic is a log line too, not text between the lines.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(error = %panic, "a thread panicked")));
 
     #[cfg(not(feature = "otlp"))]
     if !settings.otlp_endpoint.is_empty() {

@@ -172,12 +172,10 @@ impl Metrics {
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    pub fn request_begins(&self) {
+    /// Counts a request as being served until the value is dropped, also when its client goes away.
+    pub fn serving(&self) -> Serving {
         self.inflight.inc();
-    }
-
-    pub fn request_ends(&self) {
-        self.inflight.dec();
+        Serving(self.inflight.clone())
     }
 
     /// A request was refused because too many were being served.
@@ -275,6 +273,17 @@ impl Metrics {
         let mut page = String::new();
         text::encode(&mut page, &self.registry)?;
         Ok(page)
+    }
+}
+
+/// A request being served.
+#[derive(Debug)]
+#[must_use = "the request counts as served while this lives"]
+pub struct Serving(Gauge);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -3,7 +3,7 @@
 use opentelemetry::{
     Context,
     propagation::{Extractor, TextMapPropagator},
-    trace::TracerProvider,
+    trace::{TraceContextExt, TracerProvider},
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
@@ -45,11 +45,18 @@ impl Drop for Traces {
     }
 }
 
-/// Makes `span` a child of the caller's span, given the `traceparent` header.
-pub fn adopt(span: &Span, traceparent: &str) {
-    let parent: Context = TraceContextPropagator::new().extract(&OneHeader(traceparent));
-    // Fails only when no exporter is installed: nothing to join then.
-    let _ = span.set_parent(parent);
+/// Makes `span` a child of the caller's span (its `traceparent` header), describes it, and says which trace it is in.
+/// `None` when no exporter is installed.
+pub fn join(span: &Span, traceparent: Option<&str>, route: &str, method: &'static str) -> Option<String> {
+    if let Some(traceparent) = traceparent {
+        let parent: Context = TraceContextPropagator::new().extract(&OneHeader(traceparent));
+        span.set_parent(parent).ok()?;
+    }
+    span.set_attribute("http.route", route.to_owned());
+    span.set_attribute("http.request.method", method);
+    let context = span.context();
+    let context = context.span().span_context().clone();
+    context.is_valid().then(|| context.trace_id().to_string())
 }
 
 struct OneHeader<'a>(&'a str);
@@ -61,5 +68,31 @@ impl Extractor for OneHeader<'_> {
 
     fn keys(&self) -> Vec<&str> {
         vec!["traceparent"]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+    #[test]
+    fn a_span_joins_its_callers_trace() {
+        let traces = Traces(SdkTracerProvider::builder().build());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(traces.layer()), || {
+            let span = tracing::error_span!("request");
+            let joined = join(&span, Some(&format!("00-{TRACE}-b7ad6b7169203331-01")), "/v1/feed", "GET");
+            assert_eq!(joined.as_deref(), Some(TRACE));
+            let own = join(&tracing::error_span!("request"), None, "/v1/feed", "GET").unwrap();
+            assert!(own.len() == 32 && own != TRACE, "{own}");
+        });
+    }
+
+    #[test]
+    fn without_an_exporter_there_is_no_trace() {
+        assert_eq!(join(&tracing::error_span!("request"), None, "/v1/feed", "GET"), None);
     }
 }

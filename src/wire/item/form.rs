@@ -122,7 +122,7 @@ impl ItemForm {
 
 /// An item as requests and files bring it. Unknown keys are refused; `null` counts as left out.
 ///
-/// Documents what [`super::read`] takes; never built by the server.
+/// Documents what [`super::read()`] takes; never built by the server.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ItemInput {

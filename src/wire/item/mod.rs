@@ -61,7 +61,7 @@ pub fn read(value: &Value, dimension: usize) -> Result<Item, Vec<Fault>> {
     Ok(item)
 }
 
-/// As [`read`], but an item that brings no embedding keeps none: for callers that take it from elsewhere.
+/// As [`read()`], but an item that brings no embedding keeps none: for callers that take it from elsewhere.
 pub fn read_as_given(value: &Value, dimension: usize) -> Result<Item, Vec<Fault>> {
     let mut faults = Faults::default();
     let item = read_fields(value, dimension, &mut faults);

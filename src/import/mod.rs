@@ -27,6 +27,6 @@ mod source;
 pub use embeddings::EmbeddingFiles;
 pub use mapping::Mapping;
 pub use mind::{HISTORY_STEP, TIMELESS_START};
-pub use report::{LineFault, Summary};
+pub use report::{LineFault, MAX_FAULTS_SHOWN, Summary};
 pub use run::{ImportError, ImportSink, MAX_EVENTS_PER_BATCH, MAX_ITEMS_PER_BATCH, Options, check, run};
 pub use source::{OpenError, Source};

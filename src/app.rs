@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     domain::{Event, EventKind, Time, feed::Slot},
     feed::{FeedService, Served, cursor::Signer},
-    follow,
+    follow::{self, Report},
     ingest::{Ingest, Outcome},
     journal::{Journal, JournalOptions},
     settings::{self, Settings},
@@ -106,10 +106,26 @@ impl App {
     /// Starts the work that goes on beside requests: following the catalogue, sharing secret and policies, sweeping,
     /// reporting. It ends when the returned value is dropped.
     pub fn start(self: &Arc<Self>) -> Background {
-        let progress = Progress { app: Arc::clone(self) };
-        let follower = follow::follow(Arc::clone(&self.store), Arc::clone(&self.feed.catalogue), Arc::new(progress));
+        let app = Arc::clone(self);
+        let follower = follow::follow(Arc::clone(&self.store), Arc::clone(&self.feed.catalogue), move |report| app.followed(&report));
         let (share, sweep, report) = (Arc::clone(self).share(), Arc::clone(self).sweep(), Arc::clone(self).report());
         Background(vec![tokio::spawn(follower), tokio::spawn(share), tokio::spawn(sweep), tokio::spawn(report)])
+    }
+
+    /// What the follower reports.
+    fn followed(&self, report: &Report<'_>) {
+        match report {
+            Report::Loaded { corrupt } => {
+                if *corrupt > 0 {
+                    tracing::error!(corrupt, "damaged catalogue records were skipped");
+                }
+                tracing::info!(items = self.feed.catalogue.snapshot().len(), "catalogue loaded");
+                self.health.catalogue_is_loaded();
+            }
+            Report::Applied { records } => tracing::debug!(records, "catalogue changes applied"),
+            Report::Failed(error) => tracing::warn!(reason = error.reason(), %error, "the catalogue cannot be followed; trying again"),
+        }
+        self.metrics.catalogue_items(self.feed.catalogue.snapshot().len());
     }
 
     /// Agrees with the other instances on the secret, and leaves the policies where they can find them.
@@ -252,31 +268,6 @@ pub struct Background(Vec<JoinHandle<()>>);
 impl Drop for Background {
     fn drop(&mut self) {
         self.0.iter().for_each(JoinHandle::abort);
-    }
-}
-
-/// The follower's reports.
-struct Progress {
-    app: Arc<App>,
-}
-
-impl follow::Progress for Progress {
-    fn loaded(&self, corrupt: u64) {
-        let items = self.app.feed.catalogue.snapshot().len();
-        if corrupt > 0 {
-            tracing::error!(corrupt, "damaged catalogue records were skipped");
-        }
-        tracing::info!(items, "catalogue loaded");
-        self.app.metrics.catalogue_items(items);
-        self.app.health.catalogue_is_loaded();
-    }
-
-    fn applied(&self, _records: usize) {
-        self.app.metrics.catalogue_items(self.app.feed.catalogue.snapshot().len());
-    }
-
-    fn failed(&self, error: &StoreError) {
-        tracing::warn!(reason = error.reason(), %error, "the catalogue cannot be followed; trying again");
     }
 }
 

@@ -14,26 +14,27 @@ const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(50);
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// What a follower reports as it goes: for readiness and metrics.
-pub trait Progress: Send + Sync + 'static {
-    /// The whole catalogue is loaded; `corrupt` records were skipped.
-    fn loaded(&self, corrupt: u64);
-    /// Changes were applied.
-    fn applied(&self, records: usize);
+#[derive(Debug)]
+pub enum Report<'a> {
+    /// The whole catalogue is loaded; so many damaged records were skipped.
+    Loaded { corrupt: u64 },
+    /// So many changes were applied.
+    Applied { records: usize },
     /// The store failed; the follower will try again.
-    fn failed(&self, error: &StoreError);
+    Failed(&'a StoreError),
 }
 
 /// Loads the catalogue and follows its changes. Never returns; abort the task to stop it.
-pub async fn follow(store: Arc<dyn Store>, catalogue: Arc<Catalogue>, progress: Arc<dyn Progress>) {
+pub async fn follow(store: Arc<dyn Store>, catalogue: Arc<Catalogue>, report: impl Fn(Report<'_>) + Send + Sync) {
     let mut pause = FIRST_RETRY_PAUSE;
     let mut position: Option<LogPosition> = None;
     loop {
         let step = match &position {
             None => load(&*store, &catalogue).await.map(|(at, corrupt)| {
-                progress.loaded(corrupt);
+                report(Report::Loaded { corrupt });
                 Some(at)
             }),
-            Some(at) => advance(&*store, at, &catalogue, &*progress).await,
+            Some(at) => advance(&*store, at, &catalogue, &report).await,
         };
         match step {
             Ok(next) => {
@@ -41,7 +42,7 @@ pub async fn follow(store: Arc<dyn Store>, catalogue: Arc<Catalogue>, progress: 
                 pause = FIRST_RETRY_PAUSE;
             }
             Err(error) => {
-                progress.failed(&error);
+                report(Report::Failed(&error));
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(MAX_RETRY_PAUSE);
             }
@@ -62,7 +63,7 @@ async fn advance(
     store: &dyn Store,
     at: &LogPosition,
     catalogue: &Catalogue,
-    progress: &dyn Progress,
+    report: &(impl Fn(Report<'_>) + Send + Sync),
 ) -> Result<Option<LogPosition>, StoreError> {
     match store.changes(at, WAIT).await? {
         Changes::Resync => Ok(None),
@@ -70,7 +71,7 @@ async fn advance(
             if !records.is_empty() {
                 let count = records.len();
                 catalogue.apply(records);
-                progress.applied(count);
+                report(Report::Applied { records: count });
             }
             Ok(Some(next))
         }

@@ -32,22 +32,24 @@ impl Demo {
             eprintln!("error: the demo has no keys and listens on loopback only; `--listen {}` is not loopback", self.listen);
             return ExitCode::from(super::EXIT_USAGE);
         }
-        let temporary = std::env::temp_dir().join(format!("polyphony-demo-{}", std::process::id()));
-        let directory = self.data.clone().unwrap_or_else(|| temporary.clone());
-        let settings = match settings_with(self.overrides(&directory)) {
+        // Removed when it goes out of scope: nothing of the demo stays behind.
+        let temporary = match tempfile::tempdir() {
+            Ok(directory) => directory,
+            Err(error) => {
+                eprintln!("error: no temporary directory can be made: {error}; give one with --data DIR");
+                return ExitCode::FAILURE;
+            }
+        };
+        let directory = self.data.as_deref().unwrap_or(temporary.path());
+        let settings = match settings_with(self.overrides(directory)) {
             Ok(settings) => settings,
             Err(code) => return code,
         };
-        let code = serve::run_with(settings, |app| async move {
+        serve::run_with(settings, |app| async move {
             fill(&app).await?;
             banner(&app);
             Ok(())
-        });
-        if self.data.is_none() {
-            // Nothing of the demo stays behind.
-            let _ = std::fs::remove_dir_all(temporary);
-        }
-        code
+        })
     }
 
     fn overrides(&self, directory: &std::path::Path) -> Vec<Override> {

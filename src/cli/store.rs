@@ -26,7 +26,7 @@ pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result
     }
     let options = RedisOptions {
         url: redis.url.expose().to_owned(),
-        key_prefix: redis.key_prefix.clone(),
+        key_prefix: format!("{}:", redis.key_prefix),
         timeout: redis.timeout,
         change_log_max: redis.change_log_max as usize,
         store,

@@ -10,8 +10,8 @@ use crate::{
     catalogue::Snapshot,
     clock::Stopwatch,
     domain::{
-        FacetValue, ItemId, Span, Time,
-        feed::{Owner, PoolEntry, StoredFeed},
+        FacetValue, FeedId, ItemId, Span, Time,
+        feed::{Page, PoolEntry, StoredFeed},
         policy::ActivePolicy,
     },
     rank::{self, Context, Pool, Scored, Sources, place::PoolCandidate},
@@ -57,54 +57,78 @@ impl FeedService {
         }
         let context = query.context();
         let watch = Stopwatch::start();
-        let scored = tracing::info_span!("score").in_scope(|| rank::score(gathered.candidates, &query.excluded, &context));
+        let scored = tracing::info_span!("score").in_scope(|| rank::score(gathered.candidates, &query.excluded, &context)).scored;
         timings.score = watch.elapsed();
-        let diversity = dial(request, reader, policy);
-        let feed = Arc::new(StoredFeed {
-            id,
-            owner: reader.owner.clone(),
-            surface: request.surface.clone(),
-            policy_digest: policy.digest.clone(),
-            diversity,
-            seed,
-            created_at: now,
-            expires_at: now.plus(policy.policy.feed.ttl),
-            ..pool_of(&scored.scored, reader, &query.snapshot)
-        });
-        let candidates: Vec<PoolCandidate> =
-            scored.scored.iter().map(|s| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources }).collect();
-        let pool = Pool { candidates: &candidates, diversity, seed };
-        let limit = request.limit.unwrap_or(policy.policy.page_size as usize);
         let watch = Stopwatch::start();
-        let page = tracing::info_span!("diversify").in_scope(|| rank::place(&pool, &[], limit, &context));
+        let making = Making { id, request, policy, reader, seed, now };
+        let (feed, page) = tracing::info_span!("diversify").in_scope(|| making.make(&scored, &context));
         timings.diversify = watch.elapsed();
-
-        self.local.put(Arc::clone(&feed), vec![page.clone()]);
         let watch = Stopwatch::start();
-        let keep = policy.policy.feed.ttl.as_std() + KEEP_AFTER_EXPIRY;
-        if let Err(error) = self.store.put_feed(&feed, &page, keep).instrument(tracing::info_span!("store")).await {
-            log_store("feed", &error);
-            degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
-        }
+        self.keep(&feed, &page, policy, &mut degraded).instrument(tracing::info_span!("store")).await;
         timings.store = watch.elapsed();
-        let restarted = request.cursor.is_some();
-        let snapshot = Arc::clone(&query.snapshot);
         let parts = ServedParts {
             feed,
             policy: Arc::clone(policy),
             page,
             page_number: 0,
             prefix_indices: Vec::new(),
-            snapshot,
-            restarted,
+            snapshot: Arc::clone(&query.snapshot),
+            restarted: request.cursor.is_some(),
             timings,
         };
         Ok(self.served(parts, reader, degraded))
     }
+
+    /// Keeps a new feed here and in the store.
+    async fn keep(&self, feed: &Arc<StoredFeed>, page: &Page, policy: &ActivePolicy, degraded: &mut Vec<Degradation>) {
+        self.local.put(Arc::clone(feed), vec![page.clone()]);
+        let keep = policy.policy.feed.ttl.as_std() + KEEP_AFTER_EXPIRY;
+        if let Err(error) = self.store.put_feed(feed, page, keep).await {
+            log_store("feed", &error);
+            degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
+        }
+    }
+}
+
+/// A feed about to be made from a scored pool.
+pub(super) struct Making<'a> {
+    pub id: FeedId,
+    pub request: &'a FeedRequest,
+    pub policy: &'a ActivePolicy,
+    pub reader: &'a Reader,
+    pub seed: u64,
+    pub now: Time,
+}
+
+impl Making<'_> {
+    /// The feed and its first page.
+    pub fn make(self, scored: &[Scored], context: &Context) -> (Arc<StoredFeed>, Page) {
+        let diversity = dial(self.request, self.reader, self.policy);
+        let candidate = |s: &Scored| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources };
+        let candidates: Vec<PoolCandidate> = scored.iter().map(candidate).collect();
+        let limit = self.request.limit.unwrap_or(self.policy.policy.page_size as usize);
+        let page = rank::place(&Pool { candidates: &candidates, diversity, seed: self.seed }, &[], limit, context);
+        let (pool, topics) = entries_of(scored, context.snapshot);
+        let interests = self.reader.profile.as_ref().map(|p| p.interests.as_slice()).unwrap_or_default();
+        let feed = StoredFeed {
+            id: self.id,
+            owner: self.reader.owner.clone(),
+            surface: self.request.surface.clone(),
+            policy_digest: self.policy.digest.clone(),
+            diversity,
+            seed: self.seed,
+            created_at: self.now,
+            expires_at: self.now.plus(self.policy.policy.feed.ttl),
+            topics,
+            exemplars: interests.iter().map(|interest| interest.exemplar.clone()).collect(),
+            pool,
+        };
+        (Arc::new(feed), page)
+    }
 }
 
 /// Request over preference over policy, clamped to what the operator allows.
-pub(super) fn dial(request: &FeedRequest, reader: &Reader, policy: &ActivePolicy) -> f32 {
+fn dial(request: &FeedRequest, reader: &Reader, policy: &ActivePolicy) -> f32 {
     let preferred = reader.profile.as_ref().and_then(|p| p.preferences.diversity);
     let [low, high] = policy.policy.user_control.diversity_range;
     match request.diversity.or(preferred) {
@@ -124,8 +148,8 @@ fn shared_seed(policy: &ActivePolicy, surface: &str, now: Time) -> u64 {
     seed_of(format!("{}|{surface}|{span}", policy.digest).as_bytes())
 }
 
-/// The pool part of a stored feed; the rest is filled by the caller.
-pub(super) fn pool_of(scored: &[Scored], reader: &Reader, snapshot: &Snapshot) -> StoredFeed {
+/// A scored pool as it is stored, and the topics it speaks of.
+fn entries_of(scored: &[Scored], snapshot: &Snapshot) -> (Vec<PoolEntry>, Vec<FacetValue>) {
     let mut topics: Vec<FacetValue> = Vec::new();
     let mut topic_index: HashMap<FacetValue, u16> = HashMap::new();
     let mut pool = Vec::with_capacity(scored.len());
@@ -146,20 +170,7 @@ pub(super) fn pool_of(scored: &[Scored], reader: &Reader, snapshot: &Snapshot) -
             interest: candidate.interest,
         });
     }
-    let exemplars = reader.profile.as_ref().map(|p| p.interests.iter().map(|i| i.exemplar.clone()).collect()).unwrap_or_default();
-    StoredFeed {
-        id: crate::domain::FeedId::from_bits(0),
-        owner: Owner::Nobody,
-        surface: String::new(),
-        policy_digest: String::new(),
-        diversity: 0.0,
-        seed: 0,
-        created_at: Time(0),
-        expires_at: Time(0),
-        topics,
-        exemplars,
-        pool,
-    }
+    (pool, topics)
 }
 
 /// The pool of a stored feed against the catalogue as it is now; `None` rows are gone or no longer allowed.

@@ -6,8 +6,8 @@ use super::{FeedError, FeedRequest, FeedService, Served, ServedParts, Timings, f
 use crate::{
     catalogue::Snapshot,
     clock::Stopwatch,
-    domain::{Item, feed::StoredFeed},
-    rank::{self, Candidate, Context, Pool, SourceKind, Sources, place::PoolCandidate},
+    domain::Item,
+    rank::{self, Candidate, Context, SourceKind, Sources},
 };
 
 /// One candidate of the caller.
@@ -46,27 +46,13 @@ impl FeedService {
         let excluded: Vec<u64> = request.exclude.iter().map(crate::domain::ItemId::hash64).collect();
         let mut timings = Timings::default();
         let watch = Stopwatch::start();
-        let scored = rank::score(pool.collect(), &excluded, &context);
+        let scored = rank::score(pool.collect(), &excluded, &context).scored;
         timings.score = watch.elapsed();
         let id = self.new_feed_id(now);
         let seed = request.seed.unwrap_or_else(|| first::seed_of(id.as_str().as_bytes()));
-        let diversity = first::dial(&request, &reader, &policy);
-        let feed = Arc::new(StoredFeed {
-            id,
-            owner: reader.owner.clone(),
-            surface: request.surface.clone(),
-            policy_digest: policy.digest.clone(),
-            diversity,
-            seed,
-            created_at: now,
-            expires_at: now,
-            ..first::pool_of(&scored.scored, &reader, &snapshot)
-        });
-        let entries: Vec<_> =
-            scored.scored.iter().map(|s| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources }).collect();
-        let limit = request.limit.unwrap_or(policy.policy.page_size as usize);
         let watch = Stopwatch::start();
-        let mut page = rank::place(&Pool { candidates: &entries, diversity, seed }, &[], limit, &context);
+        let making = first::Making { id, request: &request, policy: &policy, reader: &reader, seed, now };
+        let (feed, mut page) = making.make(&scored, &context);
         timings.diversify = watch.elapsed();
         page.has_next = false;
         let parts = ServedParts {

@@ -18,6 +18,7 @@ pub use rerank::{RerankCandidate, RerankRequest};
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use tracing::Instrument;
 
 use crate::{
     catalogue::{Catalogue, Row, Snapshot},
@@ -149,10 +150,16 @@ impl FeedService {
 
     /// Serves a page: the first of a new feed, or the one a cursor names. Errors: [`FeedError`].
     pub async fn serve(&self, request: &FeedRequest) -> Result<Served, FeedError> {
+        let span = tracing::info_span!("feed", feed.surface = request.surface, feed.policy.digest = tracing::field::Empty);
+        self.serve_page(request).instrument(span).await
+    }
+
+    async fn serve_page(&self, request: &FeedRequest) -> Result<Served, FeedError> {
         let active = self.surfaces.load().get(&request.surface).cloned();
         let policy = active.ok_or_else(|| FeedError::UnknownSurface(request.surface.clone()))?;
+        tracing::Span::current().record("feed.policy.digest", policy.digest.as_str());
         let mut degraded = Vec::new();
-        let reader = self.reader(request, &mut degraded).await;
+        let reader = self.reader(request, &mut degraded).instrument(tracing::info_span!("profile")).await;
         let served = match &request.cursor {
             None => self.first_page(request, &policy, &reader, &[], degraded).await?,
             Some(text) => {

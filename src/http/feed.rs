@@ -1,5 +1,7 @@
 //! `GET /v1/feed`, its `POST` twin, and `POST /v1/rerank`.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -14,8 +16,10 @@ use super::{
 use crate::{
     app::App,
     auth::Caller,
+    clock::Stopwatch,
     domain::{ItemId, UserId, feed::MAX_PAGE_ITEMS},
     feed::{FeedError, FeedRequest, RerankCandidate, RerankRequest, Served},
+    telemetry::metrics::Stage,
     wire::{
         Faults,
         event::{flag, id_of, whole},
@@ -329,8 +333,30 @@ fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view:
         items: Some(served.page.placed.len()),
     };
     note.attach(request);
+    let watch = Stopwatch::start();
     let body = FeedBody::new(served, request_id.to_owned(), view, &app.feed.signer);
     let frozen = served.page_number > 0 && served.degraded.is_empty();
     let cache = if frozen { "private, max-age=300, immutable" } else { "private, no-cache" };
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, cache)).json(body)
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::CACHE_CONTROL, cache));
+    let json = serde_json::to_vec(&body).unwrap_or_default();
+    app.metrics.stage(Stage::Hydrate, watch.elapsed());
+    if app.settings.telemetry.server_timing {
+        answer.insert_header(("server-timing", server_timing(served, watch.elapsed())));
+    }
+    answer.content_type("application/json").body(json)
+}
+
+/// What browsers' developer tools show: each stage in milliseconds.
+fn server_timing(served: &Served, hydrate: Duration) -> String {
+    let timings = &served.timings;
+    let stages = [
+        (Stage::Candidates, timings.candidates),
+        (Stage::Score, timings.score),
+        (Stage::Diversify, timings.diversify),
+        (Stage::Store, timings.store),
+        (Stage::Hydrate, hydrate),
+    ];
+    let entries: Vec<String> = stages.iter().map(|(stage, took)| format!("{};dur={:.2}", stage.name(), took.as_secs_f64() * 1e3)).collect();
+    entries.join(", ")
 }

@@ -21,11 +21,6 @@ impl Popularity {
         }
     }
 
-    /// The weight at `now`, ≥ 0.
-    pub fn at(&self, now: Time, half_life: Span) -> f64 {
-        self.weight * decay(now.since(self.as_of), half_life)
-    }
-
     /// `log2(weight) + as_of / half_life`: orders items by popularity, the same at every moment and without underflow
     /// however old the events are. `None` when there is no weight.
     pub fn order_key(&self, half_life: Span) -> Option<f64> {
@@ -59,7 +54,8 @@ mod tests {
         let old = Popularity { weight: 100.0, as_of: Time::from_secs(0) };
         let new = Popularity { weight: 10.0, as_of: Time::from_secs(86_400 * 10) };
         let now = Time::from_secs(86_400 * 11);
-        assert!(old.at(now, hl) < new.at(now, hl));
+        let at = |p: &Popularity| p.weight * decay(now.since(p.as_of), hl);
+        assert!(at(&old) < at(&new));
         assert!(old.order_key(hl) < new.order_key(hl));
         assert_eq!(Popularity::default().order_key(hl), None);
     }

@@ -144,7 +144,7 @@ pub struct ReasonBody {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<&'static str, String>,
     /// For people, in English.
-    #[schema(examples("Because you read about science"))]
+    #[schema(examples("Because of your interest in science"))]
     pub text: String,
     /// The setting that changes it.
     #[schema(examples("topics.science"))]
@@ -311,12 +311,12 @@ fn reason_body(reason: Reason, entry: Option<&Entry>, served: &Served) -> Reason
     let creator_name = creator.map_or("this creator", |c| c.name.as_deref().unwrap_or(&c.id));
     let topic = reason.topic.as_deref().or_else(|| heaviest_topic(entry)).unwrap_or("this").to_owned();
     let (text, control) = match reason.code {
-        ReasonCode::MatchesTopic => (format!("Because you read about {topic}"), format!("topics.{topic}")),
+        ReasonCode::MatchesTopic => (format!("Because of your interest in {topic}"), format!("topics.{topic}")),
         ReasonCode::FollowsCreator => (format!("You follow {creator_name}"), "follows".to_owned()),
-        ReasonCode::LikesCreator => (format!("You often read {creator_name}"), "creators".to_owned()),
+        ReasonCode::LikesCreator => (format!("You often choose {creator_name}"), "creators".to_owned()),
         ReasonCode::SimilarTo => (similar_text(&reason, served, &mut params), "interests".to_owned()),
         ReasonCode::Fresh => ("New".to_owned(), "recency".to_owned()),
-        ReasonCode::Popular => ("Many people read this".to_owned(), "popularity".to_owned()),
+        ReasonCode::Popular => ("Popular now".to_owned(), "popularity".to_owned()),
         ReasonCode::CallerRelevance => ("Relevant to your request".to_owned(), "relevance".to_owned()),
         ReasonCode::Breadth => ("For variety: different from what stands above it".to_owned(), "diversity".to_owned()),
         ReasonCode::NewToYou => (format!("Something new, picked by chance: {topic}"), "exploration".to_owned()),
@@ -335,16 +335,16 @@ fn reason_body(reason: Reason, entry: Option<&Entry>, served: &Served) -> Reason
 }
 
 fn similar_text(reason: &Reason, served: &Served, params: &mut BTreeMap<&'static str, String>) -> String {
-    let Some(id) = &reason.item else { return "Like what you read".to_owned() };
+    let Some(id) = &reason.item else { return "Similar to what you chose".to_owned() };
     params.insert("item", id.to_string());
     let title = served.snapshot.find(id).and_then(|row| served.snapshot.entry(row)).map(|e| e.item.title.clone());
     match title {
         Some(title) => {
-            let text = format!("Like “{title}”, which you read");
+            let text = format!("Similar to “{title}”");
             params.insert("title", title);
             text
         }
-        None => "Like something you read".to_owned(),
+        None => "Similar to something you chose".to_owned(),
     }
 }
 

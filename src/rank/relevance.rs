@@ -86,7 +86,8 @@ struct Scorer<'a> {
     follows: Vec<FacetCode>,
     interests: Vec<InterestVector>,
     weights_sum: f32,
-    popularity_max: f64,
+    /// Greatest [`crate::domain::Popularity::order_key`] in the pool.
+    popularity_max: Option<f64>,
 }
 
 struct InterestVector {
@@ -107,7 +108,7 @@ impl<'a> Scorer<'a> {
             weights_sum += weights.relevance;
         }
         let half_life = context.snapshot.popularity_half_life();
-        let popular = |c: &Candidate| context.snapshot.popularity(c.row).at(context.now, half_life);
+        let popular = |c: &Candidate| context.snapshot.popularity(c.row).order_key(half_life);
         let mut scorer = Self {
             context,
             liking: HashMap::new(),
@@ -115,7 +116,7 @@ impl<'a> Scorer<'a> {
             follows: Vec::new(),
             interests: Vec::new(),
             weights_sum,
-            popularity_max: kept.iter().map(popular).fold(0.0, f64::max),
+            popularity_max: kept.iter().filter_map(popular).max_by(f64::total_cmp),
         };
         if let Some(profile) = context.profile {
             scorer.weights_sum += weights.interest + weights.topic + weights.creator + weights.follow;
@@ -228,14 +229,15 @@ impl<'a> Scorer<'a> {
         if entry.topic_mass > 0.0 { (sum / entry.topic_mass, best.1) } else { (0.0, None) }
     }
 
-    /// Share of the pool's most popular item, square-rooted so that one runaway item does not flatten the rest.
+    /// Share of the pool's most popular item, square-rooted so that one runaway item does not flatten the rest. From the
+    /// order keys: the same at every moment, however long ago the events were.
     fn popularity(&self, candidate: &Candidate) -> f32 {
-        if self.popularity_max <= 0.0 {
-            return 0.0;
-        }
         let half_life = self.context.snapshot.popularity_half_life();
-        let now = self.context.snapshot.popularity(candidate.row).at(self.context.now, half_life);
-        (now / self.popularity_max).sqrt() as f32
+        let key = self.context.snapshot.popularity(candidate.row).order_key(half_life);
+        match (key, self.popularity_max) {
+            (Some(key), Some(max)) => ((key - max) / 2.0).exp2() as f32,
+            _ => 0.0,
+        }
     }
 
     fn disliked(&self, entry: &Entry) -> f32 {

@@ -40,8 +40,8 @@ impl Serve {
     }
 }
 
-/// Serves until told to stop. `ready` runs once requests are answered; its failure stops the server.
-pub(super) fn run_with<F, Fut>(settings: Settings, ready: F) -> ExitCode
+/// Serves until told to stop. `before` runs before the first request is answered; its failure stops the server.
+pub(super) fn run_with<F, Fut>(settings: Settings, before: F) -> ExitCode
 where
     F: FnOnce(Arc<App>) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
@@ -60,7 +60,7 @@ where
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(settings, ready)) {
+    match runtime.block_on(run(settings, before)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "the server stopped");
@@ -69,7 +69,7 @@ where
     }
 }
 
-async fn run<F, Fut>(settings: Settings, ready: F) -> anyhow::Result<()>
+async fn run<F, Fut>(settings: Settings, before: F) -> anyhow::Result<()>
 where
     F: FnOnce(Arc<App>) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
@@ -82,12 +82,9 @@ where
     let app = Arc::new(App::new(settings, clock, store)?);
     let background = app.start();
     tracing::info!(version = VERSION, listen = %listener.local_addr()?, store = app.store.kind(), "listening");
-    let mut server = std::pin::pin!(server::serve(Arc::clone(&app), listener, stop));
-    tokio::select! {
-        ended = &mut server => return Ok(ended?),
-        ready = ready(Arc::clone(&app)) => ready?,
-    }
-    server.await?;
+    // The listener is open: who connects now is answered as soon as this is done.
+    before(Arc::clone(&app)).await?;
+    server::serve(Arc::clone(&app), listener, stop).await?;
     drop(background);
     tracing::info!("stopped");
     Ok(())

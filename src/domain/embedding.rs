@@ -14,11 +14,19 @@ pub enum EmbeddingSpace {
 }
 
 impl EmbeddingSpace {
-    /// Cosine from which two items count as being about the same thing. Hashed text is sparser than a model's space.
+    /// Cosine from which an item joins an interest. Hashed text is sparser than a model's space.
     pub const fn near_enough(self) -> f32 {
         match self {
             Self::Model => 0.45,
             Self::HashedText => 0.2,
+        }
+    }
+
+    /// Cosine from which a person would call two items alike.
+    pub const fn alike(self) -> f32 {
+        match self {
+            Self::Model => 0.5,
+            Self::HashedText => 0.4,
         }
     }
 }

@@ -3,8 +3,6 @@
 //! A constraint counts an item under one value per facet ([`Entry::facet`]: its heaviest topic, its creator, …). Items
 //! without the facet never break a rule and never help a `min_distinct`.
 
-use std::collections::HashSet;
-
 use crate::{
     catalogue::{Entry, FacetCode},
     domain::policy::{Constraint, MAX_CONSTRAINTS},
@@ -40,26 +38,38 @@ pub struct State<'a> {
     constraints: &'a [Constraint],
     /// Per constraint: the facet value at each position (`None`: no value, or an item that is gone).
     values: Vec<Vec<Option<FacetCode>>>,
+    /// Per constraint: what it asks of the next position.
+    demands: Vec<Demand>,
+}
+
+/// What a constraint asks of one position; made once, asked for every candidate.
+enum Demand {
+    /// None of these values.
+    Not(Vec<FacetCode>),
+    /// Broken by a value that stands in the block already (or none) if `old_breaks`, by a new one if `new_breaks`.
+    New { in_block: Vec<FacetCode>, old_breaks: bool, new_breaks: bool },
 }
 
 impl<'a> State<'a> {
     pub fn new(constraints: &'a [Constraint]) -> Self {
         let constraints = &constraints[..constraints.len().min(MAX_CONSTRAINTS)];
-        Self { constraints, values: vec![Vec::new(); constraints.len()] }
+        let demands = constraints.iter().map(|constraint| demand(constraint, &[])).collect();
+        Self { constraints, values: vec![Vec::new(); constraints.len()], demands }
     }
 
     /// Appends the item at the next position.
     pub fn place(&mut self, entry: Option<&Entry>) {
-        for (constraint, values) in self.constraints.iter().zip(&mut self.values) {
-            values.push(entry.and_then(|e| e.facet(constraint.facet())));
+        for (index, constraint) in self.constraints.iter().enumerate() {
+            self.values[index].push(entry.and_then(|e| e.facet(constraint.facet())));
+            self.demands[index] = demand(constraint, &self.values[index]);
         }
     }
 
     /// The constraints that placing `entry` next would break.
     pub fn broken_by(&self, entry: &Entry) -> Broken {
         let mut broken = Broken::default();
-        for (index, (constraint, values)) in self.constraints.iter().zip(&self.values).enumerate() {
-            if breaks(constraint, values, entry.facet(constraint.facet())) {
+        for (index, (constraint, demand)) in self.constraints.iter().zip(&self.demands).enumerate() {
+            if demand.is_broken_by(entry.facet(constraint.facet())) {
                 broken.insert(index);
             }
         }
@@ -67,21 +77,77 @@ impl<'a> State<'a> {
     }
 }
 
-/// Whether `next` at position `values.len()` breaks the constraint.
-fn breaks(constraint: &Constraint, values: &[Option<FacetCode>], next: Option<FacetCode>) -> bool {
-    let last = |n: u32| &values[values.len().saturating_sub(n as usize)..];
+impl Demand {
+    fn is_broken_by(&self, next: Option<FacetCode>) -> bool {
+        match self {
+            Self::Not(values) => next.is_some_and(|code| values.contains(&code)),
+            Self::New { in_block, old_breaks, new_breaks } => {
+                let is_new = next.is_some_and(|code| !in_block.contains(&code));
+                if is_new { *new_breaks } else { *old_breaks }
+            }
+        }
+    }
+}
+
+/// What the constraint asks of position `values.len()`.
+fn demand(constraint: &Constraint, values: &[Option<FacetCode>]) -> Demand {
+    let last = |n: u32| values[values.len().saturating_sub(n as usize)..].iter().copied().flatten();
     match *constraint {
         Constraint::MaxShare { max, per, .. } => {
-            next.is_some() && last(per - 1).iter().filter(|value| **value == next).count() >= max as usize
+            let window: Vec<FacetCode> = last(per - 1).collect();
+            let count = |code: &FacetCode| window.iter().filter(|other| *other == code).count();
+            let mut full: Vec<FacetCode> = window.iter().copied().filter(|code| count(code) >= max as usize).collect();
+            full.sort_unstable();
+            full.dedup();
+            Demand::Not(full)
         }
-        Constraint::MinGap { gap, .. } => next.is_some() && last(gap).contains(&next),
+        Constraint::MinGap { gap, .. } => Demand::Not(last(gap).collect()),
         Constraint::MinDistinct { min, per, .. } => {
             let block = &values[values.len() - values.len() % per as usize..];
-            let mut distinct: HashSet<FacetCode> = block.iter().copied().flatten().collect();
-            let open_after = per as usize - block.len() - 1;
-            distinct.extend(next);
-            // Broken when even new values at every open position of the block could not reach the minimum.
-            distinct.len() + open_after < min as usize
+            let mut in_block: Vec<FacetCode> = block.iter().copied().flatten().collect();
+            in_block.sort_unstable();
+            in_block.dedup();
+            // Broken when even new values at every position left in the block could not reach the minimum.
+            let reachable = in_block.len() + per as usize - block.len() - 1;
+            Demand::New { old_breaks: reachable < min as usize, new_breaks: reachable + 1 < min as usize, in_block }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::Facet;
+
+    /// The rules as they read, over the whole list.
+    fn breaks(constraint: &Constraint, values: &[Option<FacetCode>], next: Option<FacetCode>) -> bool {
+        let last = |n: u32| &values[values.len().saturating_sub(n as usize)..];
+        match *constraint {
+            Constraint::MaxShare { max, per, .. } => next.is_some() && last(per - 1).iter().filter(|v| **v == next).count() >= max as usize,
+            Constraint::MinGap { gap, .. } => next.is_some() && last(gap).contains(&next),
+            Constraint::MinDistinct { min, per, .. } => {
+                let block = &values[values.len() - values.len() % per as usize..];
+                let distinct: std::collections::HashSet<_> = block.iter().chain([&next]).flatten().collect();
+                distinct.len() + per as usize - block.len() - 1 < min as usize
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_demand_is_the_rule(values in prop::collection::vec(prop::option::of(0u32..5), 0..30), next in prop::option::of(0u32..6), a in 1u32..5, b in 2u32..9) {
+            let values: Vec<_> = values.into_iter().map(|v| v.map(FacetCode)).collect();
+            let next = next.map(FacetCode);
+            let facet = Facet::Topic;
+            for constraint in [
+                Constraint::MaxShare { facet, max: a, per: a + b },
+                Constraint::MinGap { facet, gap: a },
+                Constraint::MinDistinct { facet, min: a.min(b) + 1, per: b + 1 },
+            ] {
+                prop_assert_eq!(demand(&constraint, &values).is_broken_by(next), breaks(&constraint, &values, next), "{}", constraint);
+            }
         }
     }
 }

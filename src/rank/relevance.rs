@@ -8,9 +8,9 @@ use half::f16;
 
 use super::{Candidate, Context, Scored};
 use crate::{
-    catalogue::{Entry, FacetCode, VectorView},
+    catalogue::{Entry, FacetCode, VectorView, dot},
     domain::{
-        Facet, Profile,
+        EmbeddingSpace, Facet, Profile,
         feed::FEATURES,
         policy::{Normalize, Weights},
         time::decay,
@@ -92,10 +92,12 @@ struct Scorer<'a> {
 
 struct InterestVector {
     index: u8,
-    space: crate::domain::EmbeddingSpace,
+    space: EmbeddingSpace,
     values: Vec<f32>,
     /// Square root of the interest's share of the strongest: a minor interest counts, but less.
     strength: f32,
+    /// The vector of the interest's evidence, if it is still in the catalogue.
+    exemplar: Option<(EmbeddingSpace, Vec<f32>)>,
 }
 
 impl<'a> Scorer<'a> {
@@ -158,7 +160,9 @@ impl<'a> Scorer<'a> {
         let strongest = profile.interests.iter().map(|i| i.weight).fold(0.0, f32::max);
         for (index, interest) in profile.interests.iter().enumerate() {
             if interest.vector.len() == self.context.snapshot.dimension() && strongest > 0.0 {
+                let exemplar = self.context.snapshot.find(&interest.exemplar).and_then(|row| self.context.snapshot.vector(row));
                 self.interests.push(InterestVector {
+                    exemplar: exemplar.map(|vector| (vector.space, widened(vector.values))),
                     index: index as u8,
                     space: interest.space,
                     values: widened(&interest.vector),
@@ -196,23 +200,26 @@ impl<'a> Scorer<'a> {
         Some((raw, scored))
     }
 
-    /// Greatest strength-weighted cosine to an interest, clamped at 0, and which interest if it is near enough to name.
+    /// Greatest strength-weighted cosine to an interest, clamped at 0, and which interest if its exemplar is like the item.
     fn interest(&self, vector: Option<VectorView>) -> (f32, Option<u8>) {
         let Some(vector) = vector else { return (0.0, None) };
         if self.interests.is_empty() {
             return (0.0, None);
         }
         let values = widened(vector.values);
-        let mut best = (0.0, None);
+        let mut best: (f32, Option<&InterestVector>) = (0.0, None);
         for interest in self.interests.iter().filter(|i| i.space == vector.space) {
-            let cosine: f32 = interest.values.iter().zip(&values).map(|(a, b)| a * b).sum();
+            let cosine = dot(&interest.values, &values);
             let value = (cosine * interest.strength).clamp(0.0, 1.0);
             if value > best.0 {
-                // A faint likeness counts a little and is no reason to give.
-                best = (value, (cosine >= vector.space.near_enough()).then_some(interest.index));
+                best = (value, Some(interest));
             }
         }
-        best
+        // The interest counts by its direction; the reason names an item, so it must hold for that item.
+        let named = best.1.filter(|interest| {
+            interest.exemplar.as_ref().is_some_and(|(space, exemplar)| *space == vector.space && dot(exemplar, &values) >= space.alike())
+        });
+        (best.0, named.map(|interest| interest.index))
     }
 
     /// Mean liking over the item's topics, weighted as the item weights them, and the topic that gave most.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::relevance::widened;
 use crate::{
-    catalogue::{Entry, FacetCode, Row, Snapshot},
+    catalogue::{Entry, FacetCode, Row, Snapshot, dot},
     domain::{EmbeddingSpace, policy::SimilarityWeights},
 };
 
@@ -73,5 +73,5 @@ fn same(a: Option<FacetCode>, b: Option<FacetCode>) -> Option<f32> {
 /// Cosine clamped at 0. `None` across embedding spaces.
 pub fn cosine(a: &Features, b: &Features) -> Option<f32> {
     let ((space_a, a), (space_b, b)) = (a.vector.as_ref()?, b.vector.as_ref()?);
-    (space_a == space_b).then(|| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>().clamp(0.0, 1.0))
+    (space_a == space_b).then(|| dot(a, b).clamp(0.0, 1.0))
 }

@@ -56,7 +56,7 @@ fn lines(feed: &Value) -> String {
         };
         let topics: Vec<&str> =
             item.pointer("/item/topics").and_then(Value::as_array).into_iter().flatten().filter_map(|t| t.get("topic")?.as_str()).collect();
-        let reason = text(item, "/reasons/0/text");
+        let reason = reason(item);
         out += &format!("{position:>3} {mark} {} {:<24} {reason}\n", fitted(&title, TITLE_COLUMNS), fitted(&topics.join(", "), 24));
         if let Some(explain) = item.get("explain") {
             out += &numbers(explain);
@@ -64,6 +64,14 @@ fn lines(feed: &Value) -> String {
     }
     out += &summary(feed);
     out
+}
+
+/// The first reason; and that the item is here for variety, if that is another.
+fn reason(item: &Value) -> String {
+    let reasons: Vec<&Value> = item.get("reasons").and_then(Value::as_array).into_iter().flatten().collect();
+    let first = reasons.first().and_then(|reason| reason.get("text")?.as_str()).unwrap_or("");
+    let for_variety = reasons.iter().skip(1).any(|reason| reason.get("code").and_then(Value::as_str) == Some("breadth"));
+    format!("{first}{}", if for_variety { "; for variety" } else { "" })
 }
 
 fn numbers(explain: &Value) -> String {

@@ -26,7 +26,7 @@ impl EmbeddingSpace {
     pub const fn alike(self) -> f32 {
         match self {
             Self::Model => 0.5,
-            Self::HashedText => 0.4,
+            Self::HashedText => 0.5,
         }
     }
 }
@@ -79,8 +79,9 @@ impl Embedding {
         let mut any = false;
         for word in lower.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()) {
             any = true;
-            add(word.as_bytes(), 1.0);
             let chars: Vec<char> = word.chars().collect();
+            // Short words are mostly grammar, in most languages.
+            add(word.as_bytes(), if chars.len() < 4 { 0.25 } else { 1.0 });
             for trigram in chars.windows(3) {
                 let token: String = trigram.iter().collect();
                 add(format!("#{token}").as_bytes(), 0.35);

@@ -15,7 +15,7 @@ use crate::{
     app::App,
     auth::Caller,
     domain::{ItemId, UserId, feed::MAX_PAGE_ITEMS},
-    feed::{FeedError, FeedRequest, RerankCandidate, RerankRequest, Served},
+    feed::{FeedError, FeedRequest, RerankCandidate, RerankRequest, Served, Timings},
     wire::{
         Faults,
         event::{flag, id_of, whole},
@@ -332,5 +332,17 @@ fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view:
     let body = FeedBody::new(served, request_id.to_owned(), view, &app.feed.signer);
     let frozen = served.page_number > 0 && served.degraded.is_empty();
     let cache = if frozen { "private, max-age=300, immutable" } else { "private, no-cache" };
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, cache)).json(body)
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::CACHE_CONTROL, cache));
+    if app.settings.telemetry.server_timing {
+        answer.insert_header(("server-timing", server_timing(&served.timings)));
+    }
+    answer.json(body)
+}
+
+/// The `Server-Timing` header: each stage in milliseconds.
+fn server_timing(timings: &Timings) -> String {
+    let Timings { candidates, score, diversify, store } = timings;
+    let stages = [("candidates", candidates), ("score", score), ("diversify", diversify), ("store", store)];
+    stages.map(|(stage, took)| format!("{stage};dur={:.3}", took.as_secs_f64() * 1e3)).join(", ")
 }

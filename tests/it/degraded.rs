@@ -11,7 +11,7 @@ use crate::support::{
     redis::RedisServer,
 };
 
-/// Longest a feed may take while the store is away. The store's own limit is 50 ms a command; this is for busy machines.
+/// Longest a feed may take while the store is away. For busy machines: the store has its own limit for each command.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Enough for many pages.
 const ITEMS: usize = 120;

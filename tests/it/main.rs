@@ -11,6 +11,7 @@ mod fleet;
 mod health;
 mod import;
 mod import_data;
+mod knobs;
 mod openapi;
 mod problems;
 mod shutdown;

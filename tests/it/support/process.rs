@@ -79,8 +79,11 @@ impl Process {
     fn start(recipe: &Recipe) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_polyphony"));
         command.arg(recipe.command).args(["--listen", "127.0.0.1:0", "--data"]).arg(recipe.data());
-        // Later `--set`s win: a test may ask for other levels.
-        command.args(["--set", "telemetry.log_level=info"]).args(&recipe.arguments);
+        // Long limits, so that a busy machine alone degrades nothing. Later `--set`s win: a test may ask for others.
+        for setting in ["telemetry.log_level=info", "store.redis.timeout=500ms", "policy.retrieve.deadline=500ms"] {
+            command.args(["--set", setting]);
+        }
+        command.args(&recipe.arguments);
         command.env_clear().current_dir(recipe.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let output = Arc::new(Mutex::new(String::new()));

@@ -69,7 +69,7 @@ where
     }
 }
 
-async fn run<F, Fut>(settings: Settings, before: F) -> anyhow::Result<()>
+async fn run<F, Fut>(mut settings: Settings, before: F) -> anyhow::Result<()>
 where
     F: FnOnce(Arc<App>) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
@@ -77,11 +77,13 @@ where
     // Before anything else, so that no signal is missed while the catalogue loads.
     let stop = stop_signal()?;
     let listener = listen(&settings)?;
+    // Port 0 asks for any free one: from here on the settings name the one that was given.
+    settings.server.listen = listener.local_addr()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = store::open(&settings, Arc::clone(&clock))?;
     let app = Arc::new(App::new(settings, clock, store)?);
     let background = app.start();
-    tracing::info!(version = VERSION, listen = %listener.local_addr()?, store = app.store.kind(), "listening");
+    tracing::info!(version = VERSION, listen = %app.settings.server.listen, store = app.store.kind(), "listening");
     // The listener is open: who connects now is answered as soon as this is done.
     before(Arc::clone(&app)).await?;
     server::serve(Arc::clone(&app), listener, stop).await?;

@@ -31,7 +31,7 @@ impl Show {
                 return ExitCode::FAILURE;
             }
         };
-        let ok = feed.get("items").is_some();
+        let ok = feed.get("items").is_some_and(Value::is_array);
         let shown = if ok { lines(&feed) } else { problem(&feed) };
         // A closed pipe (`| head`) is no fault of the feed.
         let _ = io::stdout().write_all(shown.as_bytes());

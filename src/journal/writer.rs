@@ -14,9 +14,12 @@ use std::{
 };
 
 use super::{JournalCounts, JournalOptions, JournalRecord};
+use crate::clock::Stopwatch;
 
 /// Records reach the file at the latest after this time without new ones.
 const FLUSH_AFTER_MS: u64 = 200;
+/// How often a file that holds records is closed and files past their time are deleted, however little is written.
+const TIDY_EVERY: Duration = Duration::from_secs(3_600);
 
 struct OpenFile {
     out: BufWriter<File>,
@@ -26,6 +29,8 @@ struct OpenFile {
 /// Starts the thread; it ends when every sender is gone, after flushing.
 pub fn start(options: JournalOptions, records: Receiver<JournalRecord>, counts: Arc<JournalCounts>) -> io::Result<JoinHandle<()>> {
     let mut file = open_next(&options.directory)?;
+    delete_old(&options);
+    let mut tidied = Stopwatch::start();
     thread::Builder::new().name("journal".into()).spawn(move || {
         loop {
             match records.recv_timeout(Duration::from_millis(FLUSH_AFTER_MS)) {
@@ -42,12 +47,16 @@ pub fn start(options: JournalOptions, records: Receiver<JournalRecord>, counts: 
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            if file.written_bytes >= options.rotate_bytes {
+            let is_time = tidied.elapsed() >= TIDY_EVERY;
+            if file.written_bytes >= options.rotate_bytes || (is_time && file.written_bytes > 0) {
                 let _ = file.out.flush();
-                delete_old(&options);
                 if let Ok(next) = open_next(&options.directory) {
                     file = next;
                 }
+            }
+            if is_time {
+                delete_old(&options);
+                tidied = Stopwatch::start();
             }
         }
         let _ = file.out.flush();
@@ -82,10 +91,11 @@ fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Age by the file's own modification time: the file system's clock, not the server's.
+/// All but the newest, which is being written. Age by the file's own modification time: the file system's clock, not the server's.
 fn delete_old(options: &JournalOptions) {
-    let Ok(paths) = files(&options.directory) else { return };
-    for path in paths {
+    let Ok(mut closed) = files(&options.directory) else { return };
+    closed.pop();
+    for path in closed {
         let age = fs::metadata(&path).and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
         if age.is_some_and(|age| age > options.retention.as_std()) {
             let _ = fs::remove_file(path);
@@ -133,6 +143,24 @@ mod tests {
             .map(|line| serde_json::from_str(&line).expect("a record"))
             .collect();
         assert_eq!(lines, (0..=100).map(record).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn files_past_their_time_go_when_the_journal_opens() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let old = directory.path().join("journal-000041.ndjson");
+        let aged = File::create(&old).expect("creates").metadata().and_then(|m| m.modified()).expect("a time") - Duration::from_secs(7_200);
+        File::options().append(true).open(&old).and_then(|file| file.set_modified(aged)).expect("ages");
+        let options = |hours| JournalOptions {
+            directory: directory.path().into(),
+            queue_records: 10,
+            rotate_bytes: 1 << 30,
+            retention: Span::hours(hours),
+        };
+        Journal::open(options(3)).expect("opens").close();
+        assert!(old.exists());
+        Journal::open(options(1)).expect("opens").close();
+        assert!(!old.exists());
     }
 
     #[test]

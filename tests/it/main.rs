@@ -4,13 +4,17 @@
 mod auth;
 mod command_line;
 mod config_files;
+mod degraded;
 mod documents;
 mod drain;
+mod fleet;
 mod health;
 mod import;
 mod import_data;
+mod knobs;
 mod openapi;
 mod problems;
+mod shutdown;
 mod store_conformance;
 mod support;
 mod tidy;

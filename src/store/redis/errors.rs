@@ -4,13 +4,16 @@ use redis::{ErrorKind, RedisError};
 
 use crate::store::StoreError;
 
+/// What cannot be read when Redis, or something in its place, does not speak its protocol.
+const ANSWER: &str = "answer";
+
 pub(super) fn store_error(error: &RedisError) -> StoreError {
     if error.is_timeout() {
         return StoreError::Timeout;
     }
     match error.kind() {
         ErrorKind::Io | ErrorKind::AuthenticationFailed | ErrorKind::RESP3NotSupported => StoreError::Unreachable(error.to_string()),
-        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => StoreError::Corrupt { what: "answer", detail: error.to_string() },
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => StoreError::Corrupt { what: ANSWER, detail: error.to_string() },
         _ => answer(error),
     }
 }
@@ -43,6 +46,8 @@ fn answer(error: &RedisError) -> StoreError {
 pub(super) fn ends_connection(error: &StoreError) -> bool {
     match error {
         StoreError::Unreachable(_) => true,
+        // What follows on this connection is out of step with what is asked, too.
+        StoreError::Corrupt { what: ANSWER, .. } => true,
         // A primary that became a replica.
         StoreError::Refused(text) => text.starts_with("READONLY"),
         _ => false,
@@ -71,6 +76,8 @@ mod tests {
         assert!(matches!(said("MOVED", "1234 10.0.0.1:6379"), StoreError::Refused(text) if text.contains("single primary")));
         let readonly = said("READONLY", "You can't write against a read only replica.");
         assert!(matches!(readonly, StoreError::Refused(_)) && ends_connection(&readonly));
+        let nonsense = store_error(&(ErrorKind::Parse, "not the protocol").into());
+        assert!(matches!(nonsense, StoreError::Corrupt { .. }) && ends_connection(&nonsense));
         let io = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         assert!(matches!(store_error(&io.into()), StoreError::Unreachable(_)));
         let io = std::io::Error::from(std::io::ErrorKind::TimedOut);

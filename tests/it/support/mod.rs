@@ -1,5 +1,7 @@
 //! What the integration tests share.
 
 pub mod app;
+pub mod garbage;
+pub mod process;
 pub mod proxy;
 pub mod redis;

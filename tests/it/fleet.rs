@@ -1,0 +1,140 @@
+//! Two servers over one Redis are one: items, deletions, cursors and popularity cross over, and a server that was away
+//! catches up.
+
+use std::collections::HashSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    process::{Process, Recipe, eventually, ids, items, next},
+    redis::RedisServer,
+};
+
+async fn pair(redis: &RedisServer) -> (Process, Process) {
+    let (a, b) = (Recipe::serve().redis(&redis.url()).start(), Recipe::serve().redis(&redis.url()).start());
+    a.until_ready().await;
+    b.until_ready().await;
+    (a, b)
+}
+
+async fn has(server: &Process, id: &str) -> bool {
+    server.get(&format!("/v1/items/{id}")).await.status().is_success()
+}
+
+async fn until_it_has(server: &Process, id: &str, wanted: bool) {
+    let what = format!("{id} is {}", if wanted { "there" } else { "gone" });
+    eventually(&what, async || (has(server, id).await == wanted).then_some(())).await;
+}
+
+#[tokio::test]
+async fn items_and_deletions_reach_the_other_server() {
+    let redis = RedisServer::start_new();
+    let (a, b) = pair(&redis).await;
+    a.put_items(&items(30)).await;
+    until_it_has(&b, "i29", true).await;
+    let page = eventually("B serves all", async || Some(b.feed("limit=100").await).filter(|page| ids(page).len() == 30)).await;
+    assert!(ids(&page).contains(&"i7".to_owned()));
+    assert_eq!(b.request(Method::DELETE, "/v1/items/i7").send().await.unwrap().status(), 204);
+    until_it_has(&a, "i7", false).await;
+    let left = ids(&a.feed("limit=100").await);
+    assert!(left.len() == 29 && !left.contains(&"i7".to_owned()), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_cursor_goes_on_at_the_other_server() {
+    let redis = RedisServer::start_new();
+    let (a, b) = pair(&redis).await;
+    a.put_items(&items(60)).await;
+    until_it_has(&b, "i59", true).await;
+    let mut cursor = None;
+    let mut served = Vec::new();
+    for number in 0..6 {
+        let query = cursor.map_or("user=ann&limit=8".to_owned(), |cursor| format!("user=ann&limit=8&cursor={cursor}"));
+        let (here, there) = if number % 2 == 0 { (&a, &b) } else { (&b, &a) };
+        let page = here.feed(&query).await;
+        if number > 0 {
+            let again = there.feed(&query).await;
+            assert_eq!((ids(&again), again["feed_id"].clone()), (ids(&page), page["feed_id"].clone()), "page {number}");
+        }
+        assert_eq!(page.get("degraded"), None);
+        served.extend(ids(&page));
+        cursor = Some(next(&page));
+    }
+    assert_eq!(served.iter().collect::<HashSet<_>>().len(), 48, "{served:?}");
+}
+
+/// The popularity part of the item's relevance, as one feed explains it; 0 where it is not in the feed.
+async fn popularity(server: &Process, id: &str) -> f64 {
+    let page = server.feed("profile=off&limit=100&explain=full").await;
+    let item = page["items"].as_array().unwrap().iter().find(|item| item["id"] == id).cloned();
+    item.and_then(|item| item["explain"]["contributions"]["popularity"].as_f64()).unwrap_or(0.0)
+}
+
+#[tokio::test]
+async fn popularity_is_common() {
+    let redis = RedisServer::start_new();
+    let (a, b) = pair(&redis).await;
+    a.put_items(&items(20)).await;
+    until_it_has(&b, "i19", true).await;
+    assert_eq!(popularity(&b, "i5").await, 0.0);
+    for reader in 0..5 {
+        assert_eq!(a.events(&format!("r{reader}"), "i5", &["e".into()]).await.0, 202);
+    }
+    for server in [&a, &b] {
+        eventually("i5 is popular", async || (popularity(server, "i5").await > 0.0).then_some(())).await;
+    }
+    let events = b.events("r0", "i5", &["e".into()]).await.1;
+    assert_eq!(events["duplicates"], 1, "learned by A, known to B: {events}");
+}
+
+#[tokio::test]
+async fn a_killed_server_comes_back_with_everything() {
+    let redis = RedisServer::start_new();
+    let a = Recipe::serve().redis(&redis.url()).ready().await;
+    let recipe = Recipe::serve().redis(&redis.url());
+    let b = recipe.ready().await;
+    a.put_items(&items(30)).await;
+    until_it_has(&b, "i29", true).await;
+    let first = b.feed("user=ann&limit=5").await;
+    b.kill();
+    a.put_items(&items(31)[30..]).await;
+    assert_eq!(a.request(Method::DELETE, "/v1/items/i3").send().await.unwrap().status(), 204);
+    let b = recipe.ready().await;
+    assert!(has(&b, "i30").await && !has(&b, "i3").await);
+    let second = b.feed(&format!("user=ann&limit=5&cursor={}", next(&first))).await;
+    assert_eq!(second["feed_id"], first["feed_id"]);
+    let unique: HashSet<String> = ids(&first).into_iter().chain(ids(&second)).collect();
+    assert_eq!(unique.len(), 10);
+    // It follows again.
+    a.put_items(&items(32)[31..]).await;
+    until_it_has(&b, "i31", true).await;
+}
+
+#[tokio::test]
+async fn a_server_behind_a_trimmed_log_loads_all_again() {
+    let redis = RedisServer::start_new();
+    let recipe = || Recipe::serve().redis(&redis.url()).set("store.redis.change_log_max", "1000");
+    let (a, b) = (recipe().ready().await, recipe().ready().await);
+    a.put_items(&items(100)).await;
+    until_it_has(&b, "i99", true).await;
+    let log_start = || -> Option<String> {
+        let first: Vec<(String, ::redis::Value)> =
+            ::redis::cmd("XRANGE").arg("pf:{changes}").arg("-").arg("+").arg("COUNT").arg(1).query(&mut redis.connection()).unwrap();
+        first.into_iter().next().map(|(id, _)| id)
+    };
+    let before = log_start();
+    b.pause();
+    assert_eq!(a.request(Method::DELETE, "/v1/items/i50").send().await.unwrap().status(), 204);
+    // Enough for the deletion to fall out of the log.
+    for _ in 0..4 {
+        let others: Vec<Value> = (0..1_000).map(|n| json!({"id": format!("late{n}"), "title": format!("Late {n}")})).collect();
+        a.put_items(&others).await;
+    }
+    assert_ne!(log_start(), before, "the log was trimmed");
+    b.resume();
+    until_it_has(&b, "late999", true).await;
+    until_it_has(&b, "i50", false).await;
+    assert_eq!(b.metric("feed_catalogue_items").await, a.metric("feed_catalogue_items").await);
+    assert!(b.output().matches("catalogue loaded").count() >= 2, "{}", b.output());
+}

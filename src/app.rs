@@ -116,10 +116,7 @@ impl App {
     fn followed(&self, report: &Report<'_>) {
         match report {
             Report::Loaded { corrupt } => {
-                if *corrupt > 0 {
-                    tracing::error!(corrupt, "damaged catalogue records were skipped");
-                }
-                tracing::info!(items = self.feed.catalogue.snapshot().len(), "catalogue loaded");
+                tracing::info!(items = self.feed.catalogue.snapshot().len(), damaged_and_skipped = corrupt, "catalogue loaded");
                 self.health.catalogue_is_loaded();
             }
             Report::Applied { records } => tracing::debug!(records, "catalogue changes applied"),

@@ -89,6 +89,8 @@ where
     }
     server.await?;
     drop(background);
+    // Workers may hold the journal a moment longer than this process lives.
+    app.feed.journal.close();
     tracing::info!("stopped");
     Ok(())
 }

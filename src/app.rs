@@ -14,7 +14,7 @@ use crate::{
     auth::Auth,
     catalogue::Catalogue,
     clock::Clock,
-    domain::{Event, EventKind, Time, feed::Slot},
+    domain::{Event, EventKind, Time, feed::Slot, policy::Surfaces},
     feed::{FeedService, Served, cursor::Signer},
     follow::{self, Report},
     ingest::{Ingest, Outcome},
@@ -115,14 +115,19 @@ impl App {
     /// What the follower reports.
     fn followed(&self, report: &Report<'_>) {
         match report {
-            Report::Loaded { corrupt } => {
-                tracing::info!(items = self.feed.catalogue.snapshot().len(), damaged_and_skipped = corrupt, "catalogue loaded");
-                self.health.catalogue_is_loaded();
-            }
+            Report::Loaded { corrupt } => self.loaded(*corrupt),
             Report::Applied { records } => tracing::debug!(records, "catalogue changes applied"),
             Report::Failed(error) => tracing::warn!(reason = error.reason(), %error, "the catalogue cannot be followed; trying again"),
         }
         self.metrics.catalogue_items(self.feed.catalogue.snapshot().len());
+    }
+
+    fn loaded(&self, corrupt: u64) {
+        if corrupt > 0 {
+            tracing::error!(corrupt, "damaged catalogue records were skipped");
+        }
+        tracing::info!(items = self.feed.catalogue.snapshot().len(), "catalogue loaded");
+        self.health.catalogue_is_loaded();
     }
 
     /// Agrees with the other instances on the secret, and leaves the policies where they can find them.
@@ -139,7 +144,21 @@ impl App {
             self.feed.signer.renew(derive(CURSOR_CONTEXT, &secret));
             self.feed.journal.renew_key(derive(PSEUDONYM_CONTEXT, &secret));
         }
-        let surfaces = self.feed.surfaces.load_full();
+        self.keep_policies(&self.feed.surfaces.load_full()).await
+    }
+
+    /// Makes feeds by `surfaces` from now on. Feeds that were begun go on as they began.
+    ///
+    /// Errors: the store did not take the policies; nothing has changed then.
+    pub async fn activate(&self, surfaces: Surfaces) -> Result<(), StoreError> {
+        self.keep_policies(&surfaces).await?;
+        self.metrics.set_policies(&surfaces);
+        self.feed.surfaces.store(Arc::new(surfaces));
+        Ok(())
+    }
+
+    /// Later pages of a feed need the policy that made it, on whichever instance.
+    async fn keep_policies(&self, surfaces: &Surfaces) -> Result<(), StoreError> {
         for active in surfaces.0.values() {
             let json = serde_json::to_string(&active.policy).unwrap_or_default();
             self.store.put_policy(&active.digest, &json).await?;

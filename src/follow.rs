@@ -13,6 +13,9 @@ const WAIT: Duration = Duration::from_secs(5);
 const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(50);
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(2);
 
+/// Times the same changes are read while this instance writes.
+const MAX_READS: u32 = 4;
+
 /// What a follower reports as it goes: for readiness and metrics.
 #[derive(Debug)]
 pub enum Report<'a> {
@@ -65,15 +68,26 @@ async fn advance(
     catalogue: &Catalogue,
     report: &(impl Fn(Report<'_>) + Send + Sync),
 ) -> Result<Option<LogPosition>, StoreError> {
-    match store.changes(at, WAIT).await? {
-        Changes::Resync => Ok(None),
-        Changes::Records { records, next } => {
-            if !records.is_empty() {
-                let count = records.len();
-                catalogue.apply(records);
-                report(Report::Applied { records: count });
-            }
-            Ok(Some(next))
+    let (mut wait, mut reads) = (WAIT, 0);
+    loop {
+        let since = catalogue.applied();
+        let Changes::Records { records, next } = store.changes(at, wait).await? else { return Ok(None) };
+        if records.is_empty() {
+            return Ok(Some(next));
+        }
+        (wait, reads) = (Duration::ZERO, reads + 1);
+        let count = records.len();
+        // What this instance wrote while the records were on their way must not be undone by them: read again. While it
+        // writes without a pause, apply them all the same: its own writes are in the log too and come last.
+        let is_applied = if reads < MAX_READS {
+            catalogue.apply_read(records, since)
+        } else {
+            catalogue.apply(records);
+            true
+        };
+        if is_applied {
+            report(Report::Applied { records: count });
+            return Ok(Some(next));
         }
     }
 }

@@ -38,13 +38,14 @@ pub enum CatalogueRecord {
 /// The live catalogue: readers load a snapshot without locking, writers queue.
 pub struct Catalogue {
     current: ArcSwap<Snapshot>,
-    writing: Mutex<()>,
+    /// Held while writing; counts the calls of [`Catalogue::apply`].
+    writing: Mutex<u64>,
 }
 
 impl Catalogue {
     /// An empty catalogue of `dimension`-dimensional embeddings (≥ 1); popularity halves in `popularity_half_life`.
     pub fn new(dimension: usize, popularity_half_life: Span) -> Self {
-        Self { current: ArcSwap::from_pointee(Snapshot::empty(dimension, popularity_half_life)), writing: Mutex::new(()) }
+        Self { current: ArcSwap::from_pointee(Snapshot::empty(dimension, popularity_half_life)), writing: Mutex::new(0) }
     }
 
     /// The catalogue as it is now. Never changes once taken.
@@ -54,7 +55,30 @@ impl Catalogue {
 
     /// Applies changes in order and publishes them together.
     pub fn apply(&self, records: impl IntoIterator<Item = CatalogueRecord>) {
-        let _one_at_a_time = self.writing.lock();
+        let mut applied = self.writing.lock();
+        *applied += 1;
+        self.publish(records);
+    }
+
+    /// Calls of [`Self::apply`] so far: what [`Self::apply_read`] compares with.
+    pub fn applied(&self) -> u64 {
+        *self.writing.lock()
+    }
+
+    /// Applies records that were read from the store after [`Self::applied`] was `since`. `false`, and nothing changes,
+    /// when something was applied meanwhile and the records say otherwise: they may be the older ones.
+    pub fn apply_read(&self, records: Vec<CatalogueRecord>, since: u64) -> bool {
+        let applied = self.writing.lock();
+        let now = self.current.load();
+        if *applied != since && records.iter().any(|record| now.contradicts(record)) {
+            return false;
+        }
+        self.publish(records);
+        true
+    }
+
+    /// Only while `writing` is held.
+    fn publish(&self, records: impl IntoIterator<Item = CatalogueRecord>) {
         let mut next = Snapshot::clone(&self.current.load());
         next.apply(records);
         self.current.store(Arc::new(next));

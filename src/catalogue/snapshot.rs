@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    CatalogueRecord,
     chunked::Chunked,
     codes::{FacetCode, FacetCodes},
     head::Head,
@@ -159,6 +160,16 @@ impl Snapshot {
 
     pub fn popularity(&self, row: Row) -> Popularity {
         self.popularity.get(row.index()).copied().unwrap_or_default()
+    }
+
+    /// Whether a record says otherwise about an item than this snapshot. Popularity only ever comes from records.
+    pub(super) fn contradicts(&self, record: &CatalogueRecord) -> bool {
+        let item = |id| self.find(id).and_then(|row| self.entry(row)).map(|entry| &entry.item);
+        match record {
+            CatalogueRecord::Put(put) => item(&put.id) != Some(&**put),
+            CatalogueRecord::Deleted(id) => item(id).is_some(),
+            CatalogueRecord::Popularity(..) => false,
+        }
     }
 
     pub fn find(&self, id: &ItemId) -> Option<Row> {

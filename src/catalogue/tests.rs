@@ -113,3 +113,19 @@ fn a_snapshot_in_use_never_changes() {
     assert!(before.find(&item(3, 0, 0).id).is_some());
     assert!(catalogue.snapshot().find(&item(3, 0, 0).id).is_none());
 }
+
+#[test]
+fn what_was_read_before_a_write_does_not_undo_it() {
+    let catalogue = Catalogue::new(8, Span::hours(1));
+    let put = |published| record(&Op::Put(1, 0, published));
+    let published = || catalogue.snapshot().fresh().next().and_then(|row| catalogue.snapshot().entry(row)?.item.published_at);
+    catalogue.apply([put(1)]);
+    let since = catalogue.applied();
+    catalogue.apply([put(2)]);
+    assert!(!catalogue.apply_read(vec![put(1)], since), "may be older");
+    assert!(!catalogue.apply_read(vec![record(&Op::Delete(1))], since), "may be older");
+    assert!(catalogue.apply_read(vec![put(2)], since), "the same is no contradiction");
+    assert_eq!(published(), item(1, 0, 2).published_at);
+    assert!(catalogue.apply_read(vec![put(3)], catalogue.applied()));
+    assert_eq!(published(), item(1, 0, 3).published_at);
+}

@@ -88,6 +88,8 @@ where
     before(Arc::clone(&app)).await?;
     server::serve(Arc::clone(&app), listener, stop).await?;
     drop(background);
+    // Workers may hold the journal a moment longer than this process lives.
+    app.feed.journal.close();
     tracing::info!("stopped");
     Ok(())
 }

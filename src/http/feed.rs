@@ -223,7 +223,7 @@ pub(super) fn signals_opt_out(request: &HttpRequest) -> bool {
 fn from_query(query: &str) -> Result<Asked, Problem> {
     let mut params = Query::new("GET /v1/feed", query);
     let include = params.checked("include", includes);
-    let profile = params.one_of("profile", &["on", "off"], |name| Some(name == "off"));
+    let profile = params.one_of("profile", &["on", "off"], |name| ["on", "off"].contains(&name).then_some(name == "off"));
     let asked = Asked {
         surface: params.optional("surface"),
         user: params.checked("user", |text| UserId::new(text)),

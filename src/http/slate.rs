@@ -309,9 +309,12 @@ fn reason_body(reason: Reason, entry: Option<&Entry>, served: &Served) -> Reason
     let mut params = BTreeMap::new();
     let creator = entry.and_then(|e| e.item.creator.as_ref());
     let creator_name = creator.map_or("this creator", |c| c.name.as_deref().unwrap_or(&c.id));
-    let topic = reason.topic.as_deref().or_else(|| heaviest_topic(entry)).unwrap_or("this").to_owned();
+    let topic = reason.topic.as_deref().or_else(|| heaviest_topic(entry));
     let (text, control) = match reason.code {
-        ReasonCode::MatchesTopic => (format!("Because of your interest in {topic}"), format!("topics.{topic}")),
+        ReasonCode::MatchesTopic => {
+            let topic = topic.unwrap_or("this");
+            (format!("Because of your interest in {topic}"), format!("topics.{topic}"))
+        }
         ReasonCode::FollowsCreator => (format!("You follow {creator_name}"), "follows".to_owned()),
         ReasonCode::LikesCreator => (format!("You often choose {creator_name}"), "creators".to_owned()),
         ReasonCode::SimilarTo => (similar_text(&reason, served, &mut params), "interests".to_owned()),
@@ -319,12 +322,15 @@ fn reason_body(reason: Reason, entry: Option<&Entry>, served: &Served) -> Reason
         ReasonCode::Popular => ("Popular now".to_owned(), "popularity".to_owned()),
         ReasonCode::CallerRelevance => ("Relevant to your request".to_owned(), "relevance".to_owned()),
         ReasonCode::Breadth => ("For variety: different from what stands above it".to_owned(), "diversity".to_owned()),
-        ReasonCode::NewToYou => (format!("Something new, picked by chance: {topic}"), "exploration".to_owned()),
+        ReasonCode::NewToYou => {
+            let about = topic.map(|topic| format!(": {topic}")).unwrap_or_default();
+            (format!("Something new, picked by chance{about}"), "exploration".to_owned())
+        }
         ReasonCode::Fallback => ("Nothing better is known yet".to_owned(), "profile".to_owned()),
     };
     match reason.code {
         ReasonCode::MatchesTopic | ReasonCode::NewToYou => {
-            params.insert("topic", topic);
+            params.extend(topic.map(|topic| ("topic", topic.to_owned())));
         }
         ReasonCode::FollowsCreator | ReasonCode::LikesCreator => {
             params.extend(creator.map(|c| ("creator", c.id.to_string())));

@@ -19,7 +19,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 
 use crate::domain::{Span, UserId};
@@ -44,9 +44,10 @@ pub struct JournalCounts {
     pub dropped: AtomicU64,
 }
 
-/// The handle requests record through. Dropping the last one flushes.
+/// The handle requests record through.
 pub struct Journal {
-    queue: Option<SyncSender<JournalRecord>>,
+    /// Empty: nothing is kept, or nothing any more.
+    queue: ArcSwapOption<SyncSender<JournalRecord>>,
     counts: std::sync::Arc<JournalCounts>,
     writer: Mutex<Option<JoinHandle<()>>>,
     pseudonym_key: ArcSwap<[u8; 32]>,
@@ -59,17 +60,23 @@ impl Journal {
         let counts = std::sync::Arc::new(JournalCounts::default());
         let (queue, records) = mpsc::sync_channel(options.queue_records);
         let writer = writer::start(options, records, std::sync::Arc::clone(&counts))?;
-        Ok(Self { queue: Some(queue), counts, writer: Mutex::new(Some(writer)), pseudonym_key: ArcSwap::default() })
+        Ok(Self { queue: ArcSwapOption::from_pointee(queue), counts, writer: Mutex::new(Some(writer)), pseudonym_key: ArcSwap::default() })
     }
 
     /// A journal that keeps nothing.
     pub fn off() -> Self {
-        Self { queue: None, counts: std::sync::Arc::default(), writer: Mutex::new(None), pseudonym_key: ArcSwap::default() }
+        Self {
+            queue: ArcSwapOption::empty(),
+            counts: std::sync::Arc::default(),
+            writer: Mutex::new(None),
+            pseudonym_key: ArcSwap::default(),
+        }
     }
 
     /// Queues a record; never blocks.
     pub fn record(&self, record: JournalRecord) {
-        let Some(queue) = &self.queue else { return };
+        let queue = self.queue.load();
+        let Some(queue) = &*queue else { return };
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(record) {
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -89,13 +96,9 @@ impl Journal {
         &self.counts
     }
 
-    /// Writes out what is queued and stops the writer. Blocks: for shutdown.
-    pub fn close(mut self) {
-        self.stop();
-    }
-
-    fn stop(&mut self) {
-        self.queue = None;
+    /// Writes out what is queued and stops the writer; what comes later is not kept. Blocks: for shutdown.
+    pub fn close(&self) {
+        self.queue.store(None);
         if let Some(writer) = self.writer.lock().take() {
             // A panicked writer has nothing left to flush.
             let _ = writer.join();
@@ -105,6 +108,6 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.stop();
+        self.close();
     }
 }

@@ -102,9 +102,10 @@ pub fn learn(profile: &mut Profile, event: &Event, item: &Item) -> Result<(), Le
     Ok(())
 }
 
-/// Whether the kind means more than that the item was visible.
+/// Whether the kind means more than that the item was visible. Turning an item down is not using it: when that is taken
+/// back, the item may return as any other that was seen.
 const fn opens(kind: &EventKind) -> bool {
-    !matches!(kind, EventKind::Seen | EventKind::Custom(_))
+    !matches!(kind, EventKind::Seen | EventKind::Hide | EventKind::LessLike | EventKind::Report | EventKind::Custom(_))
 }
 
 /// The liking an event carries, scaled by dwell time.

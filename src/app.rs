@@ -115,17 +115,19 @@ impl App {
     /// What the follower reports.
     fn followed(&self, report: &Report<'_>) {
         match report {
-            Report::Loaded { corrupt } => {
-                if *corrupt > 0 {
-                    tracing::error!(corrupt, "damaged catalogue records were skipped");
-                }
-                tracing::info!(items = self.feed.catalogue.snapshot().len(), "catalogue loaded");
-                self.health.catalogue_is_loaded();
-            }
+            Report::Loaded { corrupt } => self.loaded(*corrupt),
             Report::Applied { records } => tracing::debug!(records, "catalogue changes applied"),
             Report::Failed(error) => tracing::warn!(reason = error.reason(), %error, "the catalogue cannot be followed; trying again"),
         }
         self.metrics.catalogue_items(self.feed.catalogue.snapshot().len());
+    }
+
+    fn loaded(&self, corrupt: u64) {
+        if corrupt > 0 {
+            tracing::error!(corrupt, "damaged catalogue records were skipped");
+        }
+        tracing::info!(items = self.feed.catalogue.snapshot().len(), "catalogue loaded");
+        self.health.catalogue_is_loaded();
     }
 
     /// Agrees with the other instances on the secret, and leaves the policies where they can find them.

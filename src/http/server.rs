@@ -1,11 +1,20 @@
 //! Runs the server until told to stop, and stops it without losing a request.
 
-use std::{future::Future, net::TcpListener, sync::Arc};
+use std::{
+    future::Future,
+    net::{Shutdown, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_web::{HttpServer, dev::Server, middleware::from_fn, web};
 
 use super::{middleware::edge, mount, no_route};
 use crate::app::App;
+
+/// From the listener's end to the workers': connections that were accepted reach their worker and are read. Without it,
+/// one that waits for a busy worker is closed unheard.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// Serves on `listener` until `stop` is ready, then drains: not ready any more → `server.drain_delay` → no new
 /// connections → requests in flight have `server.shutdown_grace`. Returns when the last one is answered.
@@ -20,6 +29,7 @@ pub async fn serve_with(
     stop: impl Future<Output = ()>,
     routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<()> {
+    let listening = listener.try_clone()?;
     let server = start(&app, listener, routes)?;
     let handle = server.handle();
     let mut running = tokio::spawn(server);
@@ -31,6 +41,10 @@ pub async fn serve_with(
     let server = &app.settings.server;
     tracing::info!(drain_delay = %server.drain_delay, shutdown_grace = %server.shutdown_grace, "draining");
     tokio::time::sleep(server.drain_delay.as_std()).await;
+    handle.pause().await;
+    // Refused from here on, instead of left waiting for nobody. It may be closed already; either way it is over.
+    let _ = socket2::SockRef::from(&listening).shutdown(Shutdown::Both);
+    tokio::time::sleep(SETTLE).await;
     handle.stop(true).await;
     running.await?
 }

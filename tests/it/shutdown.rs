@@ -24,16 +24,46 @@ const SENDERS: usize = 4;
 #[derive(Default)]
 struct Told {
     acknowledged: Vec<(String, String)>,
-    /// A request that was begun and not answered.
+    /// Requests that were begun and not answered as they should be.
     broken: Vec<String>,
 }
 
-/// Sends events and feeds over connections of its own until no connection can be made.
-async fn send(address: std::net::SocketAddr, user: String, began: Arc<AtomicBool>) -> Told {
+impl Told {
+    /// Whether to go on after a request that was not answered. A connection that is refused, or reset before the server
+    /// took it, was never the server's; one that it took and closed without an answer is a broken promise. A sender that
+    /// heeds readiness meets neither.
+    fn unanswered(&mut self, error: &reqwest::Error, sender: Sender) -> bool {
+        let told = format!("{error:?}");
+        let was_taken =
+            sender == Sender::Heedful || !error.is_connect() && !told.contains("ConnectionReset") && !told.contains("BrokenPipe");
+        if was_taken {
+            self.broken.push(told);
+        }
+        was_taken
+    }
+}
+
+/// Who sends.
+#[derive(Clone, Copy, PartialEq)]
+enum Sender {
+    /// Goes on until no connection can be made.
+    Stubborn,
+    /// Stops when the server says that it is about to, as a load balancer does.
+    Heedful,
+}
+
+/// Sends events and feeds over connections of its own.
+async fn send(address: std::net::SocketAddr, user: String, began: Arc<AtomicBool>, sender: Sender) -> Told {
     // A connection for each request: one that is being closed while idle is nobody's fault.
     let client = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(crate::support::process::LIMIT).no_proxy().build().unwrap();
     let mut told = Told::default();
     for n in 0.. {
+        if sender == Sender::Heedful {
+            let ready = client.get(format!("http://{address}/readyz")).send().await.expect("a probe within the delay is answered");
+            if ready.status() != 200 {
+                return told;
+            }
+        }
         let id = format!("{user}-{n}");
         let body = json!({"user": user, "events": [{"id": id, "type": "open", "item": "i0"}]});
         let event = client.request(Method::POST, format!("http://{address}/v1/events")).json(&body).send().await;
@@ -41,14 +71,14 @@ async fn send(address: std::net::SocketAddr, user: String, began: Arc<AtomicBool
         match event {
             Ok(answer) if answer.status() == 202 => told.acknowledged.push((user.clone(), id)),
             Ok(answer) => told.broken.push(format!("{}", answer.status())),
-            Err(error) if error.is_connect() => return told,
-            Err(error) => told.broken.push(format!("{error:?}")),
+            Err(error) if told.unanswered(&error, sender) => {}
+            Err(_) => return told,
         }
         match feed {
             Ok(answer) if answer.status() == 200 => {}
             Ok(answer) => told.broken.push(format!("{}", answer.status())),
-            Err(error) if error.is_connect() => return told,
-            Err(error) => told.broken.push(format!("{error:?}")),
+            Err(error) if told.unanswered(&error, sender) => {}
+            Err(_) => return told,
         }
         began.store(n >= 10, Ordering::SeqCst);
     }
@@ -56,10 +86,10 @@ async fn send(address: std::net::SocketAddr, user: String, began: Arc<AtomicBool
 }
 
 /// Traffic until the server is gone, which `end` brings about once it flows.
-async fn traffic(server: Process, end: impl AsyncFnOnce(Process)) -> Told {
+async fn traffic(server: Process, sender: Sender, end: impl AsyncFnOnce(Process)) -> Told {
     let began: Vec<Arc<AtomicBool>> = (0..SENDERS).map(|_| Arc::default()).collect();
     let address = server.address();
-    let start = |(n, began): (usize, &Arc<AtomicBool>)| tokio::spawn(send(address, format!("u{n}"), Arc::clone(began)));
+    let start = |(n, began): (usize, &Arc<AtomicBool>)| tokio::spawn(send(address, format!("u{n}"), Arc::clone(began), sender));
     let senders: Vec<_> = began.iter().enumerate().map(start).collect();
     eventually("traffic flows", async || began.iter().all(|one| one.load(Ordering::SeqCst)).then_some(())).await;
     end(server).await;
@@ -85,10 +115,10 @@ async fn assert_kept(server: &Process, told: &Told) {
     }
 }
 
-async fn stops_without_losing_a_request(recipe: Recipe) {
+async fn stops_without_losing_a_request(recipe: Recipe, sender: Sender) {
     let server = recipe.ready().await;
     server.put_items(&items(40)).await;
-    let told = traffic(server, async |server| {
+    let told = traffic(server, sender, async |server| {
         let status = server.terminate().await;
         assert_eq!(status.code(), Some(0));
     })
@@ -99,13 +129,18 @@ async fn stops_without_losing_a_request(recipe: Recipe) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_loses_no_request_and_no_event_embedded() {
-    stops_without_losing_a_request(Recipe::serve()).await;
+    stops_without_losing_a_request(Recipe::serve(), Sender::Stubborn).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_loses_no_request_and_no_event_with_redis() {
     let redis = RedisServer::start_new();
-    stops_without_losing_a_request(Recipe::serve().redis(&redis.url())).await;
+    stops_without_losing_a_request(Recipe::serve().redis(&redis.url()), Sender::Stubborn).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_with_a_delay_costs_who_heeds_readiness_nothing() {
+    stops_without_losing_a_request(Recipe::serve().set("server.drain_delay", "3s"), Sender::Heedful).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,7 +148,7 @@ async fn kill_loses_no_acknowledged_event() {
     let recipe = Recipe::serve();
     let server = recipe.ready().await;
     server.put_items(&items(40)).await;
-    let told = traffic(server, async |server| server.kill()).await;
+    let told = traffic(server, Sender::Stubborn, async |server| server.kill()).await;
     let server = recipe.ready().await;
     assert_kept(&server, &told).await;
     assert_eq!(server.metric("feed_catalogue_items").await, 40.0);

@@ -173,8 +173,6 @@ impl World {
     }
 
     async fn served(&self, policy: &Policy, ask: Ask) -> Served {
-        let mut settings = Settings::default();
-        settings.policy = policy.clone();
         let surfaces = Surfaces([("home".to_owned(), Arc::new(ActivePolicy::new(policy.clone())))].into());
         self.served_by(surfaces, "home", ask).await
     }
@@ -294,8 +292,7 @@ fn policy(lines: &str, changed: Option<(&str, &str)>) -> Policy {
 }
 
 fn surfaces(key: Option<(&str, &str)>) -> Surfaces {
-    let mut settings = Settings::default();
-    settings.policy = base("");
+    let mut settings = Settings { policy: base(""), ..Settings::default() };
     if let Some((key, text)) = key {
         let (surface, key) = key.strip_prefix("surface.").unwrap().split_once('.').unwrap();
         let mut tree = Value::Table(settings.surface[surface].clone());

@@ -49,6 +49,8 @@ impl TestApp {
     pub async fn with(change: impl FnOnce(&mut Settings), more: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Self {
         let mut settings = Settings::default();
         settings.server.workers = 2;
+        // Its default place is in the working folder.
+        settings.journal.enabled = false;
         change(&mut settings);
         let clock = Arc::new(ManualClock::at(NOW));
         let store = Arc::new(StubStore::default());

@@ -21,6 +21,9 @@ const FLUSH_AFTER_MS: u64 = 200;
 /// How often a file that holds records is closed and files past their time are deleted, however little is written.
 const TIDY_EVERY: Duration = Duration::from_secs(3_600);
 
+/// Numbers tried for a new file, when servers that share a folder begin at the same time.
+const OPEN_TRIES: u64 = 1_000;
+
 struct OpenFile {
     out: BufWriter<File>,
     written_bytes: u64,
@@ -71,12 +74,19 @@ fn write(file: &mut OpenFile, record: &JournalRecord) -> io::Result<()> {
     Ok(())
 }
 
-/// `journal-000042.ndjson`: one past the highest number there is.
+/// `journal-000042.ndjson`: one past the highest number there is, or past those that others take meanwhile.
 fn open_next(directory: &Path) -> io::Result<OpenFile> {
     let last = files(directory)?.last().and_then(|path| number(path)).unwrap_or(0);
-    let path = directory.join(format!("journal-{:06}.ndjson", last + 1));
-    let out = OpenOptions::new().create_new(true).append(true).open(path)?;
-    Ok(OpenFile { out: BufWriter::new(out), written_bytes: 0 })
+    let mut taken = io::Error::from(io::ErrorKind::AlreadyExists);
+    for next in last + 1..=last + OPEN_TRIES {
+        let path = directory.join(format!("journal-{next:06}.ndjson"));
+        match OpenOptions::new().create_new(true).append(true).open(path) {
+            Ok(out) => return Ok(OpenFile { out: BufWriter::new(out), written_bytes: 0 }),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(taken)
 }
 
 fn number(path: &Path) -> Option<u64> {
@@ -143,6 +153,18 @@ mod tests {
             .map(|line| serde_json::from_str(&line).expect("a record"))
             .collect();
         assert_eq!(lines, (0..=100).map(record).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn servers_that_begin_at_once_have_files_of_their_own() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let open = |_| {
+            let directory = directory.path().to_owned();
+            thread::spawn(move || open_next(&directory).map(drop))
+        };
+        let all: Vec<_> = (0..16).map(open).collect();
+        assert!(all.into_iter().all(|one| one.join().expect("no panic").is_ok()));
+        assert_eq!(files(directory.path()).expect("lists").len(), 16);
     }
 
     #[test]

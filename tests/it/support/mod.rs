@@ -3,3 +3,4 @@
 pub mod app;
 pub mod proxy;
 pub mod redis;
+pub mod world;

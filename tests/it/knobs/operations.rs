@@ -321,7 +321,7 @@ async fn server_timing(change: Change) -> String {
     let answer = server.get("/v1/feed").await;
     let header = answer.headers().get("server-timing").map(|value| value.to_str().unwrap().to_owned());
     let stages: Vec<String> = header.iter().flat_map(|h| h.split(", ")).map(|s| s.split(';').next().unwrap().to_owned()).collect();
-    assert!(header.is_none() || stages == ["candidates", "score", "diversify", "store"], "{header:?}");
+    assert!(header.is_none() || stages == ["candidates", "score", "diversify", "store", "hydrate"], "{header:?}");
     stages.concat()
 }
 

@@ -113,7 +113,7 @@ pub const SLATE: &[Knob] = &[
     with("policy.constraint.0.per", "3", NARROW),
     with("policy.constraint.1.kind", "'min_gap'", NARROW),
     with("policy.constraint.1.facet", "'language'", "diversify.diversity = 0.0\nconstraint.1.min = 12"),
-    with("policy.constraint.1.min", "9", "diversify.diversity = 0.0"),
+    with("policy.constraint.1.min", "12", "diversify.diversity = 0.0"),
     with("policy.constraint.1.per", "4", "diversify.diversity = 0.0"),
     with("policy.constraint.2.kind", "'max_share'", GAP_ALONE),
     with("policy.constraint.2.facet", "'topic'", GAP_ALONE),

@@ -95,11 +95,12 @@ impl Ingest {
             let mut in_call = HashSet::new();
             for (index, known) in indices.iter().zip(learning.known) {
                 let event = &events[*index];
-                outcomes[*index] = if known || !in_call.insert(&event.id) {
+                outcomes[*index] = if known || in_call.contains(&event.id) {
                     Outcome::Duplicate
                 } else {
                     match learn_one(&mut profile, event, snapshot) {
                         Ok(()) => {
+                            in_call.insert(&event.id);
                             fresh.push(event.id.clone());
                             Outcome::Accepted
                         }

@@ -174,8 +174,8 @@ fn entries_of(scored: &[Scored], snapshot: &Snapshot) -> (Vec<PoolEntry>, Vec<Fa
 }
 
 /// The pool of a stored feed against the catalogue as it is now; `None` rows are gone or no longer allowed.
-pub(super) fn candidates_of(feed: &StoredFeed, context: &Context) -> Vec<PoolCandidate> {
-    let rules = rank::filter::Rules::new(&[], context);
+pub(super) fn candidates_of(feed: &StoredFeed, excluded: &[u64], context: &Context) -> Vec<PoolCandidate> {
+    let rules = rank::filter::Rules::new(excluded, context);
     feed.pool
         .iter()
         .map(|entry| {

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock::Stopwatch,
     domain::{
-        Policy,
+        ItemId, Policy,
         feed::{Page, Placed},
         policy::ActivePolicy,
     },
@@ -51,7 +51,8 @@ impl FeedService {
                 let limit = request.limit.unwrap_or(policy.policy.page_size as usize);
                 let watch = Stopwatch::start();
                 let page = tracing::info_span!("diversify").in_scope(|| {
-                    let candidates = candidates_of(&feed, &context);
+                    let excluded: Vec<u64> = request.exclude.iter().map(ItemId::hash64).collect();
+                    let candidates = candidates_of(&feed, &excluded, &context);
                     rank::place(&Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed }, &prefix, limit, &context)
                 });
                 timings.diversify = watch.elapsed();

@@ -108,7 +108,8 @@ where
     B: MessageBody + 'static,
 {
     let always = ALWAYS_SERVED.contains(&passage.route.as_ref());
-    let place = app.inflight.enter();
+    // Probes take no place: a scrape must not be what turns a reader away.
+    let place = if always { None } else { app.inflight.enter() };
     if place.is_none() && !always {
         app.metrics.shed();
         let limit = app.inflight.max();

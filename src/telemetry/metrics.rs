@@ -156,8 +156,6 @@ metrics! {
         "feed_journal_records_total", "Journal records";
     catalogue_items: Gauge = Gauge::default(),
         "feed_catalogue_items", "Items in the catalogue";
-    catalogue_lag: Gauge<f64, std::sync::atomic::AtomicU64> = Gauge::default(),
-        "feed_catalogue_change_lag_seconds", "Age of the newest catalogue change when it was applied here";
     build: Family<BuildInfo, Gauge> = Family::default(),
         "feed_build_info", "1, with the version of this server";
 }
@@ -260,10 +258,6 @@ impl Metrics {
         self.catalogue_items.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    pub fn catalogue_change_lag(&self, lag: Duration) {
-        self.catalogue_lag.set(lag.as_secs_f64());
-    }
-
     pub fn build(&self, version: &'static str, commit: &'static str) {
         self.build.get_or_create(&BuildInfo { version, commit }).set(1);
     }
@@ -305,14 +299,12 @@ mod tests {
         metrics.response("home", "balanced", Outcome::Degraded);
         metrics.event(&EventKind::Custom("x_party".into()), "accepted");
         metrics.page("home", "balanced", 0.6, 0.95, 7);
-        metrics.catalogue_change_lag(Duration::from_millis(1500));
         let page = metrics.encode().unwrap();
         for line in [
             "http_server_request_duration_seconds_count{http_route=\"/v1/feed\",http_request_method=\"GET\",http_response_status_code=\"200\"} 1",
             "feed_responses_total{surface=\"home\",policy=\"balanced\",outcome=\"degraded\"} 1",
             "feed_events_total{type=\"custom\",result=\"accepted\"} 1",
             "feed_ild_ratio_count{surface=\"home\",policy=\"balanced\"} 1",
-            "feed_catalogue_change_lag_seconds 1.5",
         ] {
             assert!(page.contains(line), "{line} is not in\n{page}");
         }

@@ -5,7 +5,13 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 use clap::Args;
 
 use super::{serve, settings_with};
-use crate::{app::App, demo, domain::Item, ingest::Outcome, settings::Override};
+use crate::{
+    app::App,
+    demo,
+    domain::Item,
+    ingest::Outcome,
+    settings::{self, Override},
+};
 
 /// Decides every invented title, name and reading habit.
 const DEMO_SEED: u64 = 7;
@@ -92,6 +98,7 @@ fn banner(app: &Arc<App>) {
     let creators = demo::CREATORS;
     let version = crate::app::VERSION;
     let store = app.store.kind();
+    let program = settings::program();
     println!(
         "polyphony {version} - demo: {items} items, 12 topics, {creators} creators, 6 personas (synthetic, built in); {store} store; nothing leaves this machine
 
@@ -104,13 +111,13 @@ Personas: ana (politics), ben (sport), chloe (science and technology), dmitri (a
 
 Try:
   # Ana reads politics. Relevance alone gives her more of it:
-  curl -s 'http://{address}/v1/feed?user=ana&diversity=0&include=metrics' | polyphony show
+  curl -s 'http://{address}/v1/feed?user=ana&diversity=0&include=metrics' | {program} show
   # The same person, opened up:
-  curl -s 'http://{address}/v1/feed?user=ana&diversity=0.6&include=metrics' | polyphony show
+  curl -s 'http://{address}/v1/feed?user=ana&diversity=0.6&include=metrics' | {program} show
   # Every number behind every position:
-  curl -s 'http://{address}/v1/feed?user=ana&explain=full' | polyphony show
+  curl -s 'http://{address}/v1/feed?user=ana&explain=full' | {program} show
   # Without a profile, for anybody:
-  curl -s 'http://{address}/v1/feed?profile=off&include=metrics' | polyphony show
+  curl -s 'http://{address}/v1/feed?profile=off&include=metrics' | {program} show
   # Tell it something, then ask again (put an item id from a feed in place of ITEM):
   curl -s http://{address}/v1/events --json '{{\"user\":\"ana\",\"events\":[{{\"id\":\"ev_1\",\"type\":\"hide\",\"item\":\"ITEM\",\"scope\":\"creator\"}}]}}'
 

@@ -24,6 +24,15 @@ pub use secret::Secret;
 
 use crate::domain::{Policy, Span};
 
+/// How a shell starts this program again: its path, quoted where a shell would split it; the bare name if it cannot be told.
+pub fn program() -> String {
+    let Some(path) = std::env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok()) else {
+        return env!("CARGO_PKG_NAME").to_owned();
+    };
+    let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+'));
+    if plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
 /// Everything an operator can set. Sound when made by [`Settings::load`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -105,7 +105,9 @@ async fn everything_the_demo_suggests_works() {
             assert_eq!(answer.json::<Value>().await.unwrap()["accepted"], 1, "{command}");
             continue;
         }
-        let (path, shown_by) = rest.split_once("' | polyphony ").unwrap();
+        let (path, shown_by) = rest.split_once("' | ").unwrap();
+        let (program, shown_by) = shown_by.split_once(' ').unwrap();
+        assert_eq!(program, env!("CARGO_BIN_EXE_polyphony"), "a fresh clone has no `polyphony` on its PATH: {command}");
         let page = demo.get(path).await;
         assert_eq!(page.status(), 200, "{command}");
         let body = page.text().await.unwrap();

@@ -1,0 +1,40 @@
+//! Slots filled by chance.
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Faults;
+use crate::domain::Span;
+
+/// Slots filled by chance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Explore {
+    /// Share of positions reserved, 0 to 0.5.
+    pub share: f32,
+    pub method: ExploreMethod,
+    /// For `softmax`: 0.01 (nearly greedy) to 10 (nearly uniform).
+    pub temperature: f32,
+    /// First position that may be an exploration slot, 0 to 100.
+    pub earliest_position: u32,
+    /// Items older than this are not explored, 1 h or more.
+    pub max_item_age: Span,
+}
+
+/// How an exploration slot is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExploreMethod {
+    /// Every eligible candidate with the same chance.
+    Uniform,
+    /// Chance ∝ exp(relevance / temperature).
+    Softmax,
+}
+
+impl Explore {
+    pub(super) fn check(&self, faults: &mut Faults) {
+        faults.range("explore.share", self.share, 0.0, 0.5);
+        faults.range("explore.temperature", self.temperature, 0.01, 10.0);
+        faults.range("explore.earliest_position", self.earliest_position, 0, 100);
+        faults.range("explore.max_item_age", self.max_item_age, Span::hours(1), Span::FOREVER);
+    }
+}

@@ -104,39 +104,89 @@ pub fn dot_halves(a: &[f16], b: &[f16]) -> f32 {
     dot_halves_plain(a, b)
 }
 
-/// The same sums with eight conversions at a time. Blocks hold their lanes in four registers of eight.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,f16c")]
-fn dot_halves_f16c(a: &[f16], b: &[f16]) -> f32 {
-    use std::arch::x86_64::{_mm_loadu_si128, _mm256_add_ps, _mm256_cvtph_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm256_storeu_ps};
+/// [`dot`] of a wide row and one kept in half precision: the same bits as widening the second first.
+///
+/// Numbers past the shorter one are left out.
+pub fn dot_mixed(a: &[f32], b: &[f16]) -> f32 {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c") {
+        // SAFETY: the only requirement of `dot_mixed_f16c` is a processor with AVX2 and F16C, which was just checked.
+        #[allow(unsafe_code, reason = "calling a function compiled for AVX2 and F16C, after checking for both")]
+        return unsafe { dot_mixed_f16c(a, b) };
+    }
+    dot_mixed_plain(a, b)
+}
 
-    /// Lanes per register.
-    const WIDTH: usize = 8;
-    let widen = |halves: &[f16; WIDTH]| {
-        // SAFETY: `halves` is eight `f16`s, sixteen bytes: all that an unaligned load of one register reads.
-        #[allow(unsafe_code, reason = "a load through a pointer to an array of the register's size")]
-        _mm256_cvtph_ps(unsafe { _mm_loadu_si128(halves.as_ptr().cast()) })
+/// Lanes per register.
+#[cfg(target_arch = "x86_64")]
+const WIDTH: usize = 8;
+
+/// Eight halves, widened.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn widen(halves: &[f16; WIDTH]) -> std::arch::x86_64::__m256 {
+    // SAFETY: `halves` is eight `f16`s, sixteen bytes: all that an unaligned load of one register reads.
+    #[allow(unsafe_code, reason = "a load through a pointer to an array of the register's size")]
+    std::arch::x86_64::_mm256_cvtph_ps(unsafe { std::arch::x86_64::_mm_loadu_si128(halves.as_ptr().cast()) })
+}
+
+/// Eight wide numbers.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn load(wide: &[f32; WIDTH]) -> std::arch::x86_64::__m256 {
+    // SAFETY: `wide` is eight `f32`s: all that an unaligned load of one register reads.
+    #[allow(unsafe_code, reason = "a load through a pointer to an array of the register's size")]
+    unsafe {
+        std::arch::x86_64::_mm256_loadu_ps(wide.as_ptr())
+    }
+}
+
+/// The plain sums with eight lanes at a time: each block of [`LANES`] goes into four registers.
+#[cfg(target_arch = "x86_64")]
+macro_rules! eight_lanes_at_a_time {
+    ($name:ident, $left:ty, $load_left:path, $widen_left:expr) => {
+        #[target_feature(enable = "avx2,f16c")]
+        fn $name(a: &[$left], b: &[f16]) -> f32 {
+            use std::arch::x86_64::{_mm256_add_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm256_storeu_ps};
+
+            let mut registers = [_mm256_setzero_ps(); LANES / WIDTH];
+            let length = a.len().min(b.len());
+            let (a_blocks, a_rest) = a[..length].as_chunks::<LANES>();
+            let (b_blocks, b_rest) = b[..length].as_chunks::<LANES>();
+            for (x, y) in a_blocks.iter().zip(b_blocks) {
+                let (x, y) = (x.as_chunks::<WIDTH>().0, y.as_chunks::<WIDTH>().0);
+                for (register, (x, y)) in registers.iter_mut().zip(x.iter().zip(y)) {
+                    *register = _mm256_add_ps(*register, _mm256_mul_ps($load_left(x), widen(y)));
+                }
+            }
+            let mut sums = [0.0f32; LANES];
+            for (lanes, register) in sums.as_chunks_mut::<WIDTH>().0.iter_mut().zip(registers) {
+                // SAFETY: `lanes` is eight `f32`s, all that an unaligned store of one register writes.
+                #[allow(unsafe_code, reason = "a store through a pointer to an array of the register's size")]
+                unsafe {
+                    _mm256_storeu_ps(lanes.as_mut_ptr(), register);
+                }
+            }
+            for (sum, (x, y)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+                *sum += $widen_left(*x) * y.to_f32();
+            }
+            fold(sums)
+        }
     };
-    let mut registers = [_mm256_setzero_ps(); LANES / WIDTH];
-    let (a, b) = common(a, b);
-    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
-    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
-    for (x, y) in a_blocks.iter().zip(b_blocks) {
-        let (x, y) = (x.as_chunks::<WIDTH>().0, y.as_chunks::<WIDTH>().0);
-        for (register, (x, y)) in registers.iter_mut().zip(x.iter().zip(y)) {
-            *register = _mm256_add_ps(*register, _mm256_mul_ps(widen(x), widen(y)));
-        }
-    }
+}
+#[cfg(target_arch = "x86_64")]
+eight_lanes_at_a_time!(dot_halves_f16c, f16, widen, f16::to_f32);
+#[cfg(target_arch = "x86_64")]
+eight_lanes_at_a_time!(dot_mixed_f16c, f32, load, std::convert::identity);
+
+#[inline(always)]
+fn dot_mixed_plain(a: &[f32], b: &[f16]) -> f32 {
     let mut sums = [0.0f32; LANES];
-    for (lanes, register) in sums.as_chunks_mut::<WIDTH>().0.iter_mut().zip(registers) {
-        // SAFETY: `lanes` is eight `f32`s, all that an unaligned store of one register writes.
-        #[allow(unsafe_code, reason = "a store through a pointer to an array of the register's size")]
-        unsafe {
-            _mm256_storeu_ps(lanes.as_mut_ptr(), register);
-        }
-    }
-    for (sum, (x, y)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
-        *sum += x.to_f32() * y.to_f32();
+    let length = a.len().min(b.len());
+    for (at, (x, y)) in a[..length].iter().zip(&b[..length]).enumerate() {
+        sums[at % LANES] += x * y.to_f32();
     }
     fold(sums)
 }
@@ -195,7 +245,8 @@ mod tests {
             let wide = |halves: &[f16]| halves.iter().map(|x| x.to_f32()).collect::<Vec<f32>>();
             let expected = dot(&wide(&a), &wide(&b));
             let same = |got: f32| got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan();
-            for got in [dot_halves(&a, &b), dot_halves(&b, &a), dot_halves_plain(&a, &b)] {
+            let mixed = [dot_mixed(&wide(&a), &b), dot_mixed_plain(&wide(&a), &b)];
+            for got in [dot_halves(&a, &b), dot_halves(&b, &a), dot_halves_plain(&a, &b)].into_iter().chain(mixed) {
                 prop_assert!(same(got), "{got} for {expected}");
             }
         }

@@ -15,7 +15,7 @@ mod writer;
 mod tests;
 
 pub use codes::{FacetCode, FacetCodes};
-pub use dot::{dot, dot_halves};
+pub use dot::{dot, dot_halves, dot_mixed};
 pub use snapshot::{Entry, Row, Snapshot};
 pub use vectors::{Query, VectorView};
 

@@ -95,6 +95,8 @@ pub struct Snapshot {
     pub(super) by_hash: Vec<Arc<Vec<(u64, Row)>>>,
     /// Rows of each topic and creator code, newest first, ties by hash.
     pub(super) postings: Chunked<Arc<Vec<Row>>>,
+    /// Items of each facet code.
+    pub(super) counts: Chunked<u32>,
     pub(super) fresh: Arc<Head>,
     pub(super) trending: Arc<Head>,
     pub(super) codes: Arc<FacetCodes>,
@@ -111,6 +113,7 @@ impl Snapshot {
             popularity: Chunked::default(),
             by_hash: vec![Arc::default(); HASH_SHARDS],
             postings: Chunked::default(),
+            counts: Chunked::default(),
             fresh: Arc::default(),
             trending: Arc::default(),
             codes: Arc::default(),
@@ -199,6 +202,11 @@ impl Snapshot {
     /// Items of a topic or creator, newest first.
     pub fn posting(&self, code: FacetCode) -> &[Row] {
         self.postings.get(code.0 as usize).map_or(&[], |rows| rows.as_slice())
+    }
+
+    /// How many items have a facet value.
+    pub fn items_with(&self, code: FacetCode) -> u32 {
+        self.counts.get(code.0 as usize).copied().unwrap_or(0)
     }
 
     /// Every item once, in item-hash order, starting at `start` and wrapping round: a walk that depends on the items

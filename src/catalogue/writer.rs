@@ -51,6 +51,9 @@ impl Snapshot {
         for code in indexed_codes(&entry) {
             postings.entry(code).or_default().added.push(row);
         }
+        for code in all_codes(&entry) {
+            self.count(code, |count| count + 1);
+        }
         Arc::make_mut(&mut self.fresh).insert(entry.newness(), hash, row);
         if let Some(key) = kept.order_key(self.popularity_half_life()) {
             Arc::make_mut(&mut self.trending).insert(key, hash, row);
@@ -78,6 +81,9 @@ impl Snapshot {
             change.added.retain(|r| *r != row);
             change.removed.push(row);
         }
+        for code in all_codes(&entry) {
+            self.count(code, |count| count.saturating_sub(1));
+        }
         Arc::make_mut(&mut self.fresh).remove(entry.newness(), entry.hash);
         if let Some(key) = self.popularity(row).order_key(self.popularity_half_life()) {
             Arc::make_mut(&mut self.trending).remove(key, entry.hash);
@@ -88,6 +94,15 @@ impl Snapshot {
         self.vectors.set(row.index(), None);
         self.len -= 1;
         Some(row)
+    }
+
+    fn count(&mut self, code: FacetCode, change: impl Fn(u32) -> u32) {
+        while self.counts.len() <= code.0 as usize {
+            self.counts.push(0);
+        }
+        if let Some(count) = self.counts.get_mut(code.0 as usize) {
+            *count = change(*count);
+        }
     }
 
     fn set_popularity(&mut self, id: &ItemId, popularity: Popularity) {
@@ -147,6 +162,12 @@ impl Snapshot {
             self.trending = head;
         }
     }
+}
+
+/// Every code of an item.
+fn all_codes(entry: &Entry) -> impl Iterator<Item = FacetCode> + '_ {
+    let single = [entry.creator, entry.source, entry.viewpoint, entry.language, entry.format];
+    entry.topics.iter().map(|(code, _)| *code).chain(single.into_iter().flatten())
 }
 
 /// The codes an item is listed under: its topics and its creator.

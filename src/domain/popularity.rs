@@ -21,6 +21,10 @@ impl Popularity {
         }
     }
 
+    pub fn open_rate(&self) -> (f64, f64) {
+        (0.1, 0.09)
+    }
+
     /// `log2(weight) + as_of / half_life`: orders items by popularity, the same at every moment and without underflow
     /// however old the events are. `None` when there is no weight.
     pub fn order_key(&self, half_life: Span) -> Option<f64> {

@@ -4,8 +4,11 @@
 //! without the facet never break a rule and never help a `min_distinct`.
 
 use crate::{
-    catalogue::{Entry, FacetCode},
-    domain::policy::{Constraint, MAX_CONSTRAINTS},
+    catalogue::{Entry, FacetCode, FacetCodes},
+    domain::{
+        feed::Relaxed,
+        policy::{Constraint, MAX_CONSTRAINTS},
+    },
 };
 
 /// A set of constraints by index; [`MAX_CONSTRAINTS`] fit.
@@ -111,6 +114,49 @@ fn demand(constraint: &Constraint, values: &[Option<FacetCode>]) -> Demand {
             let reachable = in_block.len() + per as usize - block.len() - 1;
             Demand::New { old_breaks: reachable < min as usize, new_breaks: reachable + 1 < min as usize, in_block }
         }
+    }
+}
+
+pub struct Solver<'a> {
+    state: State<'a>,
+    entries: Vec<Option<&'a Entry>>,
+    open: Vec<bool>,
+    kept: usize,
+    relaxed: Vec<Relaxed>,
+    position: u32,
+}
+
+impl<'a> Solver<'a> {
+    pub fn new(constraints: &'a [Constraint], _page_size: usize, entries: &[Option<&'a Entry>], _codes: &FacetCodes) -> Self {
+        Self {
+            state: State::new(constraints),
+            entries: entries.to_vec(),
+            open: entries.iter().map(Option::is_some).collect(),
+            kept: 0,
+            relaxed: vec![],
+            position: 0,
+        }
+    }
+    pub fn place(&mut self, index: Option<usize>) {
+        if let Some(i) = index {
+            self.open[i] = false;
+        }
+        self.state.place(index.and_then(|i| self.entries[i]));
+        self.position += 1;
+    }
+    pub fn settle(&mut self) -> &[Relaxed] {
+        self.relaxed.clear();
+        for kept in (0..=self.state.constraints.len()).rev() {
+            self.kept = kept;
+            if (0..self.entries.len()).any(|i| self.open[i] && self.check(i).is_ok()) {
+                break;
+            }
+        }
+        &self.relaxed
+    }
+    pub fn check(&mut self, index: usize) -> Result<(), u8> {
+        let broken = self.entries[index].map(|e| self.state.broken_by(e)).unwrap_or_default();
+        if broken.only_from(self.kept) { Ok(()) } else { Err(broken.first().unwrap_or(0)) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::similarity::{Features, similarity};
+use super::view::View;
 use crate::{
     catalogue::{FacetCode, Row, Snapshot},
     domain::{Facet, policy::SimilarityWeights},
@@ -10,12 +10,12 @@ use crate::{
 
 /// Intra-list diversity: the mean of `1 − similarity` over all pairs (Ziegler et al., WWW 2005). In [0, 1]; 0 for fewer
 /// than two items.
-pub fn ild(items: &[Features], weights: &SimilarityWeights) -> f64 {
+pub fn ild(view: &View) -> f64 {
     let mut sum = 0.0;
     let mut pairs = 0u32;
-    for (i, a) in items.iter().enumerate() {
-        for b in &items[i + 1..] {
-            sum += 1.0 - f64::from(similarity(a, b, weights));
+    for a in 0..view.len() {
+        for b in a + 1..view.len() {
+            sum += 1.0 - f64::from(view.similarity(a, b));
             pairs += 1;
         }
     }
@@ -33,9 +33,9 @@ pub fn entropy_bits(counts: impl IntoIterator<Item = usize>) -> f64 {
 }
 
 /// Items per value of a facet (items without it are left out).
-pub fn facet_counts(items: &[Features], facet: Facet) -> HashMap<FacetCode, usize> {
+pub fn facet_counts(rows: &[Row], facet: Facet, snapshot: &Snapshot) -> HashMap<FacetCode, usize> {
     let mut counts = HashMap::new();
-    for code in items.iter().filter_map(|f| f.entry().facet(facet)) {
+    for code in rows.iter().filter_map(|row| snapshot.entry(*row)?.facet(facet)) {
         *counts.entry(code).or_insert(0) += 1;
     }
     counts
@@ -70,10 +70,10 @@ pub struct SlateMetrics {
 
 /// Measures a slate: `rows` in order, `explored` of them by chance.
 pub fn measure(rows: &[Row], explored: usize, kept: f64, snapshot: &Snapshot, weights: &SimilarityWeights) -> SlateMetrics {
-    let items: Vec<Features> = rows.iter().filter_map(|row| Features::of(*row, snapshot)).collect();
-    let topics = facet_counts(&items, Facet::Topic);
+    let view = View::new(rows.iter().map(|row| Some(*row)), snapshot, weights);
+    let topics = facet_counts(rows, Facet::Topic, snapshot);
     SlateMetrics {
-        ild: ild(&items, weights),
+        ild: ild(&view),
         topics: topics.len(),
         topic_entropy: entropy_bits(topics.values().copied()),
         exploration_share: explored as f64 / rows.len().max(1) as f64,

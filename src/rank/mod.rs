@@ -9,14 +9,14 @@
 
 pub mod candidate;
 pub mod constraint;
+pub mod diversify;
 pub mod explain;
 pub mod explore;
 pub mod filter;
 pub mod metrics;
-pub mod mmr;
 pub mod place;
 pub mod relevance;
-pub mod similarity;
+pub mod view;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +26,7 @@ pub use explain::{Reason, ReasonCode};
 pub use filter::{Removed, Why};
 pub use place::{Pool, place};
 pub use relevance::Feature;
+pub use view::View;
 
 use crate::{
     catalogue::Snapshot,

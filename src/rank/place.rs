@@ -1,21 +1,21 @@
 //! From a scored pool to the next positions of a slate.
 //!
 //! One position at a time: an exploration slot draws among the candidates from outside the profile; every other
-//! position takes the best marginal relevance among the candidates that break no constraint. Positions depend only on
-//! the pool and the positions before, so placing 20 and then 20 more equals placing 40.
+//! position takes the best objective among the candidates that the constraints permit. Positions depend only on the pool
+//! and the positions before, so placing 20 and then 20 more equals placing 40.
 
 use super::{
     Context, SourceKind, Sources,
-    constraint::{Broken, State},
-    explore, mmr,
-    similarity::Features,
+    constraint::Solver,
+    diversify::{Diversifier, Evaluation, Mix, Problem},
+    explore::{self, Arm},
+    view::View,
 };
 use crate::{
     catalogue::{Entry, Row},
     domain::{
         Policy,
-        feed::{Page, Placed, Relaxed, Slot},
-        policy::Method,
+        feed::{Page, Placed, Slot},
     },
 };
 
@@ -38,18 +38,20 @@ pub struct Pool<'a> {
 
 /// Places `count` more positions after `prefix`. Fewer when the pool runs out; `has_next` says whether more could follow.
 pub fn place(pool: &Pool, prefix: &[Placed], count: usize, context: &Context) -> Page {
-    let mut run = Run::new(pool, context);
+    let rows = pool.candidates.iter().map(|candidate| candidate.row);
+    let view = View::new(rows, context.snapshot, &context.policy.diversify.similarity);
+    let mut run = Run::new(pool, &view, prefix.len() + count, context);
     for placed in prefix {
-        run.replay(placed);
+        run.put(placed.pool_index as usize);
     }
     let mut page = Page::default();
-    while page.placed.len() < count {
-        let Some((placed, broken)) = run.next() else { break };
-        page.relaxed.extend(broken.iter().map(|constraint| Relaxed { constraint, position: run.position as u32 }));
+    while page.placed.len() < count && run.open_count > 0 {
+        page.relaxed.extend_from_slice(run.solver.settle());
+        let Some(placed) = run.next() else { break };
         run.put(placed.pool_index as usize);
         page.placed.push(placed);
     }
-    page.has_next = run.open.iter().any(|open| *open);
+    page.has_next = run.open_count > 0;
     page
 }
 
@@ -57,130 +59,116 @@ pub fn place(pool: &Pool, prefix: &[Placed], count: usize, context: &Context) ->
 struct Run<'a> {
     pool: &'a Pool<'a>,
     policy: &'a Policy,
-    features: Vec<Option<Features<'a>>>,
+    context: &'a Context<'a>,
     /// Not placed and allowed.
     open: Vec<bool>,
-    penalties: mmr::Penalties,
-    constraints: State<'a>,
+    open_count: usize,
+    /// Candidates that diversification may reorder, by index below this; the rest follow by relevance.
+    reranked: usize,
+    diversifier: Diversifier<'a>,
+    solver: Solver<'a>,
     position: usize,
 }
 
 impl<'a> Run<'a> {
-    fn new(pool: &'a Pool<'a>, context: &Context<'a>) -> Self {
-        let features: Vec<_> = pool.candidates.iter().map(|c| c.row.and_then(|row| Features::of(row, context.snapshot))).collect();
+    fn new(pool: &'a Pool<'a>, view: &'a View<'a>, slots: usize, context: &'a Context<'a>) -> Self {
+        let policy = context.policy;
+        let entries: Vec<Option<&Entry>> =
+            pool.candidates.iter().map(|c| c.row.and_then(|row| context.snapshot.entry(row)).map(|entry| &**entry)).collect();
+        let relevance: Vec<f32> = pool.candidates.iter().map(|c| c.relevance).collect();
+        let problem = Problem {
+            view,
+            diversify: &policy.diversify,
+            diversity: pool.diversity,
+            slate: policy.page_size as usize,
+            slots,
+            evaluation: Evaluation::Lazy,
+        };
+        let needs_mix = policy.diversify.method.needs_mix() && pool.diversity > 0.0;
+        let mix = needs_mix.then(|| Mix::new(&policy.diversify.calibrate, entries.iter().copied(), context.snapshot, context.profile));
+        let mut diversifier = Diversifier::new(&problem, &relevance, mix);
+        let open: Vec<bool> = entries.iter().map(Option::is_some).collect();
+        let reranked = open.len().min(policy.diversify.pool as usize);
+        for index in (0..open.len()).filter(|index| *index >= reranked || !open[*index]) {
+            diversifier.close(index);
+        }
         Self {
             pool,
-            policy: context.policy,
-            open: features.iter().map(Option::is_some).collect(),
-            features,
-            penalties: mmr::Penalties::new(pool.candidates.len()),
-            constraints: State::new(&context.policy.constraint),
+            policy,
+            context,
+            open_count: open.iter().filter(|open| **open).count(),
+            open,
+            reranked,
+            diversifier,
+            solver: Solver::new(&policy.constraint, policy.page_size as usize, &entries, context.snapshot.codes()),
             position: 0,
         }
     }
 
-    fn entry(&self, index: usize) -> Option<&'a Entry> {
-        self.features.get(index)?.as_ref().map(Features::entry)
-    }
-
-    fn replay(&mut self, placed: &Placed) {
-        self.put(placed.pool_index as usize);
-    }
-
-    /// Takes `index` as the item at the current position.
+    /// Takes `index` as the item at the current position. An item that is gone keeps its position and nothing else.
     fn put(&mut self, index: usize) {
-        if let Some(open) = self.open.get_mut(index) {
-            *open = false;
+        let present = self.open.get(index).is_some_and(|open| *open);
+        if present {
+            self.open[index] = false;
+            self.open_count -= 1;
+            self.diversifier.place(index);
         }
-        self.constraints.place(self.entry(index));
-        let placed = self.features.get(index).and_then(Option::as_ref);
-        if self.pool.diversity > 0.0 && self.policy.diversify.method != Method::None {
-            let reranked = (0..self.reranked()).filter(|i| self.open[*i]);
-            self.penalties.place(placed, reranked, &self.features, self.policy);
-        }
+        self.solver.place(present.then_some(index));
         self.position += 1;
     }
 
-    /// Candidates that diversification may reorder; the rest follow by relevance.
-    fn reranked(&self) -> usize {
-        self.pool.candidates.len().min(self.policy.diversify.pool as usize)
-    }
-
-    fn next(&self) -> Option<(Placed, Broken)> {
+    fn next(&mut self) -> Option<Placed> {
         if explore::is_slot(self.position, &self.policy.explore)
             && let Some(placed) = self.explored()
         {
-            return Some((placed, Broken::default()));
+            return Some(placed);
         }
         self.ranked()
     }
 
-    /// A draw among the open candidates from outside the profile that break no constraint.
-    fn explored(&self) -> Option<Placed> {
-        let eligible: Vec<usize> = (0..self.open.len())
-            .filter(|i| self.open[*i] && self.pool.candidates[*i].sources.has(SourceKind::Outside))
-            .filter(|i| self.entry(*i).is_some_and(|e| self.constraints.broken_by(e).is_empty()))
-            .collect();
-        let relevances: Vec<f32> = eligible.iter().map(|i| self.pool.candidates[*i].relevance).collect();
-        let (drawn, propensity) = explore::draw(&relevances, &self.policy.explore, self.pool.seed, self.position)?;
+    /// A draw among the open candidates from outside the profile that the constraints permit.
+    fn explored(&mut self) -> Option<Placed> {
+        let mut eligible = Vec::new();
+        for (index, candidate) in self.pool.candidates.iter().enumerate() {
+            if self.open[index] && candidate.sources.has(SourceKind::Outside) && self.solver.check(index).is_ok() {
+                eligible.push(index);
+            }
+        }
+        let arms: Vec<Arm> = eligible.iter().map(|index| self.arm(*index)).collect();
+        let (drawn, propensity) = explore::draw(&arms, &self.policy.explore, self.pool.seed, self.position)?;
         let index = *eligible.get(drawn)?;
-        Some(self.placed(index, Slot::Exploration, propensity, None))
+        let objective = self.diversifier.objective(index);
+        Some(self.placed(index, objective, Slot::Exploration, propensity, None))
     }
 
-    /// The best objective among the open candidates that break nothing; constraints give way from the last declared.
-    fn ranked(&self) -> Option<(Placed, Broken)> {
-        let reranked = self.reranked();
-        let head_open = (0..reranked).any(|i| self.open[i]);
-        let span = if head_open { 0..reranked } else { reranked..self.open.len() };
-        let open: Vec<(usize, Broken)> =
-            span.filter(|i| self.open[*i]).filter_map(|i| Some((i, self.constraints.broken_by(self.entry(i)?)))).collect();
-        let freely = self.best(open.iter().map(|(i, _)| *i))?;
-        let broken_by_best = open.iter().find(|(i, _)| *i == freely).map(|(_, broken)| *broken).unwrap_or_default();
-        // `kept` constraints still bind; each round gives up the last of them.
-        for kept in (0..=self.policy.constraint.len()).rev() {
-            let feasible = open.iter().filter(|(_, broken)| broken_within(*broken, kept)).map(|(i, _)| *i);
-            if let Some(index) = self.best(feasible) {
-                let broken = open.iter().find(|(i, _)| *i == index).map(|(_, broken)| *broken).unwrap_or_default();
-                let bound_by = if index == freely { None } else { broken_by_best.first() };
-                return Some((self.placed(index, Slot::Ranked, 1.0, bound_by), broken));
-            }
-        }
-        None
+    fn arm(&self, index: usize) -> Arm {
+        let candidate = &self.pool.candidates[index];
+        let popularity = candidate.row.map(|row| self.context.snapshot.popularity(row)).unwrap_or_default();
+        let (mean, deviation) = popularity.open_rate();
+        Arm { relevance: candidate.relevance, mean, deviation }
     }
 
-    /// Highest objective; ties go to the higher relevance, then the smaller id: the lower index.
-    fn best(&self, candidates: impl Iterator<Item = usize>) -> Option<usize> {
-        let mut best: Option<(usize, f32)> = None;
-        for index in candidates {
-            let objective = self.objective(index);
-            if best.is_none_or(|(_, highest)| objective > highest) {
-                best = Some((index, objective));
-            }
-        }
-        best.map(|(index, _)| index)
+    /// The best objective among the open candidates that the constraints permit; those past the re-ranked ones by relevance.
+    fn ranked(&mut self) -> Option<Placed> {
+        let solver = &mut self.solver;
+        let freely = self.diversifier.best(|_| true);
+        let bound_by = freely.and_then(|(index, _)| solver.check(index).err());
+        let ranked = if bound_by.is_none() { freely } else { self.diversifier.best(|index| solver.check(index).is_ok()) };
+        let (index, objective) = match ranked {
+            Some(best) => best,
+            None => self.by_relevance()?,
+        };
+        Some(self.placed(index, objective, Slot::Ranked, 1.0, bound_by))
     }
 
-    fn objective(&self, index: usize) -> f32 {
-        let relevance = self.pool.candidates[index].relevance;
-        match self.policy.diversify.method {
-            Method::None => relevance,
-            Method::Mmr => mmr::objective(relevance, self.penalties.of(index, self.policy.diversify.aggregate), self.pool.diversity),
-        }
+    /// The first permitted candidate past the re-ranked ones, when none of those is permitted.
+    fn by_relevance(&mut self) -> Option<(usize, f32)> {
+        let index = (self.reranked..self.open.len()).find(|index| self.open[*index] && self.solver.check(*index).is_ok())?;
+        Some((index, self.diversifier.objective(index)))
     }
 
-    fn placed(&self, index: usize, slot: Slot, propensity: f64, bound_by: Option<u8>) -> Placed {
-        Placed {
-            pool_index: index as u32,
-            slot,
-            propensity,
-            max_similarity: self.penalties.max(index),
-            objective: self.objective(index),
-            bound_by,
-        }
+    fn placed(&self, index: usize, objective: f32, slot: Slot, propensity: f64, bound_by: Option<u8>) -> Placed {
+        let max_similarity = self.diversifier.nearest(index);
+        Placed { pool_index: index as u32, slot, propensity, max_similarity, objective, bound_by }
     }
-}
-
-/// Whether the first `kept` constraints all hold.
-fn broken_within(broken: Broken, kept: usize) -> bool {
-    broken.only_from(kept)
 }

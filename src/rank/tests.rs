@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use proptest::prelude::*;
 
-use super::{constraint::State, place::PoolCandidate, *};
+use super::{constraint::State, explore::Arm, place::PoolCandidate, *};
 use crate::{
     catalogue::{Catalogue, CatalogueRecord, Row, Snapshot},
     domain::{
@@ -120,7 +120,7 @@ fn world() -> impl Strategy<Value = World> {
             policy.diversify.diversity = diversity;
             policy.diversify.aggregate = if mean { Aggregate::Mean } else { Aggregate::Max };
             policy.explore.share = share;
-            policy.explore.method = if softmax { ExploreMethod::Softmax } else { ExploreMethod::Uniform };
+            policy.explore.method = if softmax { ExploreMethod::Softmax } else { ExploreMethod::Epsilon };
             policy.score.normalize = if minmax { Normalize::Minmax } else { Normalize::Percentile };
             World { items, topics, creators, salt, policy }
         })
@@ -209,73 +209,59 @@ proptest! {
     #[test]
     fn similarity_is_symmetric_bounded_and_one_with_itself(world in world()) {
         let snapshot = world.snapshot(false);
-        let weights = &world.policy.diversify.similarity;
-        let features: Vec<_> = snapshot.iter().take(12).filter_map(|(row, _)| similarity::Features::of(row, &snapshot)).collect();
-        for a in &features {
-            for b in &features {
-                let s = similarity::similarity(a, b, weights);
+        let rows: Vec<Row> = snapshot.walk_from(0).take(12).collect();
+        let view = View::new(rows.iter().map(|row| Some(*row)), &snapshot, &world.policy.diversify.similarity);
+        for a in 0..view.len() {
+            let pinned = view.pin(a);
+            for b in 0..view.len() {
+                let s = view.similarity(a, b);
                 prop_assert!((0.0..=1.0).contains(&s));
-                prop_assert_eq!(s.to_bits(), similarity::similarity(b, a, weights).to_bits());
+                prop_assert_eq!(s.to_bits(), view.similarity(b, a).to_bits());
+                prop_assert_eq!(s.to_bits(), view.similarity_to(&pinned, b).to_bits());
+                prop_assert!(view.kernel_to(&pinned, b) <= s);
             }
-            prop_assert!((similarity::similarity(a, a, weights) - 1.0).abs() < 2e-3);
+            prop_assert!((view.similarity(a, a) - 1.0).abs() < 2e-3);
         }
-    }
-}
-
-/// The plain definition of MMR: at each position, the similarity of every open candidate to every placed item, anew.
-#[test]
-fn incremental_mmr_is_the_definition() {
-    for (salt, aggregate) in (1..40).flat_map(|salt| [(salt, Aggregate::Max), (salt, Aggregate::Mean)]) {
-        let mut policy = Policy { constraint: vec![], ..Policy::default() };
-        policy.explore.share = 0.0;
-        policy.diversify.aggregate = aggregate;
-        policy.diversify.diversity = (salt % 10) as f32 / 10.0;
-        let world = World { items: 40, topics: 4, creators: 6, salt: salt * 7_919, policy };
-        let snapshot = world.snapshot(false);
-        let (pool, pages, _) = world.run(&snapshot, World::candidates(&snapshot), 1, &[15]);
-        let features: Vec<_> = pool.iter().map(|c| similarity::Features::of(c.row.expect("there"), &snapshot).expect("there")).collect();
-        let mut chosen: Vec<usize> = Vec::new();
-        while chosen.len() < 15 {
-            let score = |i: usize| {
-                let alike: Vec<f32> = chosen
-                    .iter()
-                    .map(|j| similarity::similarity(&features[*j], &features[i], &world.policy.diversify.similarity))
-                    .collect();
-                let penalty = match aggregate {
-                    _ if alike.is_empty() => 0.0,
-                    Aggregate::Max => alike.iter().copied().fold(0.0, f32::max),
-                    Aggregate::Mean => (alike.iter().map(|s| f64::from(*s)).sum::<f64>() / alike.len() as f64) as f32,
-                };
-                mmr::objective(pool[i].relevance, penalty, world.policy.diversify.diversity)
-            };
-            let best = (0..pool.len()).filter(|i| !chosen.contains(i)).max_by(|a, b| score(*a).total_cmp(&score(*b)).then(b.cmp(a)));
-            chosen.push(best.expect("open candidates"));
-        }
-        let got: Vec<usize> = pages[0].placed.iter().map(|p| p.pool_index as usize).collect();
-        assert_eq!(got, chosen, "salt {salt} {aggregate:?}");
     }
 }
 
 /// Pearson's chi-square over 20,000 seeds: drawn frequencies against the propensities recorded.
 #[test]
-fn drawn_frequencies_match_the_propensities() {
-    for method in [ExploreMethod::Uniform, ExploreMethod::Softmax] {
-        let explore = crate::domain::policy::Explore { method, temperature: 0.5, ..Policy::default().explore };
-        let eligible: Vec<f32> = (0..12).map(|i| i as f32 / 11.0).collect();
-        let expected = explore::propensities(&eligible, &explore);
+fn draws_follow_their_propensities() {
+    let posterior = [(0.1, 0.09), (0.1, 0.09), (0.3, 0.02), (0.2, 0.05)];
+    for (method, epsilon) in
+        [(ExploreMethod::Epsilon, 1.0), (ExploreMethod::Epsilon, 0.3), (ExploreMethod::Softmax, 1.0), (ExploreMethod::Thompson, 1.0)]
+    {
+        let explore = crate::domain::policy::Explore { method, epsilon, temperature: 0.5, ..Policy::default().explore };
+        let arm = |i: usize| Arm { relevance: i as f32 / 11.0, mean: posterior[i % 4].0, deviation: posterior[i % 4].1 };
+        let arms: Vec<Arm> = (0..12).map(arm).collect();
+        let expected = explore::propensities(&arms, &explore);
+        assert!((expected.iter().sum::<f64>() - 1.0).abs() < 1e-4, "{method:?}: {expected:?}");
         let draws = 20_000;
-        let mut counts = vec![0u32; eligible.len()];
+        let mut counts = vec![0u32; arms.len()];
         for seed in 0..draws {
-            let (index, propensity) = explore::draw(&eligible, &explore, seed, 9).expect("eligible");
+            let (index, propensity) = explore::draw(&arms, &explore, seed, 9).expect("eligible");
             assert_eq!(propensity.to_bits(), expected[index].to_bits());
             counts[index] += 1;
         }
         let chi_square: f64 =
             counts.iter().zip(&expected).map(|(c, p)| (f64::from(*c) - draws as f64 * p).powi(2) / (draws as f64 * p)).sum();
         // 11 degrees of freedom: 31.26 is the 0.001 quantile.
-        assert!(chi_square < 31.26, "{method:?}: {chi_square}");
-        assert!((expected.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        assert!(chi_square < 31.26, "{method:?}: {chi_square} {counts:?} {expected:?}");
     }
+}
+
+/// What everybody opens when shown wins more often than what nobody does, and what is unknown gets its chance.
+#[test]
+fn thompson_prefers_what_is_opened_and_keeps_trying_what_is_unknown() {
+    let arm = |mean, deviation| Arm { relevance: 0.5, mean, deviation };
+    let explore = crate::domain::policy::Explore { method: ExploreMethod::Thompson, ..Policy::default().explore };
+    let chances = explore::propensities(&[arm(0.30, 0.01), arm(0.05, 0.01), arm(0.10, 0.09)], &explore);
+    assert!(chances[0] > 0.9 && chances[1] < 1e-6 && chances[2] > 0.005, "{chances:?}");
+    // Two alike: one half each, to the precision stated.
+    let halves = explore::propensities(&[arm(0.1, 0.02), arm(0.1, 0.02)], &explore);
+    assert!((halves[0] - 0.5).abs() < 1e-4 && halves[0] == halves[1], "{halves:?}");
+    assert_eq!(explore::draw(&[], &explore, 1, 1), None);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! How the slate is varied.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::check::Faults;
-use crate::domain::feed::MAX_POOL;
+use crate::domain::{Facet, feed::MAX_POOL};
 
 /// How the slate is varied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,13 +14,18 @@ pub struct Diversify {
     pub method: Method,
     /// 0 = relevance only … 1 = most varied.
     pub diversity: f32,
+    /// For `mmr`.
     pub aggregate: Aggregate,
+    /// For `mmr`, `dpp` and `ssd`: only the last `window` placed items count, 0 to 100; 0 = all.
+    pub window: u32,
     /// Best candidates by relevance that are re-ranked, 20 to 5,000; the rest follow by relevance.
     pub pool: u32,
     pub similarity: SimilarityWeights,
+    pub calibrate: Calibrate,
+    pub target: Target,
 }
 
-/// Diversification method.
+/// Diversification method: what a candidate adds to the items placed before it. Formulas: `rank::diversify`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
@@ -26,6 +33,84 @@ pub enum Method {
     None,
     /// Maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998).
     Mmr,
+    /// Greedy mode of a determinantal point process (Chen et al., NeurIPS 2018).
+    Dpp,
+    /// Max-sum dispersion (Borodin et al., PODS 2012).
+    Msd,
+    /// Sliding spectrum decomposition (Huang et al., KDD 2021).
+    Ssd,
+    /// Saturating coverage of a facet's values (xQuAD: Santos et al., WWW 2010).
+    Coverage,
+    /// Calibration of a facet's mix (Steck, RecSys 2018).
+    Calibrated,
+}
+
+impl Method {
+    pub const ALL: [Method; 7] = [Self::None, Self::Mmr, Self::Dpp, Self::Msd, Self::Ssd, Self::Coverage, Self::Calibrated];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Mmr => "mmr",
+            Self::Dpp => "dpp",
+            Self::Msd => "msd",
+            Self::Ssd => "ssd",
+            Self::Coverage => "coverage",
+            Self::Calibrated => "calibrated",
+        }
+    }
+
+    /// Whether it aims at a mix of facet values ([`Calibrate`]).
+    pub const fn needs_mix(self) -> bool {
+        matches!(self, Self::Coverage | Self::Calibrated)
+    }
+}
+
+/// The mix of facet values that `coverage` and `calibrated` aim at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibrate {
+    pub facet: Facet,
+    pub toward: Toward,
+    /// For `toward = "editorial"`: share of each value, each 0 to 1, summing to 1.
+    pub editorial: BTreeMap<String, f32>,
+}
+
+/// Where the target mix comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Toward {
+    /// What the person likes; the catalogue's mix while nothing is known. Viewpoint, language and format are never learned.
+    UserHistory,
+    /// What the catalogue holds.
+    Catalogue,
+    /// What the policy says.
+    Editorial,
+}
+
+/// An outcome to reach on every first page, instead of a fixed `diversity`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    pub metric: TargetMetric,
+    /// At least this much of the metric: bits for `entropy`, 0 to 1 for `ild`, values for `distinct`.
+    pub at_least: f32,
+    /// But never less relevance kept than this, 0 to 1.
+    pub relevance_kept_min: f32,
+}
+
+/// What the outcome is measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetMetric {
+    /// No outcome asked for: `diversity` holds.
+    None,
+    /// Entropy of the topics, in bits.
+    Entropy,
+    /// Intra-list diversity.
+    Ild,
+    /// Distinct topics.
+    Distinct,
 }
 
 /// Which similarity to the placed items is penalised.
@@ -75,5 +160,34 @@ impl Diversify {
         if (sum - 1.0).abs() > 1e-3 {
             faults.add("diversify.similarity", format!("weights sum to {sum}; they must sum to 1"));
         }
+        faults.range("diversify.window", self.window, 0, 100);
+        self.calibrate.check(faults);
+        self.target.check(faults);
+    }
+}
+
+impl Calibrate {
+    fn check(&self, faults: &mut Faults) {
+        let mut sum = 0.0;
+        for (value, share) in &self.editorial {
+            faults.range(&format!("diversify.calibrate.editorial.{value}"), *share, 0.0, 1.0);
+            sum += share;
+        }
+        let asked = self.toward == Toward::Editorial || !self.editorial.is_empty();
+        if asked && (sum - 1.0).abs() > 1e-3 {
+            faults.add("diversify.calibrate.editorial", format!("shares sum to {sum}; they must sum to 1"));
+        }
+    }
+}
+
+impl Target {
+    fn check(&self, faults: &mut Faults) {
+        let most = match self.metric {
+            TargetMetric::None | TargetMetric::Ild => 1.0,
+            TargetMetric::Entropy => 10.0,
+            TargetMetric::Distinct => 100.0,
+        };
+        faults.range("diversify.target.at_least", self.at_least, 0.0, most);
+        faults.range("diversify.target.relevance_kept_min", self.relevance_kept_min, 0.0, 1.0);
     }
 }

@@ -12,6 +12,8 @@ pub struct Explore {
     /// Share of positions reserved, 0 to 0.5.
     pub share: f32,
     pub method: ExploreMethod,
+    /// For `epsilon`: chance that the slot is drawn uniformly instead of taking the most relevant, 0 to 1.
+    pub epsilon: f32,
     /// For `softmax`: 0.01 (nearly greedy) to 10 (nearly uniform).
     pub temperature: f32,
     /// First position that may be an exploration slot, 0 to 100.
@@ -24,15 +26,18 @@ pub struct Explore {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExploreMethod {
-    /// Every eligible candidate with the same chance.
-    Uniform,
+    /// With chance `epsilon` every eligible candidate alike, otherwise the most relevant of them.
+    Epsilon,
     /// Chance ∝ exp(relevance / temperature).
     Softmax,
+    /// The greatest of one sample from each candidate's posterior open rate, taken as Gaussian (Thompson 1933).
+    Thompson,
 }
 
 impl Explore {
     pub(super) fn check(&self, faults: &mut Faults) {
         faults.range("explore.share", self.share, 0.0, 0.5);
+        faults.range("explore.epsilon", self.epsilon, 0.0, 1.0);
         faults.range("explore.temperature", self.temperature, 0.01, 10.0);
         faults.range("explore.earliest_position", self.earliest_position, 0, 100);
         faults.range("explore.max_item_age", self.max_item_age, Span::hours(1), Span::FOREVER);

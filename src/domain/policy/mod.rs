@@ -12,9 +12,11 @@ mod score;
 pub use active::{ActivePolicy, Surfaces};
 pub use check::PolicyFault;
 pub use constraint::{Constraint, MAX_CONSTRAINTS};
-pub use diversify::{Aggregate, Diversify, Method, SimilarityWeights};
+pub use diversify::{Aggregate, Calibrate, Diversify, Method, SimilarityWeights, Target, TargetMetric, Toward};
 pub use explore::{Explore, ExploreMethod};
 pub use score::{Normalize, Repeat, Score, Weights};
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -118,8 +120,11 @@ impl Default for Policy {
                 method: Method::Mmr,
                 diversity: 0.35,
                 aggregate: Aggregate::Mean,
+                window: 0,
                 pool: 300,
                 similarity: SimilarityWeights { topic: 0.4, creator: 0.15, source: 0.1, viewpoint: 0.05, language: 0.0, embedding: 0.3 },
+                calibrate: Calibrate { facet: Facet::Topic, toward: Toward::UserHistory, editorial: BTreeMap::new() },
+                target: Target { metric: TargetMetric::None, at_least: 0.0, relevance_kept_min: 0.85 },
             },
             constraint: vec![
                 Constraint::MaxShare { facet: Facet::Creator, max: 2, per: 10 },
@@ -128,7 +133,8 @@ impl Default for Policy {
             ],
             explore: Explore {
                 share: 0.1,
-                method: ExploreMethod::Uniform,
+                method: ExploreMethod::Epsilon,
+                epsilon: 1.0,
                 temperature: 1.0,
                 earliest_position: 4,
                 max_item_age: Span::FOREVER,

@@ -1,0 +1,118 @@
+//! Objectives of the residual: what of a candidate the placed items do not span.
+//!
+//! With the kernel `K` of [`View::kernel_to`](crate::rank::View) (`K_ii = 1`), the residual of `i` given the placed set `S` is
+//! `d² = 1 − k_iS K_SS⁻¹ k_Si`, in [0, 1]: the squared distance from the span of `S`. It is kept by an incremental Cholesky
+//! factor, one number per candidate and placed item, computed when asked for. A residual only falls, so a stale one bounds
+//! the objective (Hemmi et al., NeurIPS 2022, without the heap).
+
+use super::{
+    Shared,
+    flat::{CLOSED, Effort, Gain},
+};
+use crate::catalogue::dot;
+
+/// Residual below which an item counts as spanned by the placed ones: above the noise of half-precision embeddings.
+pub const SPANNED: f32 = 1e-3;
+
+/// How the residual counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Volume {
+    /// `λr + (1−λ)·ln d²`: the greedy gain of `λ·Σr + (1−λ)·log det K_S` (greedy MAP of a DPP: Chen et al., NeurIPS 2018).
+    Log,
+    /// `λr + (1−λ)·d` (sliding spectrum decomposition: Huang et al., KDD 2021).
+    Root,
+}
+
+impl Volume {
+    #[inline]
+    pub fn value(self, lambda: f32, relevance: f32, residual: f32) -> f32 {
+        let open = residual.max(SPANNED);
+        let volume = match self {
+            Self::Log => open.ln(),
+            Self::Root => open.sqrt(),
+        };
+        lambda * relevance + (1.0 - lambda) * volume
+    }
+}
+
+pub(super) struct Residual {
+    volume: Volume,
+    /// `candidates × slots`: coordinates on the basis of the placed items.
+    coordinates: Vec<f32>,
+    slots: usize,
+    residual: Vec<f32>,
+    /// Basis vectors taken into account so far.
+    upto: Vec<u32>,
+    basis: Vec<Basis>,
+    /// Also set when the slate nears the rank of the kernel: then every bound is stale and none is idle.
+    scan: bool,
+    effort: Effort,
+}
+
+/// A placed item that added to the span.
+struct Basis {
+    /// Index among the placed items.
+    placed: usize,
+    /// Its coordinates on the basis before it.
+    coordinates: Vec<f32>,
+    /// Square root of its residual.
+    height: f32,
+}
+
+impl Residual {
+    /// For at most `slots` placed items.
+    pub fn new(volume: Volume, candidates: usize, slots: usize, scan: bool) -> Self {
+        Self {
+            volume,
+            coordinates: vec![0.0; candidates * slots],
+            slots,
+            residual: vec![1.0; candidates],
+            upto: vec![0; candidates],
+            basis: Vec::with_capacity(slots),
+            scan,
+            effort: Effort::default(),
+        }
+    }
+}
+
+impl Gain for Residual {
+    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32]) {
+        self.scan |= self.effort.round(bounds);
+        if self.scan {
+            for (index, bound) in bounds.iter_mut().enumerate().filter(|(_, bound)| **bound != CLOSED) {
+                *bound = self.refine(shared, index, CLOSED);
+            }
+        }
+    }
+
+    fn refine(&mut self, shared: &Shared, index: usize, floor: f32) -> f32 {
+        let mut upto = self.upto[index] as usize;
+        let mut residual = self.residual[index];
+        let relevance = shared.relevance[index];
+        let own = &mut self.coordinates[index * self.slots..(index + 1) * self.slots];
+        let mut value = self.volume.value(shared.lambda, relevance, residual);
+        while upto < self.basis.len() && value >= floor {
+            let basis = &self.basis[upto];
+            let kernel = shared.view.kernel_to(&shared.placed[basis.placed], index);
+            let coordinate = (kernel - dot(&own[..upto], &basis.coordinates)) / basis.height;
+            own[upto] = coordinate;
+            residual -= coordinate * coordinate;
+            upto += 1;
+            value = self.volume.value(shared.lambda, relevance, residual);
+        }
+        self.effort.compared(upto - self.upto[index] as usize);
+        self.upto[index] = upto as u32;
+        self.residual[index] = residual;
+        value
+    }
+
+    fn place(&mut self, shared: &Shared, index: usize) {
+        // Its own comparison comes last: the item itself is already among the placed.
+        self.refine(shared, index, CLOSED);
+        let residual = self.residual[index];
+        if residual >= SPANNED && self.basis.len() < self.slots {
+            let coordinates = self.coordinates[index * self.slots..][..self.basis.len()].to_vec();
+            self.basis.push(Basis { placed: shared.placed.len() - 1, coordinates, height: residual.sqrt() });
+        }
+    }
+}

@@ -229,6 +229,9 @@ impl App {
                 self.metrics.constraint_relaxed(constraint.kind(), 1);
             }
         }
+        if let Some(missed) = served.outcome.as_ref().and_then(|outcome| outcome.missed) {
+            self.metrics.target_missed(surface, missed.name());
+        }
         if served.page_number == 0 {
             self.metrics.candidates(served.feed.pool.len());
             self.metrics.stage(Stage::Candidates, served.timings.candidates);

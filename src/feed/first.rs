@@ -12,9 +12,9 @@ use crate::{
     domain::{
         FacetValue, FeedId, ItemId, Span, Time,
         feed::{Page, PoolEntry, StoredFeed},
-        policy::ActivePolicy,
+        policy::{ActivePolicy, TargetMetric},
     },
-    rank::{self, Context, Pool, Scored, Sources, place::PoolCandidate},
+    rank::{self, Context, Pool, Scored, Sources, place::PoolCandidate, target::Outcome},
     source::{self, Query},
 };
 
@@ -61,7 +61,7 @@ impl FeedService {
         timings.score = watch.elapsed();
         let watch = Stopwatch::start();
         let making = Making { id, request, policy, reader, seed, now };
-        let (feed, page) = tracing::info_span!("diversify").in_scope(|| making.make(&scored, &context));
+        let (feed, page, outcome) = tracing::info_span!("diversify").in_scope(|| making.make(&scored, &context));
         timings.diversify = watch.elapsed();
         let watch = Stopwatch::start();
         self.keep(&feed, &page, policy, &mut degraded).instrument(tracing::info_span!("store")).await;
@@ -74,6 +74,7 @@ impl FeedService {
             prefix_indices: Vec::new(),
             snapshot: Arc::clone(&query.snapshot),
             restarted: request.cursor.is_some(),
+            outcome,
             timings,
         };
         Ok(self.served(parts, reader, degraded))
@@ -101,13 +102,23 @@ pub(super) struct Making<'a> {
 }
 
 impl Making<'_> {
-    /// The feed and its first page.
-    pub fn make(self, scored: &[Scored], context: &Context) -> (Arc<StoredFeed>, Page) {
-        let diversity = dial(self.request, self.reader, self.policy);
+    /// The feed and its first page, and what became of the policy's target where it has one.
+    pub fn make(self, scored: &[Scored], context: &Context) -> (Arc<StoredFeed>, Page, Option<Outcome>) {
         let candidate = |s: &Scored| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources };
         let candidates: Vec<PoolCandidate> = scored.iter().map(candidate).collect();
         let limit = self.request.limit.unwrap_or(self.policy.policy.page_size as usize);
-        let page = rank::place(&Pool { candidates: &candidates, diversity, seed: self.seed }, &[], limit, context);
+        let pool = Pool { candidates: &candidates, diversity: self.policy.policy.diversify.diversity, seed: self.seed };
+        let range = self.policy.policy.user_control.diversity_range;
+        let (page, diversity, outcome) = match dial(self.request, self.reader, self.policy) {
+            None if self.policy.policy.diversify.target.metric != TargetMetric::None => {
+                let (page, outcome) = rank::target::aim(&pool, limit, range, context);
+                (page, outcome.diversity, Some(outcome))
+            }
+            asked => {
+                let diversity = asked.unwrap_or(pool.diversity);
+                (rank::place(&Pool { diversity, ..pool }, &[], limit, context), diversity, None)
+            }
+        };
         let (pool, topics) = entries_of(scored, context.snapshot);
         let interests = self.reader.profile.as_ref().map(|p| p.interests.as_slice()).unwrap_or_default();
         let feed = StoredFeed {
@@ -123,18 +134,15 @@ impl Making<'_> {
             exemplars: interests.iter().map(|interest| interest.exemplar.clone()).collect(),
             pool,
         };
-        (Arc::new(feed), page)
+        (Arc::new(feed), page, outcome)
     }
 }
 
-/// Request over preference over policy, clamped to what the operator allows.
-fn dial(request: &FeedRequest, reader: &Reader, policy: &ActivePolicy) -> f32 {
+/// What the request or else the reader asks for, clamped to what the operator allows; `None` leaves it to the policy.
+fn dial(request: &FeedRequest, reader: &Reader, policy: &ActivePolicy) -> Option<f32> {
     let preferred = reader.profile.as_ref().and_then(|p| p.preferences.diversity);
     let [low, high] = policy.policy.user_control.diversity_range;
-    match request.diversity.or(preferred) {
-        Some(asked) => asked.clamp(low, high),
-        None => policy.policy.diversify.diversity,
-    }
+    request.diversity.or(preferred).map(|asked| asked.clamp(low, high))
 }
 
 pub(super) fn seed_of(bytes: &[u8]) -> u64 {

@@ -30,7 +30,7 @@ use crate::{
         profile::ProfileMode,
     },
     journal::Journal,
-    rank::{self, metrics::SlateMetrics},
+    rank::{self, metrics::SlateMetrics, target::Outcome},
     source::CandidateSource,
     store::{Store, StoreError},
 };
@@ -109,6 +109,8 @@ pub struct Served {
     pub personalised: bool,
     /// An expired cursor was answered with a new feed.
     pub restarted: bool,
+    /// What became of the policy's target, on the first page of a feed made with one.
+    pub outcome: Option<Outcome>,
     pub degraded: Vec<Degradation>,
     pub timings: Timings,
 }
@@ -192,7 +194,7 @@ impl FeedService {
 
     /// Measures and wraps a page.
     fn served(&self, parts: ServedParts, reader: &Reader, degraded: Vec<Degradation>) -> Served {
-        let ServedParts { feed, policy, page, page_number, prefix_indices, snapshot, restarted, timings } = parts;
+        let ServedParts { feed, policy, page, page_number, prefix_indices, snapshot, restarted, outcome, timings } = parts;
         let rows: Vec<Row> = page.placed.iter().filter_map(|p| snapshot.find(&feed.pool.get(p.pool_index as usize)?.item)).collect();
         let explored = page.placed.iter().filter(|p| p.slot == crate::domain::feed::Slot::Exploration).count();
         let relevance = |index: u32| feed.pool.get(index as usize).map_or(0.0, |entry| entry.relevance);
@@ -203,7 +205,21 @@ impl FeedService {
             page.has_next.then(|| self.signer.cursor(&Cursor { feed: feed.id.clone(), page: page_number + 1 }, &feed.owner, &feed.surface));
         let personalised = reader.profile.as_ref().is_some_and(|p| !p.is_cold());
         let first_position = prefix_indices.len();
-        Served { feed, policy, page_number, first_position, page, next, snapshot, metrics, personalised, restarted, degraded, timings }
+        Served {
+            feed,
+            policy,
+            page_number,
+            first_position,
+            page,
+            next,
+            snapshot,
+            metrics,
+            personalised,
+            restarted,
+            outcome,
+            degraded,
+            timings,
+        }
     }
 
     fn new_feed_id(&self, now: Time) -> FeedId {
@@ -230,6 +246,7 @@ struct ServedParts {
     prefix_indices: Vec<u32>,
     snapshot: Arc<Snapshot>,
     restarted: bool,
+    outcome: Option<Outcome>,
     timings: Timings,
 }
 

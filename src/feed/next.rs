@@ -71,6 +71,7 @@ impl FeedService {
             prefix_indices,
             snapshot,
             restarted: false,
+            outcome: None,
             timings,
         };
         Ok(self.served(parts, reader, degraded))

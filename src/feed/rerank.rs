@@ -52,7 +52,7 @@ impl FeedService {
         let seed = request.seed.unwrap_or_else(|| first::seed_of(id.as_str().as_bytes()));
         let watch = Stopwatch::start();
         let making = first::Making { id, request: &request, policy: &policy, reader: &reader, seed, now };
-        let (feed, mut page) = making.make(&scored, &context);
+        let (feed, mut page, outcome) = making.make(&scored, &context);
         timings.diversify = watch.elapsed();
         page.has_next = false;
         let parts = ServedParts {
@@ -63,6 +63,7 @@ impl FeedService {
             prefix_indices: Vec::new(),
             snapshot: Arc::clone(&snapshot),
             restarted: false,
+            outcome,
             timings,
         };
         let served = self.served(parts, &reader, degraded);

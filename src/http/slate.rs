@@ -15,6 +15,7 @@ use crate::{
     rank::{
         Feature, Reason, ReasonCode,
         explain::{reasons, source_names},
+        target::{Missed, Outcome},
     },
     wire::{self, ItemForm},
 };
@@ -93,6 +94,10 @@ pub struct FeedBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub metrics: Option<MetricsBody>,
+    /// On the first page, where the policy asks for an outcome instead of a fixed diversity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub target: Option<TargetBody>,
     /// What was missing; the feed is valid all the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub degraded: Vec<DegradationBody>,
@@ -212,6 +217,39 @@ pub struct MetricsBody {
     pub relevance_kept: f64,
 }
 
+/// The outcome the policy asks for, and what the page has.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Target)]
+pub struct TargetBody {
+    /// `entropy` (bits), `ild` (0 to 1) or `distinct` (topics).
+    #[schema(examples("ild"))]
+    pub metric: &'static str,
+    pub at_least: f32,
+    pub achieved: f64,
+    pub relevance_kept: f64,
+    pub relevance_kept_min: f32,
+    /// The diversity found, 0 to 1: it holds for the whole feed.
+    pub diversity: f32,
+    /// Absent when reached. `unreachable`: no diversity gets there; `relevance_kept`: only at the price of more relevance than allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples("relevance_kept"))]
+    pub missed: Option<&'static str>,
+}
+
+impl From<&Outcome> for TargetBody {
+    fn from(outcome: &Outcome) -> Self {
+        Self {
+            metric: outcome.target.metric.name(),
+            at_least: outcome.target.at_least,
+            achieved: outcome.achieved,
+            relevance_kept: outcome.relevance_kept,
+            relevance_kept_min: outcome.target.relevance_kept_min,
+            diversity: outcome.diversity,
+            missed: outcome.missed.map(Missed::name),
+        }
+    }
+}
+
 /// Something was missing, and what was done instead.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Degradation)]
@@ -251,6 +289,7 @@ impl FeedBody {
                 exploration_share: metrics.exploration_share,
                 relevance_kept: metrics.relevance_kept,
             }),
+            target: served.outcome.as_ref().map(TargetBody::from),
             degraded: served.degraded.iter().map(DegradationBody::from).collect(),
         }
     }

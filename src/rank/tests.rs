@@ -297,3 +297,52 @@ fn metrics_match_worked_values() {
     assert_eq!(metrics::relevance_kept([0.5f32, 0.5].into_iter(), [1.0f32, 1.0, 0.5].into_iter()), 0.5);
     assert_eq!(metrics::relevance_kept([].into_iter(), [1.0f32].into_iter()), 1.0);
 }
+
+/// What the policy asks for is had whenever some diversity gives it and keeps enough, and what is said is what is there.
+#[test]
+fn a_target_is_reached_where_it_can_be_and_otherwise_said() {
+    use crate::domain::policy::{Target, TargetMetric};
+    let mut seen = HashSet::new();
+    for (salt, metric, at_least, kept_min) in [
+        (3u64, TargetMetric::Distinct, 5.0, 0.5),
+        (5, TargetMetric::Entropy, 2.0, 0.5),
+        (7, TargetMetric::Ild, 0.55, 0.5),
+        (11, TargetMetric::Distinct, 60.0, 0.5),
+        (13, TargetMetric::Ild, 0.62, 0.99),
+        (17, TargetMetric::Entropy, 0.0, 0.0),
+    ] {
+        let mut policy = Policy { constraint: vec![], ..Policy::default() };
+        policy.explore.share = 0.0;
+        policy.diversify.target = Target { metric, at_least, relevance_kept_min: kept_min };
+        let world = World { items: 80, topics: 7, creators: 9, salt, policy };
+        let snapshot = world.snapshot(false);
+        let profile = world.profile();
+        let context = Context { snapshot: &snapshot, profile: Some(&profile), policy: &world.policy, now: NOW };
+        let scored = score(World::candidates(&snapshot), &[], &context).scored;
+        let candidates: Vec<PoolCandidate> =
+            scored.iter().map(|s| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources }).collect();
+        let pool = Pool { candidates: &candidates, diversity: 0.35, seed: 1 };
+        let (page, outcome) = target::aim(&pool, 20, [0.0, 1.0], &context);
+        assert!(outcome.runs <= target::MAX_RUNS);
+        assert_eq!(
+            page,
+            place(&Pool { diversity: outcome.diversity, ..pool }, &[], 20, &context),
+            "the page is the one of the weight said"
+        );
+        let holds = outcome.achieved >= f64::from(at_least) && outcome.relevance_kept >= f64::from(kept_min);
+        assert_eq!(outcome.missed.is_none(), holds, "{outcome:?}");
+        if let Some(missed) = outcome.missed {
+            // No weight on a fine grid does it either.
+            for step in 0..=64 {
+                let one = target::Attempt::new(&pool, step as f32 / 64.0, 20, &context);
+                assert!(
+                    !(one.achieved >= f64::from(at_least) && one.relevance_kept >= f64::from(kept_min)),
+                    "{missed:?} {}",
+                    one.diversity
+                );
+            }
+        }
+        seen.insert(outcome.missed);
+    }
+    assert_eq!(seen.len(), 3, "reached, out of reach, and too dear: {seen:?}");
+}

@@ -82,6 +82,7 @@ labels! {
     StageLabel { stage: &'static str }
     SurfacePolicy { surface: String, policy: String }
     SurfaceSlot { surface: String, slot: &'static str }
+    SurfaceMissed { surface: String, why: &'static str }
     ConstraintKind { constraint: &'static str }
     EventLabels { r#type: Cow<'static, str>, result: &'static str }
     PolicyInfo { surface: String, policy: String, version: u32, digest: String }
@@ -144,6 +145,8 @@ metrics! {
         "feed_items_served_total", "Items served by kind of slot";
     constraints_relaxed: Family<ConstraintKind, Counter> = Family::default(),
         "feed_constraint_relaxed_total", "Positions at which a constraint could not be met";
+    targets_missed: Family<SurfaceMissed, Counter> = Family::default(),
+        "feed_target_missed_total", "Feeds whose policy's target was not reached";
     policies: Family<PolicyInfo, Gauge> = Family::default(),
         "feed_policy_info", "1 for each active policy";
     events: Family<EventLabels, Counter> = Family::default(),
@@ -215,6 +218,11 @@ impl Metrics {
     /// `constraint` is `Constraint::kind`.
     pub fn constraint_relaxed(&self, constraint: &'static str, count: u64) {
         self.constraints_relaxed.get_or_create(&ConstraintKind { constraint }).inc_by(count);
+    }
+
+    /// `why` is `Missed::name`.
+    pub fn target_missed(&self, surface: &str, why: &'static str) {
+        self.targets_missed.get_or_create(&SurfaceMissed { surface: surface.to_owned(), why }).inc();
     }
 
     /// Replaces the active policies.

@@ -113,6 +113,17 @@ pub enum TargetMetric {
     Distinct,
 }
 
+impl TargetMetric {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Entropy => "entropy",
+            Self::Ild => "ild",
+            Self::Distinct => "distinct",
+        }
+    }
+}
+
 /// Which similarity to the placed items is penalised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Creator, Embedding, EventId, ItemId, Span, UserId, profile::MAX_AFFINITIES};
+use crate::domain::{Creator, Embedding, EventId, ItemId, Span, UserId, profile::{MAX_AFFINITIES, Seen}};
 
 fn item(n: u32) -> Item {
     Item {
@@ -43,7 +43,7 @@ fn event(kind: EventKind, n: u32, at: i64) -> Event {
 fn learned(events: &[(EventKind, u32, i64)]) -> Profile {
     let mut profile = Profile::default();
     for (kind, n, at) in events {
-        learn(&mut profile, &event(kind.clone(), *n, *at), &item(*n)).expect("learned");
+        learn(&mut profile, &event(kind.clone(), *n, *at), &item(*n), 0.0).expect("learned");
     }
     profile
 }
@@ -60,10 +60,15 @@ fn an_open_raises_topic_creator_and_source_but_never_viewpoint() {
 }
 
 #[test]
-fn seen_is_remembered_and_nothing_else() {
+fn seen_is_an_exposure_and_no_liking() {
     let profile = learned(&[(EventKind::Seen, 1, 0)]);
-    assert!(profile.affinities.is_empty() && profile.interests.is_empty());
-    assert_eq!(profile.seen, [crate::domain::profile::Seen { item_hash: item(1).id.hash64(), at: Time(0), opened: false }]);
+    assert!(profile.affinities.iter().all(|a| a.liking == 0.0) && profile.interests.is_empty() && profile.dislikes.is_empty());
+    assert!(profile.is_cold());
+    assert_eq!(profile.seen, [Seen { item_hash: item(1).id.hash64(), at: Time(0), opened: false, impressions: 1 }]);
+    let shown: Vec<_> = profile.exposures.iter().map(|e| (e.facet, &*e.value, e.weight())).collect();
+    let expected =
+        [(Facet::Topic, "t1", 1.0), (Facet::Topic, "zz", 0.5), (Facet::Creator, "c1", 1.0), (Facet::Source, "s1", 1.0), (Facet::Viewpoint, "left", 1.0)];
+    assert_eq!(shown, expected);
 }
 
 #[test]
@@ -71,12 +76,12 @@ fn hiding_by_scope_mutes_that_facet_and_undo_lifts_it() {
     let mut profile = Profile::default();
     let mut hide = event(EventKind::Hide, 2, 5);
     hide.scope = Scope::Creator;
-    learn(&mut profile, &hide, &item(2)).expect("learned");
+    learn(&mut profile, &hide, &item(2), 0.0).expect("learned");
     assert!(profile.mutes(&MuteTarget::Facet(Facet::Creator, "c2".into())));
     hide.undo = true;
-    learn(&mut profile, &hide, &item(2)).expect("undone");
+    learn(&mut profile, &hide, &item(2), 0.0).expect("undone");
     assert!(profile.mutes.is_empty());
-    assert_eq!(learn(&mut profile, &hide, &item(2)), Err(LearnError::NothingToUndo("hide")));
+    assert_eq!(learn(&mut profile, &hide, &item(2), 0.0), Err(LearnError::NothingToUndo("hide")));
 }
 
 #[test]
@@ -85,7 +90,7 @@ fn undo_takes_back_a_like_even_after_decay() {
     let mut with = learned(&[(EventKind::Open, 1, 0), (EventKind::Like, 8, 10), (EventKind::Open, 3, month)]);
     let mut undo = event(EventKind::Like, 8, month);
     undo.undo = true;
-    learn(&mut with, &undo, &item(8)).expect("undone");
+    learn(&mut with, &undo, &item(8), 0.0).expect("undone");
     let without = learned(&[(EventKind::Open, 1, 0), (EventKind::Open, 3, month)]);
     assert_eq!(with.affinities.len(), without.affinities.len());
     for (a, b) in with.affinities.iter().zip(&without.affinities) {
@@ -102,7 +107,7 @@ fn a_scope_the_item_lacks_is_refused_and_changes_nothing() {
     for kind in [EventKind::Hide, EventKind::LessLike, EventKind::MoreLike] {
         let mut event = event(kind, 1, 0);
         event.scope = Scope::Source;
-        assert_eq!(learn(&mut profile, &event, &bare), Err(LearnError::NoSuchFacet("source")));
+        assert_eq!(learn(&mut profile, &event, &bare, 0.0), Err(LearnError::NoSuchFacet("source")));
         assert_eq!(profile, Profile::default());
     }
 }
@@ -111,8 +116,8 @@ fn a_scope_the_item_lacks_is_refused_and_changes_nothing() {
 fn a_paused_profile_obeys_controls_and_infers_nothing() {
     let mut profile = Profile::default();
     profile.preferences.mode = ProfileMode::Paused;
-    learn(&mut profile, &event(EventKind::Like, 1, 0), &item(1)).expect("learned");
-    learn(&mut profile, &event(EventKind::Hide, 2, 0), &item(2)).expect("learned");
+    learn(&mut profile, &event(EventKind::Like, 1, 0), &item(1), 0.0).expect("learned");
+    learn(&mut profile, &event(EventKind::Hide, 2, 0), &item(2), 0.0).expect("learned");
     assert!(profile.affinities.is_empty() && profile.interests.is_empty());
     assert_eq!(profile.mutes.len(), 1);
 }
@@ -124,17 +129,17 @@ fn every_list_stays_within_its_bound() {
         let mut it = item(n);
         it.topics = vec![(format!("topic {n}").into(), 1.0)];
         it.embedding = Some(Embedding::of_text(&format!("wholly different {n} {}", n * 7919), 64));
-        learn(&mut profile, &event(EventKind::Like, n, i64::from(n)), &it).expect("learned");
+        learn(&mut profile, &event(EventKind::Like, n, i64::from(n)), &it, 0.0).expect("learned");
     }
     assert!(profile.affinities.len() <= MAX_AFFINITIES);
     assert!(profile.interests.len() <= crate::domain::profile::MAX_INTERESTS);
     assert_eq!(profile.seen.len(), crate::domain::profile::MAX_SEEN);
     assert!(profile.actions.len() <= MAX_ACTIONS);
     for n in 0..MAX_MUTES as u32 {
-        learn(&mut profile, &event(EventKind::Hide, 10_000 + n, 0), &item(10_000 + n)).expect("room");
+        learn(&mut profile, &event(EventKind::Hide, 10_000 + n, 0), &item(10_000 + n), 0.0).expect("room");
     }
     let before = profile.clone();
-    assert_eq!(learn(&mut profile, &event(EventKind::Hide, 99_999, 0), &item(99_999)), Err(LearnError::MutesFull));
+    assert_eq!(learn(&mut profile, &event(EventKind::Hide, 99_999, 0), &item(99_999), 0.0), Err(LearnError::MutesFull));
     assert_eq!(profile, before);
 }
 

@@ -15,7 +15,10 @@ mod touched;
 
 use async_trait::async_trait;
 
-pub use crate::{catalogue::CatalogueRecord, domain::{Popularity, Use}};
+pub use crate::{
+    catalogue::CatalogueRecord,
+    domain::{Popularity, Use},
+};
 
 use crate::domain::{
     EventId, FeedId, Item, ItemId, Profile, Span, Time, UserId,

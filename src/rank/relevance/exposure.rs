@@ -23,7 +23,8 @@ impl Exposures {
     pub fn new(profile: &Profile, snapshot: &Snapshot, now: Time) -> Self {
         let fresh = profile.exposure_decay_to(now) as f32;
         let saturated = |weight: f32| weight / (weight + HALF_SATURATED);
-        let coded = profile.exposures.iter().filter_map(|e| Some((snapshot.codes().get(e.facet, &e.value)?, saturated(e.weight() * fresh))));
+        let coded =
+            profile.exposures.iter().filter_map(|e| Some((snapshot.codes().get(e.facet, &e.value)?, saturated(e.weight() * fresh))));
         Self(coded.filter(|(_, weight)| *weight > 0.0).collect())
     }
 

@@ -29,7 +29,12 @@ pub fn decode(bytes: &[u8]) -> Result<Popularity, StoreError> {
     let (weight, as_of, impressions, opens) = match (version, words, rest) {
         (1, [weight, as_of], []) => (weight, as_of, &[0; 8], &[0; 8]),
         (VERSION, [weight, as_of, impressions, opens], []) => (weight, as_of, impressions, opens),
-        _ => return Err(corrupt(WHAT, format!("{} bytes of version {version}; expected {POPULARITY_BYTES} of version {VERSION}", bytes.len()))),
+        _ => {
+            return Err(corrupt(
+                WHAT,
+                format!("{} bytes of version {version}; expected {POPULARITY_BYTES} of version {VERSION}", bytes.len()),
+            ));
+        }
     };
     let [weight, impressions, opens] = [weight, impressions, opens].map(|word| f64::from_le_bytes(*word));
     if let Some(odd) = [weight, impressions, opens].into_iter().find(|number| !number.is_finite()) {

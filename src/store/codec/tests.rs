@@ -280,7 +280,12 @@ fn a_page_that_names_no_entry_is_corrupt() {
 fn a_full_profile_stays_small() {
     let affinity = |n: usize| Affinity { facet: Facet::Topic, value: format!("topic-{n}").into(), liking: 0.5, shown: 3.0 };
     let exposure = |n: usize| Exposure { facet: Facet::Topic, value: format!("topic-{n}").into(), shown: 0.5, opened: 0.25 };
-    let seen = |n: u64| Seen { item_hash: u64::MAX - n, at: Time(1_790_000_000_000 + n as i64 * 60_000), opened: n.is_multiple_of(5), impressions: 2 };
+    let seen = |n: u64| Seen {
+        item_hash: u64::MAX - n,
+        at: Time(1_790_000_000_000 + n as i64 * 60_000),
+        opened: n.is_multiple_of(5),
+        impressions: 2,
+    };
     let interest = |n: usize| Interest {
         vector: vec![f16::ONE; 384],
         space: EmbeddingSpace::Model,
@@ -319,7 +324,10 @@ fn every_version_is_fixed() {
         mutes: vec![Mute { target: MuteTarget::Facet(Facet::Format, "v".into()), since: Time(3) }],
         ..Profile::default()
     };
-    assert_eq!(hex(&profile::encode(&profile).unwrap()), "020200010201730000803f08010301760000803f0000010100000000000000040701010501760600000000000000");
+    assert_eq!(
+        hex(&profile::encode(&profile).unwrap()),
+        "020200010201730000803f08010301760000803f0000010100000000000000040701010501760600000000000000"
+    );
     let popularity = hex(&popularity::encode(&Popularity { weight: 1.0, as_of: Time(-2), impressions: 2.0, opens: 0.5 }));
     assert_eq!(popularity, "02000000000000f03ffeffffffffffffff0000000000000040000000000000e03f");
     let entry = PoolEntry {
@@ -330,7 +338,10 @@ fn every_version_is_fixed() {
         topic: None,
         interest: None,
     };
-    assert_eq!(hex(&feed::encode(&StoredFeed { pool: vec![entry], ..empty_feed() }).unwrap()), "02016600_04686f6d65_00_0000003f_0100000000000000_0204_0000_01_0161_0000803f_8010_01000080bf_010000".replace("_", ""));
+    assert_eq!(
+        hex(&feed::encode(&StoredFeed { pool: vec![entry], ..empty_feed() }).unwrap()),
+        "02016600_04686f6d65_00_0000003f_0100000000000000_0204_0000_01_0161_0000803f_8010_01000080bf_010000".replace("_", "")
+    );
 }
 
 /// Bytes that version 1 wrote are read: its dislikes stood with the affinities, as of the profile's time.

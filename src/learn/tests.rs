@@ -296,7 +296,7 @@ fn a_full_list_of_dislikes_refuses_and_a_report_still_mutes() {
     }
     learn(&mut profile, &less, &about(3), 0.0).expect("said before");
     learn(&mut profile, &event(EventKind::Report, 9, 0), &about(MAX_DISLIKES), 0.0).expect("learned");
-    assert!(profile.mutes(&MuteTarget::Item(item(9).id)));
+    assert!(profile.mutes(&MuteTarget::Item(about(MAX_DISLIKES).id)));
     assert_eq!(profile.dislikes.len(), MAX_DISLIKES);
 }
 

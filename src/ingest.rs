@@ -123,9 +123,8 @@ impl Ingest {
     async fn after_acceptance(&self, events: &[Event], outcomes: &[Outcome]) {
         let accepted = || events.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::Accepted).map(|(event, _)| event);
         let deltas: Vec<PopularityDelta> = accepted()
-            .filter(|event| !event.undo)
-            .map(|event| PopularityDelta { item: event.item.clone(), weight: learn::popularity_weight(&event.kind), at: event.at })
-            .filter(|delta| delta.weight > 0.0)
+            .map(|event| PopularityDelta { item: event.item.clone(), used: learn::used(event), at: event.at })
+            .filter(|delta| !delta.used.is_nothing())
             .collect();
         if !deltas.is_empty() {
             self.add_popularity(&deltas).await;
@@ -153,7 +152,9 @@ impl Ingest {
 }
 
 fn learn_one(profile: &mut crate::domain::Profile, event: &Event, snapshot: &Snapshot) -> Result<(), Refusal> {
-    let entry = snapshot.find(&event.item).and_then(|row| snapshot.entry(row));
-    let entry = entry.ok_or_else(|| Refusal::UnknownItem(event.item.clone()))?;
-    Ok(learn::learn(profile, event, &entry.item)?)
+    let found = snapshot.find(&event.item).and_then(|row| Some((row, snapshot.entry(row)?)));
+    let (row, entry) = found.ok_or_else(|| Refusal::UnknownItem(event.item.clone()))?;
+    let most = snapshot.trending().next().map(|row| snapshot.popularity(row)).unwrap_or_default();
+    let prominence = snapshot.popularity(row).prominence(&most, event.at, snapshot.popularity_half_life());
+    Ok(learn::learn(profile, event, &entry.item, prominence)?)
 }

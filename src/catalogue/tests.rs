@@ -47,7 +47,7 @@ fn record(op: &Op) -> CatalogueRecord {
     match *op {
         Op::Put(n, c, p) => CatalogueRecord::Put(Box::new(item(n, c, p))),
         Op::Delete(n) => CatalogueRecord::Deleted(item(n, 0, 0).id),
-        Op::Popular(n, w) => CatalogueRecord::Popularity(item(n, 0, 0).id, Popularity { weight: f64::from(w), as_of: Time(0) }),
+        Op::Popular(n, w) => CatalogueRecord::Popularity(item(n, 0, 0).id, Popularity { weight: f64::from(w), ..Popularity::default() }),
     }
 }
 

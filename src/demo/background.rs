@@ -5,7 +5,7 @@ use super::{
     words::TOPICS,
 };
 use crate::{
-    domain::{Item, Span, Time, time::decay},
+    domain::{Item, Span, Time, Use, time::decay},
     store::PopularityDelta,
 };
 
@@ -13,6 +13,8 @@ use crate::{
 const READERS: usize = 200;
 /// Items each of them opens.
 const OPENED_PER_READER: usize = 16;
+/// How often an item is shown for each time it is opened.
+const IMPRESSIONS_PER_OPEN: f64 = 5.0;
 /// The longest after its publication that an item is opened.
 const MAX_READING_DELAY: Span = Span::days(3);
 /// How fast a reader's choice moves on to newer items.
@@ -38,7 +40,8 @@ pub fn background(seed: u64, now: Time, items: &[Item]) -> Vec<PopularityDelta> 
             let at = Time(draw.between(published.0, published.plus(MAX_READING_DELAY).0.min(now.0)));
             // An open, now and then a like on top.
             let weight = if draw.chance(0.15) { 3.0 } else { 1.0 };
-            deltas.push(PopularityDelta { item: item.id.clone(), weight, at });
+            let used = Use { weight, impressions: IMPRESSIONS_PER_OPEN, opens: 1.0 };
+            deltas.push(PopularityDelta { item: item.id.clone(), used, at });
         }
     }
     deltas.sort_by(|a, b| (a.at, &a.item).cmp(&(b.at, &b.item)));

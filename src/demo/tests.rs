@@ -146,7 +146,7 @@ fn the_background_has_hits_and_a_tail() {
     let items = catalogue(SEED, NOW, 1);
     let deltas = background(SEED, NOW, &items);
     let published: HashMap<&str, Time> = items.iter().filter_map(|i| Some((i.id.as_str(), i.published_at?))).collect();
-    assert!(deltas.iter().all(|d| d.weight > 0.0 && d.at <= NOW && d.at >= published[d.item.as_str()]));
+    assert!(deltas.iter().all(|d| d.used.weight > 0.0 && d.at <= NOW && d.at >= published[d.item.as_str()]));
     let used = counts(deltas.iter().map(|d| d.item.as_str()));
     assert!(used.len() > 400, "{}", used.len());
     assert!(used.values().max() >= Some(&30), "{:?}", used.values().max());

@@ -14,7 +14,7 @@ pub const MAX_PAGE_ITEMS: usize = 100;
 pub const MAX_PAGES: usize = 5_000;
 
 /// Number of relevance features; the order is `rank::relevance::Feature`.
-pub const FEATURES: usize = 8;
+pub const FEATURES: usize = 12;
 
 /// Whose feed it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

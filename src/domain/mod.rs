@@ -21,6 +21,6 @@ pub use facet::{Facet, FacetValue};
 pub use ids::{EventId, FeedId, ItemId, UserId};
 pub use item::{Creator, Item};
 pub use policy::Policy;
-pub use popularity::Popularity;
+pub use popularity::{Popularity, Use};
 pub use profile::Profile;
 pub use time::{Span, Time};

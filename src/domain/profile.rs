@@ -21,8 +21,16 @@ pub const MAX_MUTES: usize = 1_024;
 pub const MAX_FOLLOWS: usize = 1_024;
 /// Most undoable actions remembered; the oldest goes first.
 pub const MAX_ACTIONS: usize = 256;
-/// Affinities, interests and dislikes lose half their weight in this time.
+/// Most facet values with an exposure kept per profile; the weakest goes first.
+pub const MAX_EXPOSURES: usize = 256;
+/// Most facet values with a dislike per profile. A full list refuses the next `less_like`: none is forgotten by accident.
+pub const MAX_DISLIKES: usize = 1_024;
+/// Impressions of one item are counted up to this many.
+pub const MAX_IMPRESSIONS: u8 = 15;
+/// Affinities and interests lose half their weight in this time.
 pub const PROFILE_HALF_LIFE: Span = Span::days(30);
+/// Exposures lose half their weight in this time: what was shown last week hardly counts today.
+pub const EXPOSURE_HALF_LIFE: Span = Span::days(3);
 
 /// How much a person takes to a facet value.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,8 +39,55 @@ pub struct Affinity {
     pub value: FacetValue,
     /// ≥ 0, as of [`Profile::as_of`].
     pub liking: f32,
-    /// ≥ 0: the weight of `less_like`, as of [`Profile::as_of`].
-    pub dislike: f32,
+    /// ≥ 0: impressions of the value, as of [`Profile::as_of`]. They take back a bounded share of the liking.
+    pub shown: f32,
+}
+
+impl Affinity {
+    /// The most that impressions take back of a liking: they make it smaller beside others, never a dislike.
+    const MAX_TAKEN_BACK: f32 = 0.3;
+    /// With this many impressions per unit of liking, half of that is taken back.
+    const IMPRESSIONS_PER_LIKING: f32 = 4.0;
+
+    /// The liking less what being shown and passed by takes back: 0.7 to 1 times `liking`, the same at every moment.
+    pub fn net_liking(&self) -> f32 {
+        if self.liking <= 0.0 {
+            return 0.0;
+        }
+        self.liking * (1.0 - Self::MAX_TAKEN_BACK * self.shown / (self.shown + Self::IMPRESSIONS_PER_LIKING * self.liking))
+    }
+}
+
+/// What was said against a facet value with `less_like` or `report`. Kept as it was said; how fast it fades is the policy's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dislike {
+    pub facet: Facet,
+    pub value: FacetValue,
+    /// > 0, not decayed.
+    pub weight: f32,
+    /// When it was last said.
+    pub at: Time,
+}
+
+/// How much of a facet value was shown lately: remembered to spread what is shown, never as a liking.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exposure {
+    pub facet: Facet,
+    pub value: FacetValue,
+    /// ≥ 0: impressions, each weighted as the item weights the value, as of [`Profile::as_of`].
+    pub shown: f32,
+    /// ≥ 0: opens, likewise.
+    pub opened: f32,
+}
+
+impl Exposure {
+    /// An exposure that was taken up counts this share of one that was passed by.
+    const OPENED_SHARE: f32 = 0.3;
+
+    /// Exposure that weighs against showing more: what was passed by, and a share of what was opened. ≥ 0.
+    pub fn weight(&self) -> f32 {
+        (self.shown - self.opened).max(0.0) + Self::OPENED_SHARE * self.opened
+    }
 }
 
 /// One of a person's interests as a direction in embedding space.
@@ -56,6 +111,15 @@ pub struct Seen {
     pub at: Time,
     /// Opened, liked, saved …: more than visible.
     pub opened: bool,
+    /// How often `seen` was reported, at most [`MAX_IMPRESSIONS`].
+    pub impressions: u8,
+}
+
+impl Seen {
+    /// Impressions that led to nothing: 0 once it was opened.
+    pub const fn passed_by(&self) -> u8 {
+        if self.opened { 0 } else { self.impressions }
+    }
 }
 
 /// A hard exclusion chosen by the person. Never decays.
@@ -118,6 +182,10 @@ pub struct Profile {
     pub as_of: Time,
     /// Sorted by `(facet, value)`.
     pub affinities: Vec<Affinity>,
+    /// Sorted by `(facet, value)`. They fade as the policy says, not with [`PROFILE_HALF_LIFE`].
+    pub dislikes: Vec<Dislike>,
+    /// Sorted by `(facet, value)`: creators, sources, topics and viewpoints.
+    pub exposures: Vec<Exposure>,
     pub interests: Vec<Interest>,
     /// Oldest first, one entry per item.
     pub seen: Vec<Seen>,
@@ -132,13 +200,21 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Factor that brings the stored weights to `now`, in (0, 1].
-    pub fn decay_to(&self, now: Time) -> f64 {
-        decay(now.since(self.as_of), PROFILE_HALF_LIFE)
+    /// Factor that brings the stored exposures to `now`, in (0, 1].
+    pub fn exposure_decay_to(&self, now: Time) -> f64 {
+        decay(now.since(self.as_of), EXPOSURE_HALF_LIFE)
     }
 
     pub fn affinity(&self, facet: Facet, value: &str) -> Option<&Affinity> {
         self.affinities.binary_search_by(|a| (a.facet, &*a.value).cmp(&(facet, value))).ok().map(|at| &self.affinities[at])
+    }
+
+    pub fn dislike(&self, facet: Facet, value: &str) -> Option<&Dislike> {
+        self.dislikes.binary_search_by(|d| (d.facet, &*d.value).cmp(&(facet, value))).ok().map(|at| &self.dislikes[at])
+    }
+
+    pub fn exposure(&self, facet: Facet, value: &str) -> Option<&Exposure> {
+        self.exposures.binary_search_by(|e| (e.facet, &*e.value).cmp(&(facet, value))).ok().map(|at| &self.exposures[at])
     }
 
     pub fn follows(&self, creator: &str) -> bool {
@@ -151,6 +227,7 @@ impl Profile {
 
     /// Whether nothing is known that could personalise a feed.
     pub fn is_cold(&self) -> bool {
-        self.affinities.is_empty() && self.interests.is_empty() && self.follows.is_empty() && self.preferences.topics.is_empty()
+        let likes = self.affinities.iter().any(|affinity| affinity.liking > 0.0);
+        !likes && self.dislikes.is_empty() && self.interests.is_empty() && self.follows.is_empty() && self.preferences.topics.is_empty()
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         feed::{Page, PoolEntry, StoredFeed},
         policy::{ActivePolicy, TargetMetric},
     },
-    rank::{self, Context, Pool, Scored, Sources, place::PoolCandidate, target::Outcome},
+    rank::{self, Context, Pool, Scored, SourceKind, Sources, place::PoolCandidate, target::Outcome},
     source::{self, Query},
 };
 
@@ -181,15 +181,20 @@ fn entries_of(scored: &[Scored], snapshot: &Snapshot) -> (Vec<PoolEntry>, Vec<Fa
     (pool, topics)
 }
 
-/// The pool of a stored feed against the catalogue as it is now; `None` rows are gone or no longer allowed.
+/// The pool of a stored feed against the catalogue and the person as they are now; `None` rows are gone or no longer
+/// allowed. Relevance is the frozen one, less what was said against it since: `less_like` acts on the very next page.
 pub(super) fn candidates_of(feed: &StoredFeed, excluded: &[u64], context: &Context) -> Vec<PoolCandidate> {
     let rules = rank::filter::Rules::new(excluded, context);
-    feed.pool
-        .iter()
-        .map(|entry| {
-            let row =
-                context.snapshot.find(&entry.item).filter(|row| context.snapshot.entry(*row).is_some_and(|e| rules.check(e).is_none()));
-            PoolCandidate { row, relevance: entry.relevance, sources: Sources(entry.sources) }
-        })
-        .collect()
+    let demotion = rank::relevance::Demotion::new(context, feed.created_at);
+    let candidate = |pooled: &PoolEntry| {
+        let sources = Sources(pooled.sources);
+        let found = context.snapshot.find(&pooled.item).and_then(|row| Some((row, context.snapshot.entry(row)?)));
+        let Some((row, entry)) = found.filter(|(_, entry)| rules.check(entry).is_none()) else {
+            return PoolCandidate { row: None, relevance: pooled.relevance, sources };
+        };
+        let demoted = demotion.of(pooled, entry);
+        let sources = if demoted.may_explore { sources } else { sources.without(SourceKind::Outside) };
+        PoolCandidate { row: Some(row), relevance: demoted.relevance, sources }
+    };
+    feed.pool.iter().map(candidate).collect()
 }

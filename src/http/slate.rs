@@ -142,7 +142,7 @@ pub struct PlacedBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Reason)]
 pub struct ReasonBody {
-    /// `matches_topic follows_creator likes_creator similar_to fresh popular caller_relevance breadth new_to_you fallback`
+    /// `matches_topic follows_creator likes_creator similar_to fresh popular caller_relevance new_item surface_topic breadth new_to_you fallback`
     #[schema(examples("matches_topic"))]
     pub code: &'static str,
     /// What the code speaks of: `topic`, `creator`, `item`, `title`.
@@ -160,9 +160,10 @@ pub struct ReasonBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Explanation)]
 pub struct ExplainBody {
-    /// Normalised within the feed, 0 to 1.
+    /// Normalised within the feed, 0 to 1, as of its first page. `less_like` said since then lowers it on later pages.
     pub relevance: f32,
-    /// What each feature added to the raw relevance; `less_like` is negative.
+    /// What each feature added to the raw relevance, of which they are the sum; `less_like`, `repetition` and
+    /// `impressions` are negative.
     pub contributions: BTreeMap<&'static str, f32>,
     /// To the most similar item placed before, 0 to 1.
     pub max_similarity: f32,
@@ -360,6 +361,8 @@ fn reason_body(reason: Reason, entry: Option<&Entry>, served: &Served) -> Reason
         ReasonCode::Fresh => ("New".to_owned(), "recency".to_owned()),
         ReasonCode::Popular => ("Popular now".to_owned(), "popularity".to_owned()),
         ReasonCode::CallerRelevance => ("Relevant to your request".to_owned(), "relevance".to_owned()),
+        ReasonCode::NewItem => ("Few have seen it yet".to_owned(), "uncertainty".to_owned()),
+        ReasonCode::SurfaceTopic => ("A topic of this feed".to_owned(), "surface".to_owned()),
         ReasonCode::Breadth => ("For variety: different from what stands above it".to_owned(), "diversity".to_owned()),
         ReasonCode::NewToYou => {
             let about = topic.map(|topic| format!(": {topic}")).unwrap_or_default();

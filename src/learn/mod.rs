@@ -1,9 +1,13 @@
 //! What a profile learns from events. Pure: profile, event and item in, profile out.
 //!
 //! Weights add up with decay, so the order in which events arrive does not matter beyond rounding. Mutes and follows
-//! are lists the person controls: they never fade, and a full list refuses rather than forgets.
+//! are lists the person controls: they never fade, and a full list refuses rather than forgets. Dislikes are kept as they
+//! were said; the policy says how fast they fade. Opens are debiased: for the position they were found at and for items
+//! that everybody is shown.
 
 mod affinity;
+mod dislike;
+mod exposure;
 mod interest;
 mod seen;
 
@@ -11,10 +15,12 @@ mod seen;
 mod tests;
 
 use crate::domain::{
-    Event, EventKind, Facet, FacetValue, Item, Profile, Scope, Time,
+    Event, EventKind, Facet, FacetValue, Item, Profile, Scope, Time, Use,
     event::UNDO_WINDOW,
-    profile::{Action, MAX_ACTIONS, MAX_FOLLOWS, MAX_MUTES, Mute, MuteTarget, ProfileMode},
+    popularity::examination,
+    profile::{Action, MAX_ACTIONS, MAX_DISLIKES, MAX_FOLLOWS, MAX_MUTES, Mute, MuteTarget, ProfileMode},
 };
+use seen::Sight;
 
 /// Why an event was not learned. The profile is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +33,8 @@ pub enum LearnError {
     MutesFull,
     #[error("the list of follows is full ({MAX_FOLLOWS}); remove one first")]
     FollowsFull,
+    #[error("the list of dislikes is full ({MAX_DISLIKES}); take one back first")]
+    DislikesFull,
 }
 
 /// Liking added by each kind of event, per unit of topic weight.
@@ -50,24 +58,33 @@ const FULL_DWELL_MS: f32 = 30_000.0;
 /// A full dwell weighs this share of an open.
 const DWELL_SHARE: f32 = 0.5;
 
-/// How much `kind` adds to the item's popularity; 0 for what says nothing in its favour.
-pub const fn popularity_weight(kind: &EventKind) -> f64 {
-    match kind {
-        EventKind::Open => 1.0,
-        EventKind::Like | EventKind::Save | EventKind::Share | EventKind::Reply => 2.0,
-        _ => 0.0,
+/// What an event adds to its item's popularity; nothing when it takes something back or says nothing about the item.
+pub fn used(event: &Event) -> Use {
+    let weight = |weight| Use { weight, ..Use::default() };
+    match event.kind {
+        _ if event.undo => Use::default(),
+        EventKind::Seen => Use { impressions: examination(event.position), ..Use::default() },
+        EventKind::Open => Use { opens: 1.0, ..weight(1.0) },
+        EventKind::Like | EventKind::Save | EventKind::Share | EventKind::Reply => weight(2.0),
+        _ => Use::default(),
     }
 }
 
-/// Learns one event about `item` (the item as it is in the catalogue).
+/// Learns one event about `item` (the item as it is in the catalogue), which is as prominent as
+/// [`crate::domain::Popularity::prominence`] says, in [0, 1).
 ///
 /// A paused or switched-off profile still obeys controls (`hide`, `follow`, undo) and learns nothing else.
 /// Errors leave the profile unchanged: [`LearnError`].
-pub fn learn(profile: &mut Profile, event: &Event, item: &Item) -> Result<(), LearnError> {
+pub fn learn(profile: &mut Profile, event: &Event, item: &Item, prominence: f32) -> Result<(), LearnError> {
     if event.undo {
         return undo(profile, event);
     }
+    let strength = strength(event, prominence);
     let inferring = profile.preferences.mode == ProfileMode::On;
+    let added = if inferring { additions(event, item, strength)? } else { Vec::new() };
+    if event.kind == EventKind::LessLike && !dislike::has_room(profile, added.iter().map(|(facet, value, ..)| (*facet, value))) {
+        return Err(LearnError::DislikesFull);
+    }
     let mut action = Action {
         kind: event.kind.name().to_owned(),
         item: item.id.clone(),
@@ -80,18 +97,8 @@ pub fn learn(profile: &mut Profile, event: &Event, item: &Item) -> Result<(), Le
     control(profile, event, item, &mut action)?;
     affinity::bring_to(profile, event.at);
     if inferring {
-        action.added = additions(event, item)?;
-        for (facet, value, liking, dislike) in &action.added {
-            affinity::add(profile, *facet, value, *liking, *dislike, event.at);
-        }
-        affinity::trim(profile);
-        let pull = strength(event);
-        if let Some(embedding) = item.embedding.as_ref().filter(|_| pull > 0.0) {
-            interest::pull(profile, embedding, &item.id, pull, event.at);
-        }
-    }
-    if inferring && !matches!(event.kind, EventKind::Custom(_)) {
-        seen::remember(profile, item.id.hash64(), event.at, opens(&event.kind));
+        infer(profile, event, item, &added, strength);
+        action.added = added;
     }
     if event.kind.can_undo() {
         profile.actions.push(action);
@@ -102,19 +109,65 @@ pub fn learn(profile: &mut Profile, event: &Event, item: &Item) -> Result<(), Le
     Ok(())
 }
 
-/// Whether the kind means more than that the item was visible. Turning an item down is not using it: when that is taken
-/// back, the item may return as any other that was seen.
-const fn opens(kind: &EventKind) -> bool {
-    !matches!(kind, EventKind::Seen | EventKind::Hide | EventKind::LessLike | EventKind::Report | EventKind::Custom(_))
+/// What a profile that is on learns besides the controls.
+fn infer(profile: &mut Profile, event: &Event, item: &Item, added: &[(Facet, FacetValue, f32, f32)], strength: f32) {
+    for (facet, value, liking, dislike) in added {
+        if *liking > 0.0 {
+            affinity::add(profile, *facet, value, *liking, 0.0, event.at);
+        }
+        if *dislike > 0.0 {
+            dislike::say(profile, *facet, value, *dislike, event.at);
+        }
+    }
+    if event.kind == EventKind::Seen {
+        for (facet, value, weight) in item.facets().filter(|(facet, ..)| part(*facet) > 0.0) {
+            affinity::add(profile, facet, value, 0.0, weight, event.at);
+        }
+    }
+    affinity::trim(profile);
+    if matches!(event.kind, EventKind::Seen | EventKind::Open) {
+        exposure::add(profile, item, event.kind == EventKind::Open, event.at);
+    }
+    if let Some(embedding) = item.embedding.as_ref().filter(|_| strength > 0.0) {
+        interest::pull(profile, embedding, &item.id, strength, event.at);
+    }
+    if let Some(sight) = sight(&event.kind) {
+        seen::remember(profile, item.id.hash64(), event.at, sight);
+    }
 }
 
-/// The liking an event carries, scaled by dwell time.
-fn strength(event: &Event) -> f32 {
+/// What the kind means for the item. Turning an item down is not using it: when that is taken back, the item may return
+/// as any other that was seen.
+const fn sight(kind: &EventKind) -> Option<Sight> {
+    match kind {
+        EventKind::Custom(_) => None,
+        EventKind::Seen => Some(Sight::Shown),
+        EventKind::Hide | EventKind::LessLike | EventKind::Report => Some(Sight::TurnedDown),
+        _ => Some(Sight::Opened),
+    }
+}
+
+/// The liking an event carries, scaled by dwell time. What a person took up by itself ([`EventKind::Open`],
+/// [`EventKind::Dwell`]) says more the less the item was pushed: up to 2 times as much when found far down (inverse
+/// examination), down to half when everybody is shown it (inverse popularity). Deliberate acts count as they are.
+fn strength(event: &Event, prominence: f32) -> f32 {
+    let debiased = || (1.0 / examination(event.position)) as f32 / (1.0 + prominence.clamp(0.0, 1.0));
     let share = match event.kind {
-        EventKind::Dwell => DWELL_SHARE * (event.visible_ms.unwrap_or(0) as f32 / FULL_DWELL_MS).min(1.0),
+        EventKind::Open => debiased(),
+        EventKind::Dwell => debiased() * DWELL_SHARE * (event.visible_ms.unwrap_or(0) as f32 / FULL_DWELL_MS).min(1.0),
         _ => 1.0,
     };
     share * liking(&event.kind)
+}
+
+/// The share of an event's liking that each facet gets. Viewpoint, language and format are never profiled.
+const fn part(facet: Facet) -> f32 {
+    match facet {
+        Facet::Topic => 1.0,
+        Facet::Creator => 0.7,
+        Facet::Source => 0.4,
+        Facet::Viewpoint | Facet::Language | Facet::Format => 0.0,
+    }
 }
 
 /// Mutes and follows: the lists the person controls.
@@ -173,15 +226,8 @@ fn scoped(scope: Scope, item: &Item) -> impl Iterator<Item = (Facet, &FacetValue
     })
 }
 
-/// What an event adds to affinities: `(facet, value, liking, dislike)`. Viewpoint, language and format are never profiled.
-fn additions(event: &Event, item: &Item) -> Result<Vec<(Facet, FacetValue, f32, f32)>, LearnError> {
-    let strength = strength(event);
-    let part = |facet: Facet| match facet {
-        Facet::Topic => 1.0,
-        Facet::Creator => 0.7,
-        Facet::Source => 0.4,
-        Facet::Viewpoint | Facet::Language | Facet::Format => 0.0,
-    };
+/// What an event adds to likings and dislikes: `(facet, value, liking, dislike)`.
+fn additions(event: &Event, item: &Item, strength: f32) -> Result<Vec<(Facet, FacetValue, f32, f32)>, LearnError> {
     let added: Vec<_> = match (&event.kind, event.scope) {
         (EventKind::LessLike | EventKind::Report, Scope::Item) => {
             let topics = item.topics.iter().map(|(topic, weight)| (Facet::Topic, topic.clone(), 0.0, DISLIKE_BY_ITEM * weight));
@@ -210,7 +256,12 @@ fn undo(profile: &mut Profile, event: &Event) -> Result<(), LearnError> {
     let action = profile.actions.remove(at);
     affinity::bring_to(profile, event.at);
     for (facet, value, liking, dislike) in &action.added {
-        affinity::add(profile, *facet, value, -liking, -dislike, action.at);
+        if *liking > 0.0 {
+            affinity::add(profile, *facet, value, -liking, 0.0, action.at);
+        }
+        if *dislike > 0.0 {
+            dislike::take_back(profile, *facet, value, *dislike);
+        }
     }
     affinity::trim(profile);
     profile.mutes.retain(|mute| !action.muted.contains(&mute.target));

@@ -2,15 +2,28 @@
 
 use crate::domain::{
     Profile, Time,
-    profile::{MAX_SEEN, Seen},
+    profile::{MAX_IMPRESSIONS, MAX_SEEN, Seen},
 };
 
-/// Remembers that an item was seen (`opened`: and used) `at`. One entry per item: the latest time, opened once is opened.
-pub fn remember(profile: &mut Profile, item_hash: u64, at: Time, opened: bool) {
-    let mut entry = Seen { item_hash, at, opened };
+/// What happened to an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// It was visible.
+    Shown,
+    /// It was used.
+    Opened,
+    /// It was turned down.
+    TurnedDown,
+}
+
+/// Remembers what happened to an item `at`. One entry per item: the latest time, opened once is opened, impressions add up.
+pub fn remember(profile: &mut Profile, item_hash: u64, at: Time, sight: Sight) {
+    let mut entry = Seen { item_hash, at, opened: sight == Sight::Opened, impressions: u8::from(sight == Sight::Shown) };
     if let Some(old) = profile.seen.iter().position(|s| s.item_hash == item_hash) {
         let old = profile.seen.remove(old);
-        entry = Seen { item_hash, at: old.at.max(at), opened: old.opened || opened };
+        entry.at = old.at.max(at);
+        entry.opened |= old.opened;
+        entry.impressions = old.impressions.saturating_add(entry.impressions).min(MAX_IMPRESSIONS);
     }
     let place = profile.seen.partition_point(|s| (s.at, s.item_hash) < (entry.at, entry.item_hash));
     profile.seen.insert(place, entry);

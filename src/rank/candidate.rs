@@ -42,6 +42,9 @@ impl Sources {
     pub const fn with(self, other: Sources) -> Self {
         Self(self.0 | other.0)
     }
+    pub const fn without(self, kind: SourceKind) -> Self {
+        Self(self.0 & !(1 << kind as u8))
+    }
     pub const fn has(self, kind: SourceKind) -> bool {
         self.0 & (1 << kind as u8) != 0
     }

@@ -22,6 +22,10 @@ pub enum ReasonCode {
     Popular,
     /// The caller's own relevance put it here.
     CallerRelevance,
+    /// Few have seen it yet: it gets a start.
+    NewItem,
+    /// A topic of the surface, for readers little is known of.
+    SurfaceTopic,
     /// Diversity moved it up.
     Breadth,
     /// An exploration slot: drawn by chance.
@@ -31,7 +35,7 @@ pub enum ReasonCode {
 }
 
 impl ReasonCode {
-    pub const ALL: [ReasonCode; 10] = [
+    pub const ALL: [ReasonCode; 12] = [
         Self::MatchesTopic,
         Self::FollowsCreator,
         Self::LikesCreator,
@@ -39,6 +43,8 @@ impl ReasonCode {
         Self::Fresh,
         Self::Popular,
         Self::CallerRelevance,
+        Self::NewItem,
+        Self::SurfaceTopic,
         Self::Breadth,
         Self::NewToYou,
         Self::Fallback,
@@ -53,6 +59,8 @@ impl ReasonCode {
             Self::Fresh => "fresh",
             Self::Popular => "popular",
             Self::CallerRelevance => "caller_relevance",
+            Self::NewItem => "new_item",
+            Self::SurfaceTopic => "surface_topic",
             Self::Breadth => "breadth",
             Self::NewToYou => "new_to_you",
             Self::Fallback => "fallback",
@@ -126,7 +134,9 @@ fn reason_of(feed: &StoredFeed, entry: &PoolEntry, feature: Feature) -> Option<R
         Feature::Recency => Reason::plain(ReasonCode::Fresh),
         Feature::Popularity => Reason::plain(ReasonCode::Popular),
         Feature::Relevance => Reason::plain(ReasonCode::CallerRelevance),
-        Feature::LessLike => return None,
+        Feature::Uncertainty => Reason::plain(ReasonCode::NewItem),
+        Feature::Prior => Reason::plain(ReasonCode::SurfaceTopic),
+        Feature::LessLike | Feature::Repetition | Feature::Impressions => return None,
     })
 }
 

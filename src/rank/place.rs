@@ -144,7 +144,7 @@ impl<'a> Run<'a> {
     fn arm(&self, index: usize) -> Arm {
         let candidate = &self.pool.candidates[index];
         let popularity = candidate.row.map(|row| self.context.snapshot.popularity(row)).unwrap_or_default();
-        let (mean, deviation) = popularity.open_rate();
+        let (mean, deviation) = popularity.open_rate(self.context.now, self.context.snapshot.popularity_half_life());
         Arm { relevance: candidate.relevance, mean, deviation }
     }
 

@@ -62,7 +62,7 @@ impl World {
     }
 
     fn profile(&self) -> Profile {
-        let affinity = |topic: u32, liking| Affinity { facet: Facet::Topic, value: format!("t{topic}").into(), liking, dislike: 0.0 };
+        let affinity = |topic: u32, liking| Affinity { facet: Facet::Topic, value: format!("t{topic}").into(), liking, shown: 0.0 };
         let mut affinities = vec![affinity(0, 4.0), affinity(1, 1.0)];
         affinities.sort_by(|a, b| (a.facet, &a.value).cmp(&(b.facet, &b.value)));
         Profile { as_of: NOW, affinities, events: 5, ..Profile::default() }

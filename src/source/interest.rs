@@ -27,10 +27,10 @@ impl CandidateSource for Interest {
     }
 
     fn applies(&self, query: &Query) -> bool {
-        query
-            .profile
-            .as_ref()
-            .is_some_and(|p| !p.interests.is_empty() || p.affinities.iter().any(|a| a.facet == Facet::Topic && a.liking > 0.0))
+        query.profile.as_ref().is_some_and(|p| {
+            let asks = p.preferences.topics.values().any(|level| *level > 0.0);
+            asks || !p.interests.is_empty() || p.affinities.iter().any(|a| a.facet == Facet::Topic && a.liking > 0.0)
+        })
     }
 
     async fn fetch(&self, query: Arc<Query>, limit: usize) -> Result<Found, SourceError> {

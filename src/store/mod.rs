@@ -15,7 +15,10 @@ mod touched;
 
 use async_trait::async_trait;
 
-pub use crate::{catalogue::CatalogueRecord, domain::Popularity};
+pub use crate::{
+    catalogue::CatalogueRecord,
+    domain::{Popularity, Use},
+};
 
 use crate::domain::{
     EventId, FeedId, Item, ItemId, Profile, Span, Time, UserId,
@@ -101,11 +104,11 @@ pub enum Commit {
     Conflict,
 }
 
-/// Weight to add to an item's popularity.
+/// What to add to an item's popularity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PopularityDelta {
     pub item: ItemId,
-    pub weight: f64,
+    pub used: Use,
     pub at: Time,
 }
 
@@ -125,7 +128,7 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes items, their popularity too, and logs the change. Per id: whether it was there.
     async fn delete_items(&self, ids: &[ItemId]) -> Result<Vec<bool>, StoreError>;
 
-    /// Adds to items' popularity and logs the change. Unknown items and weights that are not finite are skipped.
+    /// Adds to items' popularity and logs the change. Unknown items and numbers that are not finite are skipped.
     /// Repeating a call that failed may add some of it twice.
     async fn add_popularity(&self, deltas: &[PopularityDelta]) -> Result<(), StoreError>;
 

@@ -167,10 +167,11 @@ async fn an_explanation_has_every_number(kind: StoreKind) {
         assert!(number("objective").is_finite());
         assert_eq!(number("moved"), number("rank_before") - position as f64);
         assert!(!explain["sources"].as_array().unwrap().is_empty());
-        let features = ["interest", "topic", "creator", "follow", "recency", "popularity", "relevance", "less_like"];
+        let added = ["interest", "topic", "creator", "follow", "recency", "popularity", "relevance", "uncertainty", "prior"];
+        let subtracted = ["less_like", "repetition", "impressions"];
         for (feature, contribution) in explain["contributions"].as_object().unwrap() {
-            assert!(features.contains(&feature.as_str()));
-            assert_eq!(contribution.as_f64().unwrap() < 0.0, feature == "less_like", "{placed}");
+            let of = if contribution.as_f64().unwrap() < 0.0 { &subtracted[..] } else { &added };
+            assert!(of.contains(&feature.as_str()), "{placed}");
         }
         let known = ["relevance", "contributions", "max_similarity", "objective", "rank_before", "moved", "propensity"];
         let unknown =

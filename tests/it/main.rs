@@ -17,6 +17,7 @@ mod import;
 mod import_data;
 mod items;
 mod knobs;
+mod memory;
 mod openapi;
 mod privacy;
 mod problems;

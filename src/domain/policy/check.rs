@@ -46,6 +46,7 @@ impl Policy {
         self.diversify.check(&mut faults);
         constraint::check(&self.constraint, &mut faults);
         self.explore.check(&mut faults);
+        self.repeat.check(&mut faults);
         faults.range("feed.ttl", self.feed.ttl, Span::minutes(1), Span::hours(24));
         faults.range("feed.length", self.feed.length, 20, MAX_POOL as u32);
         let [low, high] = self.user_control.diversity_range;

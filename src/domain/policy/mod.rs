@@ -14,7 +14,7 @@ pub use check::PolicyFault;
 pub use constraint::{Constraint, MAX_CONSTRAINTS};
 pub use diversify::{Aggregate, Calibrate, Diversify, Method, SimilarityWeights, Target, TargetMetric, Toward};
 pub use explore::{Explore, ExploreMethod};
-pub use score::{Normalize, Repeat, Score, Weights};
+pub use score::{MAX_PRIOR_TOPICS, Normalize, Repeat, Score, TopicPrior, Weights};
 
 use std::collections::BTreeMap;
 
@@ -112,9 +112,12 @@ impl Default for Policy {
                     popularity: 0.1,
                     relevance: 1.0,
                     less_like: 1.0,
+                    repetition: 0.2,
+                    uncertainty: 0.05,
                 },
                 recency_half_life: Span::hours(36),
                 popularity_half_life: Span::hours(24),
+                prior: vec![],
             },
             diversify: Diversify {
                 method: Method::Mmr,
@@ -139,7 +142,12 @@ impl Default for Policy {
                 earliest_position: 4,
                 max_item_age: Span::FOREVER,
             },
-            repeat: Repeat { seen_cooldown: Span::hours(72), opened_cooldown: Span::FOREVER },
+            repeat: Repeat {
+                seen_cooldown: Span::hours(72),
+                opened_cooldown: Span::FOREVER,
+                impression_discount: 0.7,
+                less_like_half_life: Span::days(30),
+            },
             feed: FeedLife { ttl: Span::minutes(45), length: 500 },
             user_control: UserControl { diversity_range: [0.0, 1.0] },
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::check::Faults;
-use crate::domain::Span;
+use crate::domain::{Span, facet::MAX_FACET_VALUE_BYTES};
 
 /// How relevance is computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,22 @@ pub struct Score {
     pub recency_half_life: Span,
     /// An item's popularity halves in this time, 5 m to 3650 d. One value for the whole server.
     pub popularity_half_life: Span,
+    /// Topics the surface gives a start to for readers little is known of; at most [`MAX_PRIOR_TOPICS`], each once.
+    /// Counts n₀ / (n₀ + events learned), n₀ = 20.
+    #[serde(default)]
+    pub prior: Vec<TopicPrior>,
+}
+
+/// Most topics in a surface's prior.
+pub const MAX_PRIOR_TOPICS: usize = 64;
+
+/// A topic a surface gives a start to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicPrior {
+    pub topic: String,
+    /// As a liking, 0 to 1.
+    pub weight: f32,
 }
 
 /// How raw relevance becomes [0, 1] within a feed.
@@ -49,6 +65,12 @@ pub struct Weights {
     pub relevance: f32,
     /// Subtracted: `less_like` given to the item's topics, creator or source.
     pub less_like: f32,
+    /// Subtracted: how much of the item's topics, creator, source and viewpoint was shown lately.
+    #[serde(default)]
+    pub repetition: f32,
+    /// How little is known yet of how often the item is opened.
+    #[serde(default)]
+    pub uncertainty: f32,
 }
 
 /// What comes back, and when.
@@ -59,6 +81,28 @@ pub struct Repeat {
     pub seen_cooldown: Span,
     /// An opened item is left out for this long, 0 s to forever.
     pub opened_cooldown: Span,
+    /// Each impression without an open multiplies an item's raw relevance by this, 0 (never again) to 1 (no matter).
+    #[serde(default = "no_discount")]
+    pub impression_discount: f32,
+    /// What was said with `less_like` halves in this time, 1 d to forever, counted from when it was last said.
+    #[serde(default = "thirty_days")]
+    pub less_like_half_life: Span,
+}
+
+// A policy stored before these keys were goes on as it was.
+const fn no_discount() -> f32 {
+    1.0
+}
+
+const fn thirty_days() -> Span {
+    Span::days(30)
+}
+
+impl Repeat {
+    pub(super) fn check(&self, faults: &mut Faults) {
+        faults.range("repeat.impression_discount", self.impression_discount, 0.0, 1.0);
+        faults.range("repeat.less_like_half_life", self.less_like_half_life, Span::days(1), Span::FOREVER);
+    }
 }
 
 impl Score {
@@ -68,11 +112,24 @@ impl Score {
         }
         faults.range("score.recency_half_life", self.recency_half_life, Span::minutes(5), Span::days(3650));
         faults.range("score.popularity_half_life", self.popularity_half_life, Span::minutes(5), Span::days(3650));
+        if self.prior.len() > MAX_PRIOR_TOPICS {
+            faults.add("score.prior", format!("has {} topics; at most {MAX_PRIOR_TOPICS}", self.prior.len()));
+        }
+        for (index, prior) in self.prior.iter().enumerate() {
+            faults.range(&format!("score.prior[{index}] (weight)"), prior.weight, 0.0, 1.0);
+            let length = prior.topic.len();
+            if length == 0 || length > MAX_FACET_VALUE_BYTES {
+                faults.add(&format!("score.prior[{index}] (topic)"), format!("has {length} bytes; expected 1 to {MAX_FACET_VALUE_BYTES}"));
+            }
+            if self.prior[..index].iter().any(|earlier| earlier.topic == prior.topic) {
+                faults.add(&format!("score.prior[{index}] (topic)"), format!("`{}` stands twice", prior.topic));
+            }
+        }
     }
 }
 
 impl Weights {
-    fn named(&self) -> [(&'static str, f32); 8] {
+    fn named(&self) -> [(&'static str, f32); 10] {
         [
             ("interest", self.interest),
             ("topic", self.topic),
@@ -82,6 +139,8 @@ impl Weights {
             ("popularity", self.popularity),
             ("relevance", self.relevance),
             ("less_like", self.less_like),
+            ("repetition", self.repetition),
+            ("uncertainty", self.uncertainty),
         ]
     }
 }

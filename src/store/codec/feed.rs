@@ -13,18 +13,25 @@ use crate::{
 
 const FEED: &str = "feed";
 const PAGE: &str = "page";
+/// Newest version of a feed; pages are of version 1.
+const VERSION: u8 = 2;
 
 pub fn encode(feed: &StoredFeed) -> Result<Vec<u8>, StoreError> {
-    super::encode(FEED, &FeedV1::from(feed))
+    super::encode(FEED, VERSION, &FeedV2::from(feed))
 }
 
 /// Errors: [`StoreError::Corrupt`].
 pub fn decode(bytes: &[u8]) -> Result<StoredFeed, StoreError> {
-    super::decode::<FeedV1>(FEED, bytes)?.try_into().map_err(|detail: String| corrupt(FEED, detail))
+    let (version, payload) = super::payload(FEED, bytes, VERSION)?;
+    let feed = match version {
+        1 => super::read::<FeedV1>(FEED, payload)?.try_into(),
+        _ => super::read::<FeedV2>(FEED, payload)?.try_into(),
+    };
+    feed.map_err(|detail: String| corrupt(FEED, detail))
 }
 
 pub fn encode_page(page: &Page) -> Result<Vec<u8>, StoreError> {
-    super::encode(PAGE, &PageV1::from(page))
+    super::encode(PAGE, super::VERSION, &PageV1::from(page))
 }
 
 /// Errors: [`StoreError::Corrupt`].
@@ -42,8 +49,13 @@ pub fn decode_record<'a>(feed: &[u8], pages: impl IntoIterator<Item = &'a [u8]>)
     Ok(FeedRecord { feed, pages })
 }
 
+/// One bit per feature: eight of them.
+type FeedV1<'a> = Feed<'a, u8>;
+/// Up to 16 features. All else is as in version 1.
+type FeedV2<'a> = Feed<'a, u16>;
+
 #[derive(Serialize, Deserialize)]
-struct FeedV1<'a> {
+struct Feed<'a, Mask> {
     id: &'a str,
     /// `None` is [`Owner::Nobody`].
     user: Option<&'a str>,
@@ -56,16 +68,15 @@ struct FeedV1<'a> {
     expires_at_ms: i64,
     topics: Vec<&'a str>,
     exemplars: Vec<&'a str>,
-    #[serde(borrow)]
-    pool: Vec<PoolEntryV1<'a>>,
+    pool: Vec<Entry<'a, Mask>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct PoolEntryV1<'a> {
+struct Entry<'a, Mask> {
     item: &'a str,
     relevance: f32,
     /// Bit `i` is set when feature `i` contributed: most contribute nothing.
-    contributing: u8,
+    contributing: Mask,
     /// One per set bit, lowest bit first.
     contributions: Vec<f32>,
     sources: u8,
@@ -73,8 +84,8 @@ struct PoolEntryV1<'a> {
     interest: Option<u8>,
 }
 
-// One bit per feature in `PoolEntryV1::contributing`.
-const _: () = assert!(FEATURES <= u8::BITS as usize);
+// One bit per feature in `Entry::contributing`.
+const _: () = assert!(FEATURES <= u16::BITS as usize);
 
 #[derive(Serialize, Deserialize)]
 struct PageV1 {
@@ -101,7 +112,7 @@ enum SlotV1 {
     Exploration,
 }
 
-impl<'a> From<&'a StoredFeed> for FeedV1<'a> {
+impl<'a> From<&'a StoredFeed> for FeedV2<'a> {
     fn from(feed: &'a StoredFeed) -> Self {
         Self {
             id: feed.id.as_str(),
@@ -114,15 +125,15 @@ impl<'a> From<&'a StoredFeed> for FeedV1<'a> {
             expires_at_ms: feed.expires_at.0,
             topics: feed.topics.iter().map(|topic| &**topic).collect(),
             exemplars: feed.exemplars.iter().map(ItemId::as_str).collect(),
-            pool: feed.pool.iter().map(PoolEntryV1::from).collect(),
+            pool: feed.pool.iter().map(Entry::from).collect(),
         }
     }
 }
 
-impl TryFrom<FeedV1<'_>> for StoredFeed {
+impl<Mask: Into<u32>> TryFrom<Feed<'_, Mask>> for StoredFeed {
     type Error = String;
 
-    fn try_from(stored: FeedV1<'_>) -> Result<Self, String> {
+    fn try_from(stored: Feed<'_, Mask>) -> Result<Self, String> {
         let owner = match stored.user {
             Some(user) => Owner::User(UserId::new(user).map_err(|fault| format!("its user id {fault}"))?),
             None => Owner::Nobody,
@@ -148,9 +159,9 @@ impl TryFrom<FeedV1<'_>> for StoredFeed {
     }
 }
 
-impl<'a> From<&'a PoolEntry> for PoolEntryV1<'a> {
+impl<'a> From<&'a PoolEntry> for Entry<'a, u16> {
     fn from(entry: &'a PoolEntry) -> Self {
-        let mut contributing = 0u8;
+        let mut contributing = 0u16;
         let mut contributions = Vec::new();
         for (feature, value) in entry.contributions.iter().enumerate() {
             // By bits, so that −0 comes back as it went in.
@@ -171,15 +182,16 @@ impl<'a> From<&'a PoolEntry> for PoolEntryV1<'a> {
     }
 }
 
-impl TryFrom<PoolEntryV1<'_>> for PoolEntry {
+impl<Mask: Into<u32>> TryFrom<Entry<'_, Mask>> for PoolEntry {
     type Error = String;
 
-    fn try_from(stored: PoolEntryV1<'_>) -> Result<Self, String> {
-        if stored.contributions.len() != stored.contributing.count_ones() as usize {
-            return Err(format!("{} contributions for the features {:#010b}", stored.contributions.len(), stored.contributing));
+    fn try_from(stored: Entry<'_, Mask>) -> Result<Self, String> {
+        let contributing: u32 = stored.contributing.into();
+        if stored.contributions.len() != contributing.count_ones() as usize || contributing >> FEATURES != 0 {
+            return Err(format!("{} contributions for the features {contributing:#b}", stored.contributions.len()));
         }
         let mut given = stored.contributions.into_iter();
-        let contributions = std::array::from_fn(|feature| match stored.contributing >> feature & 1 {
+        let contributions = std::array::from_fn(|feature| match contributing >> feature & 1 {
             1 => given.next().unwrap_or(0.0),
             _ => 0.0,
         });

@@ -13,7 +13,7 @@ use crate::{
 const WHAT: &str = "item";
 
 pub fn encode(item: &Item) -> Result<Vec<u8>, StoreError> {
-    super::encode(WHAT, &ItemV1::from(item))
+    super::encode(WHAT, super::VERSION, &ItemV1::from(item))
 }
 
 /// Errors: [`StoreError::Corrupt`].

@@ -5,7 +5,7 @@
 //! most in proportion to the bytes it was given, of which it takes [`MAX_RECORD_BYTES`] at most. What is structurally
 //! sound is carried bit for bit; what the numbers mean is the domain's business.
 //!
-//! Fields and variants are stored by position. Any change of a `…V1` struct is a new version, read beside the old one.
+//! Fields and variants are stored by position. Any change of a `…V1` or `…V2` struct is a new version, read beside the old one.
 
 pub mod feed;
 pub mod item;
@@ -20,14 +20,14 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::StoreError;
 use crate::domain::Facet;
 
-/// First byte of every stored record.
+/// First byte of a stored record of the first version.
 const VERSION: u8 = 1;
 
 /// Largest stored record, in bytes. The largest lawful one, a feed with a pool of 5,000 long ids, is under 1 MiB.
 pub const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
 
-fn encode<T: Serialize>(what: &'static str, stored: &T) -> Result<Vec<u8>, StoreError> {
-    let bytes = postcard::to_extend(stored, vec![VERSION])
+fn encode<T: Serialize>(what: &'static str, version: u8, stored: &T) -> Result<Vec<u8>, StoreError> {
+    let bytes = postcard::to_extend(stored, vec![version])
         .map_err(|fault| StoreError::Refused(format!("this {what} cannot be encoded: {fault}")))?;
     if bytes.len() > MAX_RECORD_BYTES {
         return Err(StoreError::Refused(format!("this {what} takes {} bytes; at most {MAX_RECORD_BYTES} are stored", bytes.len())));
@@ -35,11 +35,14 @@ fn encode<T: Serialize>(what: &'static str, stored: &T) -> Result<Vec<u8>, Store
     Ok(bytes)
 }
 
+/// A record that has had one version only.
 fn decode<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T, StoreError> {
-    if bytes.len() > MAX_RECORD_BYTES {
-        return Err(corrupt(what, format!("{} bytes; at most {MAX_RECORD_BYTES} were ever written", bytes.len())));
-    }
-    let payload = payload(what, bytes)?;
+    let (_, payload) = payload(what, bytes, VERSION)?;
+    read(what, payload)
+}
+
+/// All of `payload` as one stored struct.
+fn read<'a, T: Deserialize<'a>>(what: &'static str, payload: &'a [u8]) -> Result<T, StoreError> {
     let (stored, rest) = postcard::take_from_bytes(payload).map_err(|fault| corrupt(what, fault))?;
     if !rest.is_empty() {
         return Err(corrupt(what, format!("{} bytes follow its end", rest.len())));
@@ -47,13 +50,20 @@ fn decode<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result
     Ok(stored)
 }
 
-/// The bytes after the version byte.
-fn payload<'a>(what: &'static str, bytes: &'a [u8]) -> Result<&'a [u8], StoreError> {
+/// The version, 1 to `newest`, and the bytes after it.
+fn payload<'a>(what: &'static str, bytes: &'a [u8], newest: u8) -> Result<(u8, &'a [u8]), StoreError> {
+    if bytes.len() > MAX_RECORD_BYTES {
+        return Err(corrupt(what, format!("{} bytes; at most {MAX_RECORD_BYTES} were ever written", bytes.len())));
+    }
     match bytes.split_first() {
-        Some((&VERSION, payload)) => Ok(payload),
-        Some((version, _)) => Err(corrupt(what, format!("unknown version {version}; this server reads version {VERSION}"))),
+        Some((version, payload)) if (VERSION..=newest).contains(version) => Ok((*version, payload)),
+        Some((version, _)) => Err(corrupt(what, format!("unknown version {version}; this server reads version {}", up_to(newest)))),
         None => Err(corrupt(what, "no bytes")),
     }
+}
+
+fn up_to(newest: u8) -> String {
+    if newest == VERSION { newest.to_string() } else { format!("{VERSION} to {newest}") }
 }
 
 fn corrupt(what: &'static str, detail: impl ToString) -> StoreError {

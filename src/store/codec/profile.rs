@@ -7,29 +7,36 @@ use serde::{Deserialize, Serialize};
 use super::{FacetV1, as_bytes, corrupt, halves_from_bytes, halves_to_bytes, item::SpaceV1};
 use crate::{
     domain::{
-        FacetValue, ItemId, Profile, Scope, Time,
+        Facet, FacetValue, ItemId, Profile, Scope, Time,
         ids::IdError,
-        profile::{Action, Affinity, Interest, Mute, MuteTarget, Preferences, ProfileMode, Seen},
+        profile::{Action, Affinity, Dislike, Exposure, Interest, MAX_IMPRESSIONS, Mute, MuteTarget, Preferences, ProfileMode, Seen},
     },
     store::StoreError,
 };
 
 const WHAT: &str = "profile";
+const VERSION: u8 = 2;
 
 pub fn encode(profile: &Profile) -> Result<Vec<u8>, StoreError> {
-    super::encode(WHAT, &ProfileV1::from(profile))
+    super::encode(WHAT, VERSION, &ProfileV2::from(profile))
 }
 
 /// Errors: [`StoreError::Corrupt`].
 pub fn decode(bytes: &[u8]) -> Result<Profile, StoreError> {
-    super::decode::<ProfileV1>(WHAT, bytes)?.try_into().map_err(|detail: String| corrupt(WHAT, detail))
+    let (version, payload) = super::payload(WHAT, bytes, VERSION)?;
+    let stored: ProfileV2 = match version {
+        1 => super::read::<ProfileV1>(WHAT, payload)?.into(),
+        _ => super::read(WHAT, payload)?,
+    };
+    stored.try_into().map_err(|detail: String| corrupt(WHAT, detail))
 }
 
-#[derive(Serialize, Deserialize)]
+/// Dislikes stood with the affinities, and decayed with them; there were no exposures.
+#[derive(Deserialize)]
 struct ProfileV1<'a> {
     as_of_ms: i64,
     #[serde(borrow)]
-    affinities: Vec<AffinityV1<'a>>,
+    affinities: Vec<WeightsV1<'a>>,
     interests: Vec<InterestV1<'a>>,
     seen: Vec<SeenV1>,
     mutes: Vec<MuteV1<'a>>,
@@ -40,12 +47,39 @@ struct ProfileV1<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct AffinityV1<'a> {
+struct ProfileV2<'a> {
+    as_of_ms: i64,
+    /// Liking and shown.
+    #[serde(borrow)]
+    affinities: Vec<WeightsV1<'a>>,
+    dislikes: Vec<DislikeV2<'a>>,
+    /// Shown and opened.
+    exposures: Vec<WeightsV1<'a>>,
+    interests: Vec<InterestV1<'a>>,
+    seen: Vec<SeenV2>,
+    mutes: Vec<MuteV1<'a>>,
+    follows: Vec<&'a str>,
+    preferences: PreferencesV1<'a>,
+    actions: Vec<ActionV1<'a>>,
+    events: u64,
+}
+
+/// A facet value with two weights.
+#[derive(Serialize, Deserialize)]
+struct WeightsV1<'a> {
     facet: FacetV1,
     value: &'a str,
-    liking: f32,
+    first: f32,
     /// `None` is zero, the common case: one byte instead of four.
-    dislike: Option<f32>,
+    second: Option<f32>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DislikeV2<'a> {
+    facet: FacetV1,
+    value: &'a str,
+    weight: f32,
+    at_ms: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,15 +91,27 @@ struct InterestV1<'a> {
     exemplar: &'a str,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct SeenV1 {
+    #[serde(with = "postcard::fixint::le")]
+    item_hash: u64,
+    step_ms: i64,
+    opened: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SeenV2 {
     /// Eight bytes: a hash as a variable-length number would take ten.
     #[serde(with = "postcard::fixint::le")]
     item_hash: u64,
     /// Milliseconds after the entry before it (the first: after the epoch), wrapping. Small, because the oldest is first.
     step_ms: i64,
-    opened: bool,
+    /// Bit 0: opened. Above it: impressions.
+    marks: u8,
 }
+
+// The impressions of `SeenV2::marks` take seven bits.
+const _: () = assert!(MAX_IMPRESSIONS <= u8::MAX >> 1);
 
 #[derive(Serialize, Deserialize)]
 struct MuteV1<'a> {
@@ -119,11 +165,39 @@ struct ActionV1<'a> {
     followed: Option<&'a str>,
 }
 
-impl<'a> From<&'a Profile> for ProfileV1<'a> {
+impl<'a> From<ProfileV1<'a>> for ProfileV2<'a> {
+    fn from(old: ProfileV1<'a>) -> Self {
+        let disliked = |weights: &WeightsV1<'a>| {
+            let weight = weights.second.filter(|weight| *weight > 0.0)?;
+            Some(DislikeV2 { facet: weights.facet, value: weights.value, weight, at_ms: old.as_of_ms })
+        };
+        let dislikes = old.affinities.iter().filter_map(disliked).collect();
+        let liked = old.affinities.into_iter().filter(|weights| weights.first > 0.0);
+        // What was not opened then was seen at least once.
+        let seen = |seen: &SeenV1| SeenV2 { item_hash: seen.item_hash, step_ms: seen.step_ms, marks: if seen.opened { 1 } else { 1 << 1 } };
+        Self {
+            as_of_ms: old.as_of_ms,
+            affinities: liked.map(|weights| WeightsV1 { second: None, ..weights }).collect(),
+            dislikes,
+            exposures: Vec::new(),
+            interests: old.interests,
+            seen: old.seen.iter().map(seen).collect(),
+            mutes: old.mutes,
+            follows: old.follows,
+            preferences: old.preferences,
+            actions: old.actions,
+            events: old.events,
+        }
+    }
+}
+
+impl<'a> From<&'a Profile> for ProfileV2<'a> {
     fn from(profile: &'a Profile) -> Self {
         Self {
             as_of_ms: profile.as_of.0,
-            affinities: profile.affinities.iter().map(AffinityV1::from).collect(),
+            affinities: profile.affinities.iter().map(|a| weights(a.facet, &a.value, a.liking, a.shown)).collect(),
+            dislikes: profile.dislikes.iter().map(DislikeV2::from).collect(),
+            exposures: profile.exposures.iter().map(|e| weights(e.facet, &e.value, e.shown, e.opened)).collect(),
             interests: profile.interests.iter().map(InterestV1::from).collect(),
             seen: seen_to_steps(&profile.seen),
             mutes: profile.mutes.iter().map(|m| MuteV1 { target: (&m.target).into(), since_ms: m.since.0 }).collect(),
@@ -135,13 +209,15 @@ impl<'a> From<&'a Profile> for ProfileV1<'a> {
     }
 }
 
-impl TryFrom<ProfileV1<'_>> for Profile {
+impl TryFrom<ProfileV2<'_>> for Profile {
     type Error = String;
 
-    fn try_from(stored: ProfileV1<'_>) -> Result<Self, String> {
+    fn try_from(stored: ProfileV2<'_>) -> Result<Self, String> {
         Ok(Self {
             as_of: Time(stored.as_of_ms),
             affinities: stored.affinities.into_iter().map(Affinity::from).collect(),
+            dislikes: stored.dislikes.into_iter().map(Dislike::from).collect(),
+            exposures: stored.exposures.into_iter().map(Exposure::from).collect(),
             interests: stored.interests.into_iter().map(Interest::try_from).collect::<Result<_, _>>()?,
             seen: seen_from_steps(&stored.seen),
             mutes: stored.mutes.into_iter().map(Mute::try_from).collect::<Result<_, _>>().map_err(in_a("mute"))?,
@@ -157,36 +233,53 @@ fn in_a(part: &'static str) -> impl Fn(IdError) -> String {
     move |fault| format!("an item id in a {part} {fault}")
 }
 
-fn seen_to_steps(seen: &[Seen]) -> Vec<SeenV1> {
+fn seen_to_steps(seen: &[Seen]) -> Vec<SeenV2> {
     let mut before_ms = 0i64;
     let step = |entry: &Seen| {
         let step_ms = entry.at.0.wrapping_sub(before_ms);
         before_ms = entry.at.0;
-        SeenV1 { item_hash: entry.item_hash, step_ms, opened: entry.opened }
+        SeenV2 { item_hash: entry.item_hash, step_ms, marks: entry.impressions.min(MAX_IMPRESSIONS) << 1 | u8::from(entry.opened) }
     };
     seen.iter().map(step).collect()
 }
 
-fn seen_from_steps(steps: &[SeenV1]) -> Vec<Seen> {
+fn seen_from_steps(steps: &[SeenV2]) -> Vec<Seen> {
     let mut at_ms = 0i64;
-    let seen = |step: &SeenV1| {
+    let seen = |step: &SeenV2| {
         at_ms = at_ms.wrapping_add(step.step_ms);
-        Seen { item_hash: step.item_hash, at: Time(at_ms), opened: step.opened }
+        let impressions = (step.marks >> 1).min(MAX_IMPRESSIONS);
+        Seen { item_hash: step.item_hash, at: Time(at_ms), opened: step.marks & 1 == 1, impressions }
     };
     steps.iter().map(seen).collect()
 }
 
-impl<'a> From<&'a Affinity> for AffinityV1<'a> {
-    fn from(affinity: &'a Affinity) -> Self {
-        // By bits, so that −0 comes back as it went in.
-        let dislike = (affinity.dislike.to_bits() != 0).then_some(affinity.dislike);
-        Self { facet: affinity.facet.into(), value: &affinity.value, liking: affinity.liking, dislike }
+fn weights(facet: Facet, value: &str, first: f32, second: f32) -> WeightsV1<'_> {
+    // By bits, so that −0 comes back as it went in.
+    let second = (second.to_bits() != 0).then_some(second);
+    WeightsV1 { facet: facet.into(), value, first, second }
+}
+
+impl From<WeightsV1<'_>> for Affinity {
+    fn from(stored: WeightsV1<'_>) -> Self {
+        Self { facet: stored.facet.into(), value: stored.value.into(), liking: stored.first, shown: stored.second.unwrap_or(0.0) }
     }
 }
 
-impl From<AffinityV1<'_>> for Affinity {
-    fn from(stored: AffinityV1<'_>) -> Self {
-        Self { facet: stored.facet.into(), value: stored.value.into(), liking: stored.liking, dislike: stored.dislike.unwrap_or(0.0) }
+impl From<WeightsV1<'_>> for Exposure {
+    fn from(stored: WeightsV1<'_>) -> Self {
+        Self { facet: stored.facet.into(), value: stored.value.into(), shown: stored.first, opened: stored.second.unwrap_or(0.0) }
+    }
+}
+
+impl<'a> From<&'a Dislike> for DislikeV2<'a> {
+    fn from(dislike: &'a Dislike) -> Self {
+        Self { facet: dislike.facet.into(), value: &dislike.value, weight: dislike.weight, at_ms: dislike.at.0 }
+    }
+}
+
+impl From<DislikeV2<'_>> for Dislike {
+    fn from(stored: DislikeV2<'_>) -> Self {
+        Self { facet: stored.facet.into(), value: stored.value.into(), weight: stored.weight, at: Time(stored.at_ms) }
     }
 }
 

@@ -47,13 +47,13 @@ pub(super) fn add_popularity(
     let mut touched = Vec::new();
     for delta in deltas {
         let id = delta.item.as_str();
-        if !delta.weight.is_finite() || items.get(id)?.is_none() {
+        if !delta.used.is_finite() || items.get(id)?.is_none() {
             continue;
         }
         // A damaged sum begins again: it is a statistic, and refusing would stop it for good.
         let stored = table.get(id)?.and_then(|bytes| codec::popularity::decode(bytes.value()).ok());
-        let mut popularity = stored.unwrap_or(Popularity { weight: 0.0, as_of: delta.at });
-        popularity.add(delta.weight, delta.at, half_life);
+        let mut popularity = stored.unwrap_or(Popularity { as_of: delta.at, ..Popularity::default() });
+        popularity.add(delta.used, delta.at, half_life);
         table.insert(id, codec::popularity::encode(&popularity).as_slice())?;
         touched.push((delta.item.clone(), Touch::Popularity));
     }

@@ -1,6 +1,6 @@
--- Adds weights to the popularity of items that exist. The sums decay: see Popularity::add and codec/popularity.rs.
+-- Adds to the popularity of items that exist. The sums decay: see Popularity::add and codec/popularity.rs.
 -- KEYS: items, popularity
--- ARGV: half-life in ms (-1: never decays), then for each weight: item id, weight, time in ms
+-- ARGV: half-life in ms (-1: never decays), then for each addition: item id, time in ms, weight, impressions, opens
 -- Returns the ids of the items that exist, in the order given.
 local half_life = tonumber(ARGV[1])
 
@@ -10,27 +10,39 @@ local function decay(age)
   return 2 ^ (-age / half_life)
 end
 
--- A damaged sum begins again: it is a statistic, and refusing would stop it for good.
+local function finite(number)
+  return number == number and number ~= math.huge and number ~= -math.huge
+end
+
+-- A damaged record begins again: it is a statistic, and refusing would stop it for good. Version 1 had the weight alone.
 local function read(stored)
-  if not stored or #stored ~= 17 or string.byte(stored) ~= 1 then return nil end
-  local sum, as_of = struct.unpack('<di8', stored, 2)
-  if sum ~= sum or sum == math.huge or sum == -math.huge then return nil end
-  return sum, as_of
+  if not stored then return nil end
+  local version = string.byte(stored)
+  local weight, as_of, impressions, opens
+  if version == 1 and #stored == 17 then
+    weight, as_of = struct.unpack('<di8', stored, 2)
+    impressions, opens = 0, 0
+  elseif version == 2 and #stored == 33 then
+    weight, as_of, impressions, opens = struct.unpack('<di8dd', stored, 2)
+  else
+    return nil
+  end
+  if not (finite(weight) and finite(impressions) and finite(opens)) then return nil end
+  return { weight, impressions, opens }, as_of
 end
 
 local touched = {}
-for i = 2, #ARGV, 3 do
-  local id, weight, at = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+for i = 2, #ARGV, 5 do
+  local id, at = ARGV[i], tonumber(ARGV[i + 1])
   if redis.call('HEXISTS', KEYS[1], id) == 1 then
-    local sum, as_of = read(redis.call('HGET', KEYS[2], id))
-    if not sum then
-      sum, as_of = weight, at
-    elseif at >= as_of then
-      sum, as_of = sum * decay(at - as_of) + weight, at
-    else
-      sum = sum + weight * decay(as_of - at)
+    local sums, as_of = read(redis.call('HGET', KEYS[2], id))
+    if not sums then sums, as_of = { 0, 0, 0 }, at end
+    local old, new = decay(at - as_of), decay(as_of - at)
+    for n = 1, 3 do
+      sums[n] = sums[n] * old + tonumber(ARGV[i + 1 + n]) * new
     end
-    redis.call('HSET', KEYS[2], id, struct.pack('<Bdi8', 1, sum, as_of))
+    as_of = math.max(as_of, at)
+    redis.call('HSET', KEYS[2], id, struct.pack('<Bdi8dd', 2, sums[1], as_of, sums[2], sums[3]))
     touched[#touched + 1] = id
   end
 end

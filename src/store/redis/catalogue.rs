@@ -58,7 +58,7 @@ impl RedisStore {
 
     pub(super) async fn add_weights(&self, deltas: &[PopularityDelta]) -> Result<(), StoreError> {
         let mut buckets: BTreeMap<u8, Vec<&PopularityDelta>> = BTreeMap::new();
-        for delta in deltas.iter().filter(|delta| delta.weight.is_finite()) {
+        for delta in deltas.iter().filter(|delta| delta.used.is_finite()) {
             buckets.entry(bucket(&delta.item)).or_default().push(delta);
         }
         let half_life_ms = match self.options.store.popularity_half_life {
@@ -69,7 +69,8 @@ impl RedisStore {
             let mut add = self.scripts.add_popularity.key(self.keys.items(bucket));
             add.key(self.keys.popularity(bucket)).arg(half_life_ms);
             for delta in deltas {
-                add.arg(delta.item.as_str()).arg(delta.weight).arg(delta.at.0);
+                let used = delta.used;
+                add.arg(delta.item.as_str()).arg(delta.at.0).arg(used.weight).arg(used.impressions).arg(used.opens);
             }
             self.link.call(Lane::Bulk, move |mut connection| async move { add.invoke_async::<Vec<String>>(&mut connection).await })
         };

@@ -4,7 +4,7 @@ use half::f16;
 use polyphony::domain::{
     Creator, Embedding, EmbeddingSpace, EventId, Facet, FeedId, Item, ItemId, Profile, Scope, Time, UserId,
     feed::{Owner, Page, Placed, PoolEntry, Relaxed, Slot, StoredFeed},
-    profile::{Action, Affinity, Interest, Mute, MuteTarget, Preferences, ProfileMode, Seen},
+    profile::{Action, Affinity, Dislike, Exposure, Interest, Mute, MuteTarget, Preferences, ProfileMode, Seen},
 };
 
 /// When the tests take place.
@@ -50,14 +50,16 @@ pub fn profile(events: u64) -> Profile {
     let added = vec![(Facet::Topic, "science".into(), 0.5, 0.0)];
     Profile {
         as_of: NOW,
-        affinities: vec![Affinity { facet: Facet::Topic, value: "science".into(), liking: 1.5, dislike: 0.25 }],
+        affinities: vec![Affinity { facet: Facet::Topic, value: "science".into(), liking: 1.5, shown: 0.25 }],
+        dislikes: vec![Dislike { facet: Facet::Source, value: "src_2".into(), weight: 3.0, at: NOW }],
+        exposures: vec![Exposure { facet: Facet::Viewpoint, value: "left".into(), shown: 2.0, opened: 0.5 }],
         interests: vec![Interest {
             vector: vec![f16::ONE, f16::NEG_ONE],
             space: EmbeddingSpace::Model,
             weight: 2.0,
             exemplar: item_id("a"),
         }],
-        seen: (0..3).map(|n| Seen { item_hash: u64::MAX - n, at: Time(NOW.0 + n as i64), opened: n == 1 }).collect(),
+        seen: (0..3).map(|n| Seen { item_hash: u64::MAX - n, at: Time(NOW.0 + n as i64), opened: n == 1, impressions: n as u8 }).collect(),
         mutes: vec![Mute { target: MuteTarget::Facet(Facet::Creator, "crt_9".into()), since: NOW }],
         follows: vec!["crt_1".into()],
         preferences: Preferences {
@@ -83,7 +85,7 @@ pub fn feed(id: &str, owner: Owner) -> StoredFeed {
     let entry = |n: u32| PoolEntry {
         item: item_id(&format!("item-{n}")),
         relevance: 1.0 - n as f32 / 100.0,
-        contributions: [0.0, 0.5, 0.0, 0.0, n as f32, 0.0, 0.0, -0.5],
+        contributions: [0.0, 0.5, 0.0, 0.0, n as f32, 0.0, 0.0, -0.5, 0.0, 0.125, 0.0, -0.25],
         sources: 3,
         topic: Some(0),
         interest: None,

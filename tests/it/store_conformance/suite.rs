@@ -9,7 +9,7 @@ use std::{
 use polyphony::{
     clock::{Clock, ManualClock},
     domain::{Item, ItemId, Profile, Span, Time, event::DEDUPE_WINDOW, feed::Owner},
-    store::{CatalogueRecord, Changes, Commit, LogPosition, Popularity, PopularityDelta, Store},
+    store::{CatalogueRecord, Changes, Commit, LogPosition, Popularity, PopularityDelta, Store, Use},
 };
 
 use super::sample::{NOW, event, feed, feed_id, item, item_id, page, profile, user};
@@ -67,8 +67,13 @@ async fn revision(store: &Shared, id: &str) -> u64 {
     store.begin_learning(&user(id), &[]).await.unwrap().revision
 }
 
+/// Every sum gets its own share, so that none can stand for another.
+fn of_weight(weight: f64) -> Use {
+    Use { weight, impressions: weight / 2.0, opens: weight / 4.0 }
+}
+
 pub fn delta(id: &str, weight: f64, at: Time) -> PopularityDelta {
-    PopularityDelta { item: item_id(id), weight, at }
+    PopularityDelta { item: item_id(id), used: of_weight(weight), at }
 }
 
 pub async fn a_profile_comes_back_as_written(store: Shared, _: &ManualClock) {
@@ -245,7 +250,9 @@ pub async fn awkward_ids_stay_apart(store: Shared, _: &ManualClock) {
         let record = store.feed(&Owner::User(user(id)), &feed_id(id)).await.unwrap().unwrap();
         assert_eq!(record.pages, [page(events as u32)], "{id}");
         assert_eq!(reader.items[&item_id(id)], item(id));
-        assert_eq!(reader.popularity[&item_id(id)], Popularity { weight: events as f64, as_of: NOW });
+        let weight = events as f64;
+        let expected = Popularity { weight, as_of: NOW, impressions: weight / 2.0, opens: weight / 4.0 };
+        assert_eq!(reader.popularity[&item_id(id)], expected);
         assert_eq!(store.policy(id).await.unwrap().as_deref(), Some(id));
     }
     for id in ids {
@@ -297,10 +304,10 @@ pub async fn popularity_does_not_depend_on_order(store: Shared, _: &ManualClock)
     store.put_items(&[item("forward"), item("backward"), item("at once")]).await.unwrap();
     let hours = [0, 1, 5, 24, 25, 100];
     let at = |hour: i64| NOW.plus(Span::hours(hour));
-    let mut expected = Popularity { weight: 0.0, as_of: NOW };
+    let mut expected = Popularity { as_of: NOW, ..Popularity::default() };
     for hour in hours {
         store.add_popularity(&[delta("forward", hour as f64 + 0.5, at(hour))]).await.unwrap();
-        expected.add(hour as f64 + 0.5, at(hour), Span::hours(24));
+        expected.add(of_weight(hour as f64 + 0.5), at(hour), Span::hours(24));
     }
     for hour in hours.into_iter().rev() {
         store.add_popularity(&[delta("backward", hour as f64 + 0.5, at(hour))]).await.unwrap();
@@ -311,7 +318,9 @@ pub async fn popularity_does_not_depend_on_order(store: Shared, _: &ManualClock)
     for id in ["forward", "backward", "at once"] {
         let stored = reader.popularity[&item_id(id)];
         assert_eq!(stored.as_of, expected.as_of);
-        assert!((stored.weight - expected.weight).abs() < 1e-9, "{id}: {stored:?}, expected {expected:?}");
+        let sums = |p: &Popularity| [p.weight, p.impressions, p.opens];
+        let near = sums(&stored).into_iter().zip(sums(&expected)).all(|(a, b)| (a - b).abs() < 1e-9);
+        assert!(near, "{id}: {stored:?}, expected {expected:?}");
     }
 }
 

@@ -1,93 +1,34 @@
-//! Relevance: a weighted sum of features, each in [0, 1]. Every feature's contribution is kept, so the score explains itself.
-//!
-//! `raw = Σ wᶠ·xᶠ / Σ wᶠ` over the positive features, minus the same for `less_like`; then normalised within the feed.
+//! One candidate's features, from what is the same for every candidate of a request.
 
 use std::collections::HashMap;
 
-use half::f16;
-
-use super::{Candidate, Context, Scored};
+use super::{Candidate, Context, Feature, Scored, dislike::Dislikes, exposure::Exposures, widened};
 use crate::{
     catalogue::{Entry, FacetCode, VectorView, dot},
-    domain::{
-        EmbeddingSpace, Facet, Profile,
-        feed::FEATURES,
-        policy::{Normalize, Weights},
-        time::decay,
-    },
+    domain::{EmbeddingSpace, Facet, Popularity, Profile, feed::FEATURES, profile::Affinity, time::decay},
 };
 
-/// What relevance is made of. The discriminant is the index into contributions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-pub enum Feature {
-    Interest = 0,
-    Topic = 1,
-    Creator = 2,
-    Follow = 3,
-    Recency = 4,
-    Popularity = 5,
-    /// The caller's own relevance.
-    Relevance = 6,
-    /// Subtracted.
-    LessLike = 7,
-}
-
-impl Feature {
-    pub const ALL: [Feature; FEATURES] =
-        [Self::Interest, Self::Topic, Self::Creator, Self::Follow, Self::Recency, Self::Popularity, Self::Relevance, Self::LessLike];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Interest => "interest",
-            Self::Topic => "topic",
-            Self::Creator => "creator",
-            Self::Follow => "follow",
-            Self::Recency => "recency",
-            Self::Popularity => "popularity",
-            Self::Relevance => "relevance",
-            Self::LessLike => "less_like",
-        }
-    }
-
-    /// The policy's weight of it.
-    pub const fn weight(self, weights: &Weights) -> f32 {
-        match self {
-            Self::Interest => weights.interest,
-            Self::Topic => weights.topic,
-            Self::Creator => weights.creator,
-            Self::Follow => weights.follow,
-            Self::Recency => weights.recency,
-            Self::Popularity => weights.popularity,
-            Self::Relevance => weights.relevance,
-            Self::LessLike => weights.less_like,
-        }
-    }
-}
-
-/// Scores, normalises and sorts: highest relevance first, ties by item id.
-pub fn score(kept: &[Candidate], context: &Context) -> Vec<Scored> {
-    let scorer = Scorer::new(kept, context);
-    let mut raw: Vec<(f32, Scored)> = kept.iter().filter_map(|candidate| scorer.score(candidate)).collect();
-    normalise(&mut raw, context.policy.score.normalize);
-    let mut scored: Vec<Scored> = raw.into_iter().map(|(_, scored)| scored).collect();
-    let id = |s: &Scored| context.snapshot.entry(s.row).map(|e| &e.item.id);
-    scored.sort_by(|a, b| b.relevance.total_cmp(&a.relevance).then_with(|| id(a).cmp(&id(b))));
-    scored
-}
+/// A surface's prior counts half once this many events of a reader are learned.
+const PRIOR_EVENTS: f32 = 20.0;
 
 /// What is the same for every candidate of a request.
-struct Scorer<'a> {
+pub(super) struct Scorer<'a> {
     context: &'a Context<'a>,
     /// Liking by topic or creator code, scaled so that the largest of each facet is 1.
     liking: HashMap<FacetCode, f32>,
-    /// Dislike by code, saturating: in [0, 1).
-    dislike: HashMap<FacetCode, f32>,
+    /// What the surface likes, faded by what is known of the reader.
+    prior: HashMap<FacetCode, f32>,
+    dislikes: Dislikes,
+    exposures: Exposures,
+    /// Items that were shown and not opened, by hash: how often.
+    passed_by: HashMap<u64, u8>,
     follows: Vec<FacetCode>,
     interests: Vec<InterestVector>,
     weights_sum: f32,
     /// Greatest [`crate::domain::Popularity::order_key`] in the pool.
     popularity_max: Option<f64>,
+    /// Mean open rate of the pool's items that were shown; `None` when none was: then nothing tells them apart.
+    open_rate: Option<f64>,
 }
 
 struct InterestVector {
@@ -101,48 +42,61 @@ struct InterestVector {
 }
 
 impl<'a> Scorer<'a> {
-    fn new(kept: &[Candidate], context: &'a Context<'a>) -> Self {
+    pub fn new(kept: &[Candidate], context: &'a Context<'a>) -> Self {
         let weights = &context.policy.score.weights;
-        // Features nobody in this request can have do not dilute the others: the sum is over the possible ones.
-        let caller = kept.iter().any(|c| c.relevance != 0.0);
-        let mut weights_sum = weights.recency + weights.popularity;
-        if caller {
-            weights_sum += weights.relevance;
-        }
         let half_life = context.snapshot.popularity_half_life();
         let popular = |c: &Candidate| context.snapshot.popularity(c.row).order_key(half_life);
         let mut scorer = Self {
             context,
             liking: HashMap::new(),
-            dislike: HashMap::new(),
+            prior: HashMap::new(),
+            dislikes: Dislikes::new(context, None),
+            exposures: Exposures::default(),
+            passed_by: HashMap::new(),
             follows: Vec::new(),
             interests: Vec::new(),
-            weights_sum,
+            // Features nobody in this request can have do not dilute the others: the sum is over the possible ones.
+            weights_sum: weights.recency + weights.popularity,
             popularity_max: kept.iter().filter_map(popular).max_by(f64::total_cmp),
+            open_rate: mean_open_rate(kept, context),
         };
+        if kept.iter().any(|c| c.relevance != 0.0) {
+            scorer.weights_sum += weights.relevance;
+        }
+        if scorer.open_rate.is_some() {
+            scorer.weights_sum += weights.uncertainty;
+        }
+        scorer.learn_prior();
         if let Some(profile) = context.profile {
-            scorer.weights_sum += weights.interest + weights.topic + weights.creator + weights.follow;
+            scorer.weights_sum += weights.interest + weights.creator + weights.follow;
             scorer.learn(profile);
+        }
+        if context.profile.is_some() || !scorer.prior.is_empty() {
+            scorer.weights_sum += weights.topic;
         }
         scorer
     }
 
-    fn learn(&mut self, profile: &Profile) {
-        let codes = self.context.snapshot.codes();
-        let fresh = profile.decay_to(self.context.now) as f32;
-        for facet in [Facet::Topic, Facet::Creator] {
-            let of_facet = || profile.affinities.iter().filter(|a| a.facet == facet);
-            let largest = of_facet().map(|a| a.liking).fold(0.0, f32::max);
-            for affinity in of_facet().filter(|a| a.liking > 0.0) {
-                if let Some(code) = codes.get(facet, &affinity.value) {
-                    self.liking.insert(code, affinity.liking / largest);
-                }
+    /// The surface's topics, fading as the reader's events come.
+    fn learn_prior(&mut self) {
+        let events = self.context.profile.map_or(0, |profile| profile.events);
+        let fade = PRIOR_EVENTS / (PRIOR_EVENTS + events as f32);
+        for prior in &self.context.policy.score.prior {
+            if let Some(code) = self.context.snapshot.codes().get(Facet::Topic, &prior.topic.as_str().into()) {
+                self.prior.insert(code, prior.weight * fade);
             }
         }
-        for affinity in profile.affinities.iter().filter(|a| a.dislike > 0.0) {
-            if let Some(code) = codes.get(affinity.facet, &affinity.value) {
-                let now = affinity.dislike * fresh;
-                self.dislike.insert(code, now / (1.0 + now));
+    }
+
+    fn learn(&mut self, profile: &Profile) {
+        let codes = self.context.snapshot.codes();
+        for facet in [Facet::Topic, Facet::Creator] {
+            let of_facet = || profile.affinities.iter().filter(|a| a.facet == facet);
+            let largest = of_facet().map(Affinity::net_liking).fold(0.0, f32::max);
+            for affinity in of_facet().filter(|a| a.net_liking() > 0.0) {
+                if let Some(code) = codes.get(facet, &affinity.value) {
+                    self.liking.insert(code, affinity.net_liking() / largest);
+                }
             }
         }
         // A topic the person set by hand outweighs what was inferred, in both directions.
@@ -153,9 +107,11 @@ impl<'a> Scorer<'a> {
                 *liking = liking.max(*level);
             } else if *level < 0.0 {
                 self.liking.remove(&code);
-                self.dislike.insert(code, -level);
+                self.prior.remove(&code);
             }
         }
+        self.exposures = Exposures::new(profile, self.context.snapshot, self.context.now);
+        self.passed_by = profile.seen.iter().map(|seen| (seen.item_hash, seen.passed_by())).filter(|(_, count)| *count > 0).collect();
         self.follows = profile.follows.iter().filter_map(|c| codes.get(Facet::Creator, c)).collect();
         let strongest = profile.interests.iter().map(|i| i.weight).fold(0.0, f32::max);
         for (index, interest) in profile.interests.iter().enumerate() {
@@ -172,7 +128,7 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    fn score(&self, candidate: &Candidate) -> Option<(f32, Scored)> {
+    pub fn score(&self, candidate: &Candidate) -> Option<(f32, Scored)> {
         let entry = self.context.snapshot.entry(candidate.row)?;
         let (interest_value, interest) = self.interest(self.context.snapshot.vector(candidate.row));
         let (topic_value, topic) = self.topic(entry);
@@ -187,14 +143,18 @@ impl<'a> Scorer<'a> {
             recency as f32,
             self.popularity(candidate),
             caller,
-            self.disliked(entry),
+            self.dislikes.of(entry),
+            self.exposures.repetition(entry),
+            self.uncertainty(candidate),
+            self.prior(entry),
+            0.0,
         ];
         let mut contributions = [0.0; FEATURES];
         for feature in Feature::ALL {
-            let sign = if feature == Feature::LessLike { -1.0 } else { 1.0 };
             let share = feature.weight(&policy.score.weights) / self.weights_sum.max(f32::MIN_POSITIVE);
-            contributions[feature as usize] = sign * share * values[feature as usize];
+            contributions[feature as usize] = share * values[feature as usize];
         }
+        contributions[Feature::Impressions as usize] = self.discount(entry, contributions.iter().sum());
         let raw = contributions.iter().sum();
         let scored = Scored { row: candidate.row, sources: candidate.sources, relevance: 0.0, contributions, topic, interest };
         Some((raw, scored))
@@ -236,62 +196,55 @@ impl<'a> Scorer<'a> {
         if entry.topic_mass > 0.0 { (sum / entry.topic_mass, best.1) } else { (0.0, None) }
     }
 
-    /// Share of the pool's most popular item, square-rooted so that one runaway item does not flatten the rest. From the
-    /// order keys: the same at every moment, however long ago the events were.
-    fn popularity(&self, candidate: &Candidate) -> f32 {
-        let half_life = self.context.snapshot.popularity_half_life();
-        let key = self.context.snapshot.popularity(candidate.row).order_key(half_life);
-        match (key, self.popularity_max) {
-            (Some(key), Some(max)) => ((key - max) / 2.0).exp2() as f32,
-            _ => 0.0,
-        }
-    }
-
-    fn disliked(&self, entry: &Entry) -> f32 {
-        if self.dislike.is_empty() {
+    /// Mean of what the surface likes beyond the reader's own liking, over the item's topics as it weights them.
+    fn prior(&self, entry: &Entry) -> f32 {
+        if self.prior.is_empty() || entry.topic_mass <= 0.0 {
             return 0.0;
         }
-        let single = [entry.creator, entry.source].into_iter().flatten();
-        let of = |code| self.dislike.get(&code).copied().unwrap_or(0.0);
-        let strongest_single = single.map(of).fold(0.0, f32::max);
-        entry.topics.iter().map(|(code, weight)| of(*code) * weight).fold(strongest_single, f32::max)
+        let of = |map: &HashMap<FacetCode, f32>, code| map.get(code).copied().unwrap_or(0.0);
+        let sum: f32 = entry.topics.iter().map(|(code, weight)| (of(&self.prior, code) - of(&self.liking, code)).max(0.0) * weight).sum();
+        sum / entry.topic_mass
     }
-}
 
-/// Half precision to f32, once per vector and request.
-pub(super) fn widened(values: &[f16]) -> Vec<f32> {
-    use half::slice::HalfFloatSliceExt;
-    let mut wide = vec![0.0; values.len()];
-    values.convert_to_f32_slice(&mut wide);
-    wide
-}
+    /// Share of the pool's most popular item, square-rooted so that one runaway item does not flatten the rest. From the
+    /// order keys: the same at every moment, however long ago the events were. An item opened more seldom than the pool's
+    /// when it is shown counts less in proportion: it is popular for having been shown.
+    fn popularity(&self, candidate: &Candidate) -> f32 {
+        let half_life = self.context.snapshot.popularity_half_life();
+        let popularity = self.context.snapshot.popularity(candidate.row);
+        let (Some(key), Some(max)) = (popularity.order_key(half_life), self.popularity_max) else { return 0.0 };
+        let share = ((key - max) / 2.0).exp2();
+        let debias = match self.open_rate {
+            Some(mean) if popularity.impressions > 0.0 => (popularity.open_rate(self.context.now, half_life).0 / mean).min(1.0),
+            _ => 1.0,
+        };
+        (share * debias) as f32
+    }
 
-/// Raw scores to [0, 1]. Equal raw scores get equal relevance under every rule.
-fn normalise(raw: &mut [(f32, Scored)], rule: Normalize) {
-    // A score that is not a number sinks below every number.
-    for (score, _) in raw.iter_mut() {
-        if !score.is_finite() {
-            *score = f32::MIN;
+    /// Standard deviation of the item's open rate as a share of a new item's, in [0, 1].
+    fn uncertainty(&self, candidate: &Candidate) -> f32 {
+        if self.open_rate.is_none() {
+            return 0.0;
         }
+        let half_life = self.context.snapshot.popularity_half_life();
+        let deviation = |popularity: Popularity| popularity.open_rate(self.context.now, half_life).1;
+        let share = deviation(self.context.snapshot.popularity(candidate.row)) / deviation(Popularity::default());
+        share.min(1.0) as f32
     }
-    let (low, high) = raw.iter().fold((f32::MAX, f32::MIN), |(low, high), (score, _)| (low.min(*score), high.max(*score)));
-    match rule {
-        Normalize::None => raw.iter_mut().for_each(|(score, scored)| scored.relevance = score.clamp(0.0, 1.0)),
-        _ if high <= low => raw.iter_mut().for_each(|(_, scored)| scored.relevance = 1.0),
-        Normalize::Minmax => raw.iter_mut().for_each(|(score, scored)| scored.relevance = (*score - low) / (high - low)),
-        Normalize::Percentile => percentile(raw),
+
+    /// What impressions without an open take off `raw`: −(1 − discountⁿ) of what is positive in it (impression discounting,
+    /// Lee et al., KDD 2014, exponential in the count).
+    fn discount(&self, entry: &Entry, raw: f32) -> f32 {
+        let Some(count) = self.passed_by.get(&entry.hash) else { return 0.0 };
+        let kept = self.context.policy.repeat.impression_discount.powi(i32::from(*count));
+        -(1.0 - kept) * raw.max(0.0)
     }
 }
 
-/// The best is 1, the worst 0, evenly spaced by rank; ties share their mean rank.
-fn percentile(raw: &mut [(f32, Scored)]) {
-    let last = (raw.len() - 1) as f32;
-    raw.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut from = 0;
-    while from < raw.len() {
-        let to = raw[from..].iter().take_while(|(score, _)| *score == raw[from].0).count() + from;
-        let mean_rank = (from + to - 1) as f32 / 2.0;
-        raw[from..to].iter_mut().for_each(|(_, scored)| scored.relevance = mean_rank / last);
-        from = to;
-    }
+/// Mean open rate over the candidates that were shown.
+fn mean_open_rate(kept: &[Candidate], context: &Context) -> Option<f64> {
+    let half_life = context.snapshot.popularity_half_life();
+    let shown = kept.iter().map(|c| context.snapshot.popularity(c.row)).filter(|popularity| popularity.impressions > 0.0);
+    let (sum, count) = shown.fold((0.0, 0u32), |(sum, count), p| (sum + p.open_rate(context.now, half_life).0, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
 }

@@ -85,7 +85,7 @@ fn normal(rng: &mut ChaCha8Rng) -> f32 {
     radius * (std::f32::consts::TAU * rng.random::<f32>()).cos()
 }
 
-/// The `count` rows nearest to a random one; relevance is the cosine to it, stretched to [0, 1] as the server does.
+/// The `count` rows nearest to a random one; relevance is its rank in [0, 1], as the server has it by default.
 fn nearest(rows: &[f16], dimension: usize, count: usize, rng: &mut ChaCha8Rng) -> Pool {
     let query = rng.random_range(0..rows.len() / dimension);
     let query = rows[query * dimension..(query + 1) * dimension].to_vec();
@@ -96,14 +96,8 @@ fn nearest(rows: &[f16], dimension: usize, count: usize, rng: &mut ChaCha8Rng) -
     Pool {
         dimension,
         rows: scored.iter().flat_map(|(_, row)| row.iter().copied()).collect(),
-        relevance: stretched(&scored.iter().map(|(relevance, _)| *relevance).collect::<Vec<f32>>()),
+        relevance: (0..count).map(|rank| 1.0 - rank as f32 / count.max(2) as f32).collect(),
     }
-}
-
-/// Relevances in descending order, linearly onto [0, 1].
-fn stretched(relevance: &[f32]) -> Vec<f32> {
-    let (high, low) = (relevance[0], relevance[relevance.len() - 1]);
-    relevance.iter().map(|r| (r - low) / (high - low).max(f32::MIN_POSITIVE)).collect()
 }
 
 // ── Timing ──────────────────────────────────────────────────────────────────────────────────────────────────────────

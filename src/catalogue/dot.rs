@@ -143,31 +143,40 @@ fn load(wide: &[f32; WIDTH]) -> std::arch::x86_64::__m256 {
     }
 }
 
-/// The plain sums with eight lanes at a time: each block of [`LANES`] goes into four registers.
+/// The plain sums with eight lanes at a time: each block of [`LANES`] goes into four registers, folded as [`fold`] does.
 #[cfg(target_arch = "x86_64")]
 macro_rules! eight_lanes_at_a_time {
     ($name:ident, $left:ty, $load_left:path, $widen_left:expr) => {
         #[target_feature(enable = "avx2,f16c")]
         fn $name(a: &[$left], b: &[f16]) -> f32 {
-            use std::arch::x86_64::{_mm256_add_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm256_storeu_ps};
+            use std::arch::x86_64::{_mm256_add_ps, _mm256_mul_ps, _mm256_setzero_ps};
 
-            let mut registers = [_mm256_setzero_ps(); LANES / WIDTH];
+            let (mut first, mut second, mut third, mut fourth) =
+                (_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps());
             let length = a.len().min(b.len());
             let (a_blocks, a_rest) = a[..length].as_chunks::<LANES>();
             let (b_blocks, b_rest) = b[..length].as_chunks::<LANES>();
-            for (x, y) in a_blocks.iter().zip(b_blocks) {
-                let (x, y) = (x.as_chunks::<WIDTH>().0, y.as_chunks::<WIDTH>().0);
-                for (register, (x, y)) in registers.iter_mut().zip(x.iter().zip(y)) {
-                    *register = _mm256_add_ps(*register, _mm256_mul_ps($load_left(x), widen(y)));
+            for at in 0..a_blocks.len().min(b_blocks.len()) {
+                let (x, y) = (&a_blocks[at], &b_blocks[at]);
+                // Four of eight by construction: the patterns always match.
+                if let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (x.as_chunks::<WIDTH>().0, y.as_chunks::<WIDTH>().0) {
+                    first = _mm256_add_ps(first, _mm256_mul_ps($load_left(x0), widen(y0)));
+                    second = _mm256_add_ps(second, _mm256_mul_ps($load_left(x1), widen(y1)));
+                    third = _mm256_add_ps(third, _mm256_mul_ps($load_left(x2), widen(y2)));
+                    fourth = _mm256_add_ps(fourth, _mm256_mul_ps($load_left(x3), widen(y3)));
                 }
             }
             let mut sums = [0.0f32; LANES];
-            for (lanes, register) in sums.as_chunks_mut::<WIDTH>().0.iter_mut().zip(registers) {
-                // SAFETY: `lanes` is eight `f32`s, all that an unaligned store of one register writes.
-                #[allow(unsafe_code, reason = "a store through a pointer to an array of the register's size")]
-                unsafe {
-                    _mm256_storeu_ps(lanes.as_mut_ptr(), register);
+            if let [s0, s1, s2, s3] = sums.as_chunks_mut::<WIDTH>().0 {
+                if a_rest.is_empty() {
+                    store(_mm256_add_ps(_mm256_add_ps(first, third), _mm256_add_ps(second, fourth)), s0);
+                    let [a, b, c, d, e, f, g, h] = *s0;
+                    return ((a + e) + (c + g)) + ((b + f) + (d + h));
                 }
+                store(first, s0);
+                store(second, s1);
+                store(third, s2);
+                store(fourth, s3);
             }
             for (sum, (x, y)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
                 *sum += $widen_left(*x) * y.to_f32();
@@ -175,6 +184,17 @@ macro_rules! eight_lanes_at_a_time {
             fold(sums)
         }
     };
+}
+/// Eight lanes to memory.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn store(register: std::arch::x86_64::__m256, lanes: &mut [f32; WIDTH]) {
+    // SAFETY: `lanes` is eight `f32`s: all that an unaligned store of one register writes.
+    #[allow(unsafe_code, reason = "a store through a pointer to an array of the register's size")]
+    unsafe {
+        std::arch::x86_64::_mm256_storeu_ps(lanes.as_mut_ptr(), register);
+    }
 }
 #[cfg(target_arch = "x86_64")]
 eight_lanes_at_a_time!(dot_halves_f16c, f16, widen, f16::to_f32);

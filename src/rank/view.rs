@@ -26,6 +26,8 @@ pub struct View<'a> {
     topic_weight: f32,
     single_weights: [f32; SINGLE.len()],
     embedding_weight: f32,
+    /// No facet has a weight.
+    only_embedding: bool,
     facets: Vec<FacetRow>,
     /// Topics of all candidates, one after another.
     topics: Vec<(FacetCode, f32)>,
@@ -72,6 +74,7 @@ impl<'a> View<'a> {
             topic_weight: weights.topic,
             single_weights: [weights.creator, weights.source, weights.viewpoint, weights.language],
             embedding_weight: weights.embedding,
+            only_embedding: weights.named().iter().all(|(name, weight)| *name == "embedding" || *weight <= 0.0),
             facets: Vec::with_capacity(capacity),
             topics: Vec::with_capacity(2 * capacity),
             vectors: Vec::with_capacity(capacity),
@@ -130,6 +133,9 @@ impl<'a> View<'a> {
 
     #[inline]
     fn mix(&self, a: usize, b: usize, cosine: impl FnOnce() -> Option<f32>) -> f32 {
+        if self.only_embedding {
+            return cosine().unwrap_or(UNKNOWN);
+        }
         let mut sum = 0.0;
         let mut weight = 0.0;
         let (left, right) = (&self.facets[a], &self.facets[b]);

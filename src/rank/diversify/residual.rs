@@ -33,6 +33,16 @@ impl Volume {
         };
         lambda * relevance + (1.0 - lambda) * volume
     }
+
+    /// About the residual at which the objective is `floor`: saves a logarithm for every comparison.
+    fn residual_at(self, lambda: f32, relevance: f32, floor: f32) -> f32 {
+        let volume = (floor - lambda * relevance) / (1.0 - lambda);
+        match self {
+            Self::Log => volume.exp(),
+            Self::Root if volume > 0.0 => volume * volume,
+            Self::Root => 0.0,
+        }
+    }
 }
 
 pub(super) struct Residual {
@@ -90,16 +100,23 @@ impl Gain for Residual {
         let mut residual = self.residual[index];
         let relevance = shared.relevance[index];
         let own = &mut self.coordinates[index * self.slots..(index + 1) * self.slots];
-        let mut value = self.volume.value(shared.lambda, relevance, residual);
-        while upto < self.basis.len() && value >= floor {
-            let basis = &self.basis[upto];
-            let kernel = shared.view.kernel_to(&shared.placed[basis.placed], index);
-            let coordinate = (kernel - dot(&own[..upto], &basis.coordinates)) / basis.height;
-            own[upto] = coordinate;
-            residual -= coordinate * coordinate;
-            upto += 1;
-            value = self.volume.value(shared.lambda, relevance, residual);
-        }
+        let mut enough = self.volume.residual_at(shared.lambda, relevance, floor);
+        let value = loop {
+            while upto < self.basis.len() && residual >= enough {
+                let basis = &self.basis[upto];
+                let kernel = shared.view.kernel_to(&shared.placed[basis.placed], index);
+                let coordinate = (kernel - dot(&own[..upto], &basis.coordinates)) / basis.height;
+                own[upto] = coordinate;
+                residual -= coordinate * coordinate;
+                upto += 1;
+            }
+            let value = self.volume.value(shared.lambda, relevance, residual);
+            if upto == self.basis.len() || value < floor {
+                break value;
+            }
+            // The threshold was rounded the wrong way: the value decides.
+            enough = f32::NEG_INFINITY;
+        };
         self.effort.compared(upto - self.upto[index] as usize);
         self.upto[index] = upto as u32;
         self.residual[index] = residual;

@@ -1,12 +1,12 @@
 //! From a scored pool to the next positions of a slate.
 //!
 //! One position at a time: an exploration slot draws among the candidates from outside the profile; every other
-//! position takes the best marginal relevance among the candidates that break no constraint. Positions depend only on
+//! position takes the best marginal relevance among the candidates that the constraints admit. Positions depend only on
 //! the pool and the positions before, so placing 20 and then 20 more equals placing 40.
 
 use super::{
     Context, SourceKind, Sources,
-    constraint::{Broken, State},
+    constraint::Solver,
     explore, mmr,
     similarity::Features,
 };
@@ -14,7 +14,7 @@ use crate::{
     catalogue::{Entry, Row},
     domain::{
         Policy,
-        feed::{Page, Placed, Relaxed, Slot},
+        feed::{Page, Placed, Slot},
         policy::Method,
     },
 };
@@ -44,8 +44,8 @@ pub fn place(pool: &Pool, prefix: &[Placed], count: usize, context: &Context) ->
     }
     let mut page = Page::default();
     while page.placed.len() < count {
-        let Some((placed, broken)) = run.next() else { break };
-        page.relaxed.extend(broken.iter().map(|constraint| Relaxed { constraint, position: run.position as u32 }));
+        let Some(placed) = run.next() else { break };
+        page.relaxed.extend(run.constraints.settle());
         run.put(placed.pool_index as usize);
         page.placed.push(placed);
     }
@@ -61,20 +61,22 @@ struct Run<'a> {
     /// Not placed and allowed.
     open: Vec<bool>,
     penalties: mmr::Penalties,
-    constraints: State<'a>,
+    constraints: Solver,
     position: usize,
 }
 
 impl<'a> Run<'a> {
     fn new(pool: &'a Pool<'a>, context: &Context<'a>) -> Self {
         let features: Vec<_> = pool.candidates.iter().map(|c| c.row.and_then(|row| Features::of(row, context.snapshot))).collect();
+        let entries: Vec<Option<&Entry>> = features.iter().map(|f| f.as_ref().map(Features::entry)).collect();
+        let page_size = context.policy.page_size as usize;
         Self {
             pool,
             policy: context.policy,
+            constraints: Solver::new(&context.policy.constraint, page_size, &entries, context.snapshot.codes()),
             open: features.iter().map(Option::is_some).collect(),
             features,
             penalties: mmr::Penalties::new(pool.candidates.len()),
-            constraints: State::new(&context.policy.constraint),
             position: 0,
         }
     }
@@ -92,7 +94,7 @@ impl<'a> Run<'a> {
         if let Some(open) = self.open.get_mut(index) {
             *open = false;
         }
-        self.constraints.place(self.entry(index));
+        self.constraints.place(Some(index));
         let placed = self.features.get(index).and_then(Option::as_ref);
         if self.pool.diversity > 0.0 && self.policy.diversify.method != Method::None {
             let reranked = (0..self.reranked()).filter(|i| self.open[*i]);
@@ -106,43 +108,39 @@ impl<'a> Run<'a> {
         self.pool.candidates.len().min(self.policy.diversify.pool as usize)
     }
 
-    fn next(&self) -> Option<(Placed, Broken)> {
+    fn next(&mut self) -> Option<Placed> {
         if explore::is_slot(self.position, &self.policy.explore)
             && let Some(placed) = self.explored()
         {
-            return Some((placed, Broken::default()));
+            return Some(placed);
         }
         self.ranked()
     }
 
-    /// A draw among the open candidates from outside the profile that break no constraint.
-    fn explored(&self) -> Option<Placed> {
-        let eligible: Vec<usize> = (0..self.open.len())
-            .filter(|i| self.open[*i] && self.pool.candidates[*i].sources.has(SourceKind::Outside))
-            .filter(|i| self.entry(*i).is_some_and(|e| self.constraints.broken_by(e).is_empty()))
-            .collect();
+    /// A draw among the open candidates from outside the profile that the constraints admit.
+    fn explored(&mut self) -> Option<Placed> {
+        let outside = |i: &usize| self.open[*i] && self.pool.candidates[*i].sources.has(SourceKind::Outside);
+        let mut eligible: Vec<usize> = (0..self.open.len()).filter(outside).collect();
+        eligible.retain(|i| self.constraints.check(*i).is_ok());
         let relevances: Vec<f32> = eligible.iter().map(|i| self.pool.candidates[*i].relevance).collect();
         let (drawn, propensity) = explore::draw(&relevances, &self.policy.explore, self.pool.seed, self.position)?;
         let index = *eligible.get(drawn)?;
         Some(self.placed(index, Slot::Exploration, propensity, None))
     }
 
-    /// The best objective among the open candidates that break nothing; constraints give way from the last declared.
-    fn ranked(&self) -> Option<(Placed, Broken)> {
+    /// The best objective among the open candidates that the constraints admit.
+    fn ranked(&mut self) -> Option<Placed> {
         let reranked = self.reranked();
-        let head_open = (0..reranked).any(|i| self.open[i]);
-        let span = if head_open { 0..reranked } else { reranked..self.open.len() };
-        let open: Vec<(usize, Broken)> =
-            span.filter(|i| self.open[*i]).filter_map(|i| Some((i, self.constraints.broken_by(self.entry(i)?)))).collect();
-        let freely = self.best(open.iter().map(|(i, _)| *i))?;
-        let broken_by_best = open.iter().find(|(i, _)| *i == freely).map(|(_, broken)| *broken).unwrap_or_default();
-        // `kept` constraints still bind; each round gives up the last of them.
-        for kept in (0..=self.policy.constraint.len()).rev() {
-            let feasible = open.iter().filter(|(_, broken)| broken_within(*broken, kept)).map(|(i, _)| *i);
-            if let Some(index) = self.best(feasible) {
-                let broken = open.iter().find(|(i, _)| *i == index).map(|(_, broken)| *broken).unwrap_or_default();
-                let bound_by = if index == freely { None } else { broken_by_best.first() };
-                return Some((self.placed(index, Slot::Ranked, 1.0, bound_by), broken));
+        let head: Vec<usize> = (0..reranked).filter(|i| self.open[*i]).collect();
+        let tail: Vec<usize> = (reranked..self.open.len()).filter(|i| self.open[*i]).collect();
+        let freely = self.best(head.iter().copied()).or_else(|| self.best(tail.iter().copied()))?;
+        let bound_by = self.constraints.check(freely).err();
+        // Those behind the head only when it holds nobody who may stand here.
+        for span in [head, tail] {
+            let mut admitted = span;
+            admitted.retain(|i| self.constraints.check(*i).is_ok());
+            if let Some(index) = self.best(admitted.into_iter()) {
+                return Some(self.placed(index, Slot::Ranked, 1.0, bound_by.filter(|_| index != freely)));
             }
         }
         None
@@ -178,9 +176,4 @@ impl<'a> Run<'a> {
             bound_by,
         }
     }
-}
-
-/// Whether the first `kept` constraints all hold.
-fn broken_within(broken: Broken, kept: usize) -> bool {
-    broken.only_from(kept)
 }

@@ -33,7 +33,7 @@ pub struct Policy {
     pub retrieve: Retrieve,
     pub score: Score,
     pub diversify: Diversify,
-    /// In declared order; relaxed from the last to the first.
+    /// In declared order: where not all can be held, an earlier one is kept before a later one.
     #[serde(default)]
     pub constraint: Vec<Constraint>,
     pub explore: Explore,
@@ -122,9 +122,9 @@ impl Default for Policy {
                 similarity: SimilarityWeights { topic: 0.4, creator: 0.15, source: 0.1, viewpoint: 0.05, language: 0.0, embedding: 0.3 },
             },
             constraint: vec![
-                Constraint::MaxShare { facet: Facet::Creator, max: 2, per: 10 },
-                Constraint::MinDistinct { facet: Facet::Topic, min: 4, per: 20 },
-                Constraint::MinGap { facet: Facet::Creator, gap: 1 },
+                Constraint::MaxShare { facet: Facet::Creator, value: None, max: 2, per: 10, top: None },
+                Constraint::MinDistinct { facet: Facet::Topic, min: 4, per: 20, top: None },
+                Constraint::MinGap { facet: Facet::Creator, gap: 1, top: None },
             ],
             explore: Explore {
                 share: 0.1,

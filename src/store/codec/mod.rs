@@ -20,14 +20,18 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::StoreError;
 use crate::domain::Facet;
 
-/// First byte of every stored record.
+/// First byte of every stored record whose form has not changed; the others say theirs beside the form.
 const VERSION: u8 = 1;
 
 /// Largest stored record, in bytes. The largest lawful one, a feed with a pool of 5,000 long ids, is under 1 MiB.
 pub const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
 
 fn encode<T: Serialize>(what: &'static str, stored: &T) -> Result<Vec<u8>, StoreError> {
-    let bytes = postcard::to_extend(stored, vec![VERSION])
+    encode_as(VERSION, what, stored)
+}
+
+fn encode_as<T: Serialize>(version: u8, what: &'static str, stored: &T) -> Result<Vec<u8>, StoreError> {
+    let bytes = postcard::to_extend(stored, vec![version])
         .map_err(|fault| StoreError::Refused(format!("this {what} cannot be encoded: {fault}")))?;
     if bytes.len() > MAX_RECORD_BYTES {
         return Err(StoreError::Refused(format!("this {what} takes {} bytes; at most {MAX_RECORD_BYTES} are stored", bytes.len())));
@@ -36,10 +40,14 @@ fn encode<T: Serialize>(what: &'static str, stored: &T) -> Result<Vec<u8>, Store
 }
 
 fn decode<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T, StoreError> {
+    decode_as(VERSION, what, bytes)
+}
+
+fn decode_as<'a, T: Deserialize<'a>>(version: u8, what: &'static str, bytes: &'a [u8]) -> Result<T, StoreError> {
     if bytes.len() > MAX_RECORD_BYTES {
         return Err(corrupt(what, format!("{} bytes; at most {MAX_RECORD_BYTES} were ever written", bytes.len())));
     }
-    let payload = payload(what, bytes)?;
+    let payload = payload(version, what, bytes)?;
     let (stored, rest) = postcard::take_from_bytes(payload).map_err(|fault| corrupt(what, fault))?;
     if !rest.is_empty() {
         return Err(corrupt(what, format!("{} bytes follow its end", rest.len())));
@@ -48,10 +56,10 @@ fn decode<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result
 }
 
 /// The bytes after the version byte.
-fn payload<'a>(what: &'static str, bytes: &'a [u8]) -> Result<&'a [u8], StoreError> {
+fn payload<'a>(reads: u8, what: &'static str, bytes: &'a [u8]) -> Result<&'a [u8], StoreError> {
     match bytes.split_first() {
-        Some((&VERSION, payload)) => Ok(payload),
-        Some((version, _)) => Err(corrupt(what, format!("unknown version {version}; this server reads version {VERSION}"))),
+        Some((version, payload)) if *version == reads => Ok(payload),
+        Some((version, _)) => Err(corrupt(what, format!("unknown version {version}; this server reads version {reads}"))),
         None => Err(corrupt(what, "no bytes")),
     }
 }

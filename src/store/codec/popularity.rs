@@ -20,7 +20,7 @@ pub fn encode(popularity: &Popularity) -> [u8; POPULARITY_BYTES] {
 
 /// Errors: [`StoreError::Corrupt`] for another version, another length or a weight that is not finite.
 pub fn decode(bytes: &[u8]) -> Result<Popularity, StoreError> {
-    let payload = payload(WHAT, bytes)?;
+    let payload = payload(VERSION, WHAT, bytes)?;
     let (words, rest) = payload.as_chunks::<8>();
     let ([weight, as_of], []) = (words, rest) else {
         return Err(corrupt(WHAT, format!("{} bytes; expected {POPULARITY_BYTES}", bytes.len())));

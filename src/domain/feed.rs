@@ -106,11 +106,37 @@ pub struct Placed {
 }
 
 /// A constraint that could not be met at a position.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relaxed {
     /// Index into `Policy::constraint`.
     pub constraint: u8,
+    /// Upper bound or pin: the item here breaks it. Lower bound: from here on its block cannot reach it any more.
     pub position: u32,
+    pub why: RelaxedWhy,
+}
+
+/// Why a constraint was relaxed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelaxedWhy {
+    /// What is left of the pool cannot meet it, even with no other constraint.
+    Supply,
+    /// It could be met alone, but not together with those declared before it.
+    Conflict,
+    /// The search for a way to meet it ended at its limit.
+    Budget,
+}
+
+impl RelaxedWhy {
+    pub const ALL: [Self; 3] = [Self::Supply, Self::Conflict, Self::Budget];
+
+    /// The one name in API, metrics and docs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Supply => "supply",
+            Self::Conflict => "conflict",
+            Self::Budget => "budget",
+        }
+    }
 }
 
 /// One served page. Frozen.

@@ -66,7 +66,7 @@ struct Run<'a> {
     /// Candidates that diversification may reorder, by index below this; the rest follow by relevance.
     reranked: usize,
     diversifier: Diversifier<'a>,
-    solver: Solver<'a>,
+    solver: Solver,
     position: usize,
 }
 

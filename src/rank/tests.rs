@@ -4,9 +4,9 @@ use std::{collections::HashSet, sync::Arc};
 
 use proptest::prelude::*;
 
-use super::{constraint::State, explore::Arm, place::PoolCandidate, *};
+use super::{explore::Arm, place::PoolCandidate, *};
 use crate::{
-    catalogue::{Catalogue, CatalogueRecord, Row, Snapshot},
+    catalogue::{Catalogue, CatalogueRecord, Entry, FacetCode, Row, Snapshot},
     domain::{
         Creator, Embedding, Facet, Item, ItemId, Span,
         feed::{Page, Slot},
@@ -101,9 +101,11 @@ impl World {
 
 fn world() -> impl Strategy<Value = World> {
     let constraint = prop_oneof![
-        (1u32..3, 3u32..8).prop_map(|(max, per)| Constraint::MaxShare { facet: Facet::Creator, max, per }),
-        (1u32..4).prop_map(|gap| Constraint::MinGap { facet: Facet::Topic, gap }),
-        (2u32..4, 5u32..9).prop_map(|(min, per)| Constraint::MinDistinct { facet: Facet::Topic, min, per }),
+        (1u32..3, 3u32..8).prop_map(|(max, per)| Constraint::MaxShare { facet: Facet::Creator, value: None, max, per, top: None }),
+        (1u32..4, prop::option::of(5u32..30)).prop_map(|(gap, top)| Constraint::MinGap { facet: Facet::Topic, gap, top }),
+        (2u32..4, 5u32..9).prop_map(|(min, per)| Constraint::MinDistinct { facet: Facet::Topic, min, per, top: None }),
+        (1u32..3, 5u32..9).prop_map(|(min, per)| Constraint::MinShare { facet: Facet::Source, value: "s1".into(), min, per, top: None }),
+        (0u32..30).prop_map(|position| Constraint::Pin { facet: Facet::Topic, value: "t0".into(), position }),
     ];
     (
         1usize..80,
@@ -124,6 +126,40 @@ fn world() -> impl Strategy<Value = World> {
             policy.score.normalize = if minmax { Normalize::Minmax } else { Normalize::Percentile };
             World { items, topics, creators, salt, policy }
         })
+}
+
+/// Where a slate breaks a constraint, as it reads: positions, or whole blocks that miss something.
+fn broken_in(constraint: &Constraint, slate: &[&Entry]) -> Vec<(usize, usize)> {
+    let values: Vec<Option<FacetCode>> = slate.iter().map(|entry| entry.facet(constraint.facet())).collect();
+    let is_named = |entry: &Entry, value: &str| match constraint.facet() {
+        Facet::Source => entry.item.source.as_deref() == Some(value),
+        _ => entry.item.topics.first().is_some_and(|(topic, _)| **topic == *value),
+    };
+    let repeats = |position: usize, before: u32| {
+        let earlier = &values[position.saturating_sub(before as usize)..position];
+        earlier.iter().filter(|value| value.is_some() && **value == values[position]).count()
+    };
+    let blocks = |per: &u32| (0..slate.len() / *per as usize).map(|block| (block * *per as usize, (block + 1) * *per as usize)).collect();
+    let positions = || (0..slate.len()).map(|position| (position, position + 1));
+    match constraint {
+        Constraint::MaxShare { max, per, .. } => positions().filter(|(at, _)| repeats(*at, per - 1) >= *max as usize).collect(),
+        Constraint::MinGap { gap, top, .. } => {
+            positions().filter(|(at, _)| top.is_none_or(|top| *at < top as usize) && repeats(*at, *gap) > 0).collect()
+        }
+        Constraint::MinDistinct { min, per, .. } => {
+            let mut blocks: Vec<_> = blocks(per);
+            blocks.retain(|(start, end)| values[*start..*end].iter().flatten().collect::<HashSet<_>>().len() < *min as usize);
+            blocks
+        }
+        Constraint::MinShare { value, min, per, .. } => {
+            let mut blocks: Vec<_> = blocks(per);
+            blocks.retain(|(start, end)| slate[*start..*end].iter().filter(|e| is_named(e, value)).count() < *min as usize);
+            blocks
+        }
+        Constraint::Pin { value, position, .. } => {
+            positions().filter(|(at, _)| *at == *position as usize && !is_named(slate[*at], value)).collect()
+        }
+    }
 }
 
 proptest! {
@@ -166,32 +202,22 @@ proptest! {
     fn a_broken_constraint_is_always_reported(world in world(), seed in any::<u64>()) {
         let snapshot = world.snapshot(false);
         let (pool, pages, _) = world.run(&snapshot, World::candidates(&snapshot), seed, &[25]);
-        let mut state = State::new(&world.policy.constraint);
-        let mut broken = Vec::new();
-        for (position, placed) in pages[0].placed.iter().enumerate() {
-            let entry = pool[placed.pool_index as usize].row.and_then(|row| snapshot.entry(row)).expect("there");
-            broken.extend(state.broken_by(entry).iter().map(|c| (c, position as u32)));
-            state.place(Some(entry));
-        }
-        let reported: Vec<_> = pages[0].relaxed.iter().map(|r| (r.constraint, r.position)).collect();
-        prop_assert_eq!(broken, reported);
-    }
-
-    #[test]
-    fn a_constraint_gives_way_only_when_nothing_left_could_hold_it(world in world(), seed in any::<u64>()) {
-        let snapshot = world.snapshot(false);
-        let (pool, pages, _) = world.run(&snapshot, World::candidates(&snapshot), seed, &[25]);
-        let mut state = State::new(&world.policy.constraint);
-        let mut open: HashSet<usize> = (0..pool.len()).collect();
-        for (position, placed) in pages[0].placed.iter().enumerate() {
-            let entry = |i: usize| pool[i].row.and_then(|row| snapshot.entry(row)).expect("there");
-            let given_up = pages[0].relaxed.iter().filter(|r| r.position == position as u32).map(|r| usize::from(r.constraint)).min();
-            if let Some(first) = given_up {
-                let could_hold = open.iter().any(|i| state.broken_by(entry(*i)).only_from(first + 1));
-                prop_assert!(!could_hold, "position {position}: constraint {first} could have held");
+        let slate: Vec<&Entry> = pages[0]
+            .placed
+            .iter()
+            .map(|placed| &**pool[placed.pool_index as usize].row.and_then(|row| snapshot.entry(row)).expect("there"))
+            .collect();
+        for (index, constraint) in world.policy.constraint.iter().enumerate() {
+            let reported: Vec<usize> =
+                pages[0].relaxed.iter().filter(|r| usize::from(r.constraint) == index).map(|r| r.position as usize).collect();
+            let broken = broken_in(constraint, &slate);
+            if matches!(constraint, Constraint::MinShare { .. } | Constraint::MinDistinct { .. }) {
+                for (start, end) in broken {
+                    prop_assert!(reported.iter().any(|at| (start..end).contains(at)), "{constraint}: {start}..{end} is not in {reported:?}");
+                }
+            } else {
+                prop_assert_eq!(broken.into_iter().map(|(start, _)| start).collect::<Vec<_>>(), reported, "{}", constraint);
             }
-            open.remove(&(placed.pool_index as usize));
-            state.place(Some(entry(placed.pool_index as usize)));
         }
     }
 

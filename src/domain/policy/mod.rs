@@ -35,7 +35,7 @@ pub struct Policy {
     pub retrieve: Retrieve,
     pub score: Score,
     pub diversify: Diversify,
-    /// In declared order; relaxed from the last to the first.
+    /// In declared order: where not all can be held, an earlier one is kept before a later one.
     #[serde(default)]
     pub constraint: Vec<Constraint>,
     pub explore: Explore,
@@ -130,9 +130,9 @@ impl Default for Policy {
                 target: Target { metric: TargetMetric::None, at_least: 0.0, relevance_kept_min: 0.85 },
             },
             constraint: vec![
-                Constraint::MaxShare { facet: Facet::Creator, max: 2, per: 10 },
-                Constraint::MinDistinct { facet: Facet::Topic, min: 4, per: 20 },
-                Constraint::MinGap { facet: Facet::Creator, gap: 1 },
+                Constraint::MaxShare { facet: Facet::Creator, value: None, max: 2, per: 10, top: None },
+                Constraint::MinDistinct { facet: Facet::Topic, min: 4, per: 20, top: None },
+                Constraint::MinGap { facet: Facet::Creator, gap: 1, top: None },
             ],
             explore: Explore {
                 share: 0.1,

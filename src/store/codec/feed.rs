@@ -6,15 +6,16 @@ use super::corrupt;
 use crate::{
     domain::{
         FeedId, ItemId, Time, UserId,
-        feed::{FEATURES, Owner, Page, Placed, PoolEntry, Relaxed, Slot, StoredFeed},
+        feed::{FEATURES, Owner, Page, Placed, PoolEntry, Relaxed, RelaxedWhy, Slot, StoredFeed},
     },
     store::{FeedRecord, StoreError},
 };
 
 const FEED: &str = "feed";
 const PAGE: &str = "page";
-/// Newest version of a feed; pages are of version 1.
+/// Newest version of a feed, and of a page: version 1 of a page does not say why a constraint was relaxed.
 const VERSION: u8 = 2;
+const PAGE_VERSION: u8 = 2;
 
 pub fn encode(feed: &StoredFeed) -> Result<Vec<u8>, StoreError> {
     super::encode(FEED, VERSION, &FeedV2::from(feed))
@@ -31,12 +32,16 @@ pub fn decode(bytes: &[u8]) -> Result<StoredFeed, StoreError> {
 }
 
 pub fn encode_page(page: &Page) -> Result<Vec<u8>, StoreError> {
-    super::encode(PAGE, super::VERSION, &PageV1::from(page))
+    super::encode(PAGE, PAGE_VERSION, &PageV2::from(page))
 }
 
 /// Errors: [`StoreError::Corrupt`].
 pub fn decode_page(bytes: &[u8]) -> Result<Page, StoreError> {
-    Ok(super::decode::<PageV1>(PAGE, bytes)?.into())
+    let (version, payload) = super::payload(PAGE, bytes, PAGE_VERSION)?;
+    Ok(match version {
+        1 => super::read::<PageV1>(PAGE, payload)?.into(),
+        _ => super::read::<PageV2>(PAGE, payload)?.into(),
+    })
 }
 
 /// A feed with its pages, page 0 first. Errors: [`StoreError::Corrupt`], also for a page that names no entry of the pool.
@@ -92,6 +97,21 @@ struct PageV1 {
     placed: Vec<PlacedV1>,
     relaxed: Vec<(u8, u32)>,
     has_next: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PageV2 {
+    placed: Vec<PlacedV1>,
+    relaxed: Vec<(u8, u32, RelaxedWhyV2)>,
+    has_next: bool,
+}
+
+/// By position: only append.
+#[derive(Serialize, Deserialize)]
+enum RelaxedWhyV2 {
+    Supply,
+    Conflict,
+    Budget,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -207,23 +227,38 @@ impl<Mask: Into<u32>> TryFrom<Entry<'_, Mask>> for PoolEntry {
     }
 }
 
-impl From<&Page> for PageV1 {
+impl From<&Page> for PageV2 {
     fn from(page: &Page) -> Self {
+        let why = |relaxed: &Relaxed| match relaxed.why {
+            RelaxedWhy::Supply => RelaxedWhyV2::Supply,
+            RelaxedWhy::Conflict => RelaxedWhyV2::Conflict,
+            RelaxedWhy::Budget => RelaxedWhyV2::Budget,
+        };
         Self {
             placed: page.placed.iter().map(PlacedV1::from).collect(),
-            relaxed: page.relaxed.iter().map(|relaxed| (relaxed.constraint, relaxed.position)).collect(),
+            relaxed: page.relaxed.iter().map(|relaxed| (relaxed.constraint, relaxed.position, why(relaxed))).collect(),
             has_next: page.has_next,
         }
     }
 }
 
+impl From<PageV2> for Page {
+    fn from(stored: PageV2) -> Self {
+        let why = |why| match why {
+            RelaxedWhyV2::Supply => RelaxedWhy::Supply,
+            RelaxedWhyV2::Conflict => RelaxedWhy::Conflict,
+            RelaxedWhyV2::Budget => RelaxedWhy::Budget,
+        };
+        let relaxed = stored.relaxed.into_iter().map(|(constraint, position, w)| Relaxed { constraint, position, why: why(w) });
+        Self { placed: stored.placed.into_iter().map(Placed::from).collect(), relaxed: relaxed.collect(), has_next: stored.has_next }
+    }
+}
+
 impl From<PageV1> for Page {
     fn from(stored: PageV1) -> Self {
-        Self {
-            placed: stored.placed.into_iter().map(Placed::from).collect(),
-            relaxed: stored.relaxed.into_iter().map(|(constraint, position)| Relaxed { constraint, position }).collect(),
-            has_next: stored.has_next,
-        }
+        // Its server placed without looking ahead: whether the constraint could have been met was not known.
+        let relaxed = stored.relaxed.into_iter().map(|(constraint, position)| Relaxed { constraint, position, why: RelaxedWhy::Budget });
+        Self { placed: stored.placed.into_iter().map(Placed::from).collect(), relaxed: relaxed.collect(), has_next: stored.has_next }
     }
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     domain::{
         Creator, Embedding, EmbeddingSpace, FacetValue, FeedId, Item, ItemId, Profile, Scope, Time, UserId,
-        feed::{Owner, Page, Placed, PoolEntry, Relaxed, Slot, StoredFeed},
+        feed::{Owner, Page, Placed, PoolEntry, Relaxed, RelaxedWhy, Slot, StoredFeed},
         profile::{Action, Affinity, Dislike, Exposure, Interest, MAX_IMPRESSIONS, Mute, MuteTarget, Preferences, ProfileMode, Seen},
     },
     store::Popularity,
@@ -149,14 +149,14 @@ prop_compose! {
 prop_compose! {
     fn page()(
         placed in vec((any::<u32>(), any::<bool>(), double(), single(), single(), option::of(any::<u8>())), 0..6),
-        relaxed in vec((any::<u8>(), any::<u32>()), 0..3),
+        relaxed in vec((any::<u8>(), any::<u32>(), select(RelaxedWhy::ALL.to_vec())), 0..3),
         has_next in any::<bool>(),
     ) -> Page {
         let placed = placed.into_iter().map(|(pool_index, explored, propensity, max_similarity, objective, bound_by)| {
             let slot = if explored { Slot::Exploration } else { Slot::Ranked };
             Placed { pool_index, slot, propensity, max_similarity, objective, bound_by }
         });
-        let relaxed = relaxed.into_iter().map(|(constraint, position)| Relaxed { constraint, position });
+        let relaxed = relaxed.into_iter().map(|(constraint, position, why)| Relaxed { constraint, position, why });
         Page { placed: placed.collect(), relaxed: relaxed.collect(), has_next }
     }
 }
@@ -359,4 +359,19 @@ fn version_1_is_read() {
     assert_eq!(popularity, Popularity { weight: 1.0, as_of: Time(-2), ..Popularity::default() });
     let feed = feed::decode(&unhex("0101660004686f6d65000000003f0100000000000000020400000101610000803f8001000080bf010000")).unwrap();
     assert_eq!(feed.pool[0].contributions, std::array::from_fn(|feature| if feature == 7 { -1.0 } else { 0.0 }));
+}
+
+/// A page of version 1 is read, and version 2 is fixed too.
+#[test]
+fn pages_of_both_versions_are_read() {
+    let placed = Placed { pool_index: 3, slot: Slot::Ranked, propensity: 1.0, max_similarity: 0.0, objective: 0.5, bound_by: Some(1) };
+    let page = |why| Page { placed: vec![placed.clone()], relaxed: vec![Relaxed { constraint: 1, position: 300, why }], has_next: true };
+    let old = [1, 1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f, 1, 1, 1, 1, 0xac, 2, 1];
+    assert_eq!(feed::decode_page(&old).unwrap(), page(RelaxedWhy::Budget));
+    for (number, why) in RelaxedWhy::ALL.into_iter().enumerate() {
+        let new = [2, 1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f, 1, 1, 1, 1, 0xac, 2, number as u8, 1];
+        assert_eq!(feed::encode_page(&page(why)).unwrap(), new);
+        assert_eq!(feed::decode_page(&new).unwrap(), page(why));
+    }
+    assert!(feed::decode_page(&[3, 0, 0, 0]).unwrap_err().to_string().contains("unknown version 3"));
 }

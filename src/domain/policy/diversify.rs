@@ -1,11 +1,9 @@
 //! How the slate is varied.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::check::Faults;
-use crate::domain::{Facet, feed::MAX_POOL};
+use crate::domain::{Facet, facet::MAX_FACET_VALUE_BYTES, feed::MAX_POOL};
 
 /// How the slate is varied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,8 +70,20 @@ impl Method {
 pub struct Calibrate {
     pub facet: Facet,
     pub toward: Toward,
-    /// For `toward = "editorial"`: share of each value, each 0 to 1, summing to 1.
-    pub editorial: BTreeMap<String, f32>,
+    /// For `toward = "editorial"`: at most [`MAX_EDITORIAL_VALUES`] values whose shares sum to 1.
+    pub editorial: Vec<EditorialShare>,
+}
+
+/// Most values in an editorial mix.
+pub const MAX_EDITORIAL_VALUES: usize = 64;
+
+/// A value of an editorial mix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EditorialShare {
+    pub value: String,
+    /// 0 to 1.
+    pub share: f32,
 }
 
 /// Where the target mix comes from.
@@ -180,9 +190,19 @@ impl Diversify {
 impl Calibrate {
     fn check(&self, faults: &mut Faults) {
         let mut sum = 0.0;
-        for (value, share) in &self.editorial {
-            faults.range(&format!("diversify.calibrate.editorial.{value}"), *share, 0.0, 1.0);
+        if self.editorial.len() > MAX_EDITORIAL_VALUES {
+            faults.add("diversify.calibrate.editorial", format!("has {} values; at most {MAX_EDITORIAL_VALUES}", self.editorial.len()));
+        }
+        for (index, EditorialShare { value, share }) in self.editorial.iter().enumerate() {
+            let key = |field| format!("diversify.calibrate.editorial[{index}] ({field})");
+            faults.range(&key("share"), *share, 0.0, 1.0);
             sum += share;
+            if value.is_empty() || value.len() > MAX_FACET_VALUE_BYTES {
+                faults.add(&key("value"), format!("has {} bytes; expected 1 to {MAX_FACET_VALUE_BYTES}", value.len()));
+            }
+            if self.editorial[..index].iter().any(|earlier| earlier.value == *value) {
+                faults.add(&key("value"), format!("`{value}` stands twice"));
+            }
         }
         let asked = self.toward == Toward::Editorial || !self.editorial.is_empty();
         if asked && (sum - 1.0).abs() > 1e-3 {

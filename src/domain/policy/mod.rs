@@ -12,11 +12,9 @@ mod score;
 pub use active::{ActivePolicy, Surfaces};
 pub use check::PolicyFault;
 pub use constraint::{Constraint, MAX_CONSTRAINTS};
-pub use diversify::{Aggregate, Calibrate, Diversify, Method, SimilarityWeights, Target, TargetMetric, Toward};
+pub use diversify::{Aggregate, Calibrate, Diversify, EditorialShare, Method, SimilarityWeights, Target, TargetMetric, Toward};
 pub use explore::{Explore, ExploreMethod};
 pub use score::{MAX_PRIOR_TOPICS, Normalize, Repeat, Score, TopicPrior, Weights};
-
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -126,7 +124,7 @@ impl Default for Policy {
                 window: 0,
                 pool: 300,
                 similarity: SimilarityWeights { topic: 0.4, creator: 0.15, source: 0.1, viewpoint: 0.05, language: 0.0, embedding: 0.3 },
-                calibrate: Calibrate { facet: Facet::Topic, toward: Toward::UserHistory, editorial: BTreeMap::new() },
+                calibrate: Calibrate { facet: Facet::Topic, toward: Toward::UserHistory, editorial: vec![] },
                 target: Target { metric: TargetMetric::None, at_least: 0.0, relevance_kept_min: 0.85 },
             },
             constraint: vec![

@@ -103,7 +103,7 @@ fn target_codes(
         Toward::Editorial => calibrate
             .editorial
             .iter()
-            .filter_map(|(value, share)| Some((codes.get(facet, &value.as_str().into())?, f64::from(*share))))
+            .filter_map(|wanted| Some((codes.get(facet, &wanted.value.as_str().into())?, f64::from(wanted.share))))
             .collect(),
         Toward::Catalogue => catalogue(facet, candidates, snapshot),
         Toward::UserHistory => {

@@ -8,7 +8,7 @@ use crate::{
     catalogue::{Entry, Row, Snapshot},
     domain::{
         Creator, Embedding, EmbeddingSpace, Facet, Item, ItemId, Policy, Span,
-        policy::{Calibrate, SimilarityWeights, Toward},
+        policy::{Calibrate, EditorialShare, SimilarityWeights, Toward},
     },
 };
 
@@ -43,7 +43,8 @@ fn world(method: Method) -> impl Strategy<Value = World> {
         let facet = if mixed % 2 == 0 { Facet::Topic } else { Facet::Viewpoint };
         let toward = if editorial { Toward::Editorial } else { Toward::Catalogue };
         let shares = [0.5, 0.3, 0.2].into_iter().enumerate();
-        diversify.calibrate = Calibrate { facet, toward, editorial: shares.map(|(n, share)| (format!("v{n}"), share)).collect() };
+        diversify.calibrate =
+            Calibrate { facet, toward, editorial: shares.map(|(n, share)| EditorialShare { value: format!("v{n}"), share }).collect() };
         World { items, diversify, diversity: f32::from(dial) / 10.0, count }
     })
 }
@@ -210,7 +211,8 @@ impl Facts {
         for shares in &shares {
             for value in shares.keys() {
                 let share = match calibrate.toward {
-                    Toward::Editorial => calibrate.editorial.get(value).map_or(0.0, |share| f64::from(*share)),
+                    // Set below.
+                    Toward::Editorial => 0.0,
                     _ => *target.get(value).unwrap_or(&0.0) + 1.0,
                 };
                 target.insert(value.clone(), share);
@@ -218,8 +220,8 @@ impl Facts {
         }
         if calibrate.toward == Toward::Editorial {
             // A value nobody in the catalogue has is out of reach, whatever its share.
-            let known = |value: &&String| snapshot.codes().get(calibrate.facet, &value.as_str().into()).is_some();
-            target = calibrate.editorial.keys().filter(known).map(|v| (v.clone(), f64::from(calibrate.editorial[v]))).collect();
+            let known = |e: &&EditorialShare| snapshot.codes().get(calibrate.facet, &e.value.as_str().into()).is_some();
+            target = calibrate.editorial.iter().filter(known).map(|e| (e.value.clone(), f64::from(e.share))).collect();
         }
         let sum: f64 = target.values().sum();
         target.values_mut().for_each(|share| *share /= sum);

@@ -107,11 +107,11 @@ pub const SLATE: &[Knob] = &[
     with("policy.diversify.calibrate.toward", "'catalogue'", "diversify.method = 'calibrated'"),
     with(
         "policy.diversify.calibrate.editorial",
-        "{science = 1.0}",
+        "[{value = 'science', share = 1.0}]",
         "diversify.method = 'calibrated'\ndiversify.calibrate.toward = 'editorial'",
     ),
     with("policy.diversify.target.metric", "'distinct'", "diversify.target.at_least = 8.0"),
-    with("policy.diversify.target.at_least", "8.0", "diversify.target.metric = 'distinct'"),
+    with("policy.diversify.target.at_least", "14.0", "diversify.target.metric = 'distinct'"),
     with(
         "policy.diversify.target.relevance_kept_min",
         "1.0",

@@ -3,6 +3,8 @@
 //! Integer sums are exact, and float sums are added in one fixed order of [`LANES`] lanes with separate multiply and add,
 //! so every path gives the same bits whatever the processor.
 
+use half::f16;
+
 /// Appends `query · row` for every row of `rows` (`rows.len()` is a multiple of `query.len()`, which is ≥ 1).
 ///
 /// No overflow up to 130,000 numbers per row: each product is at most 127².
@@ -55,6 +57,7 @@ fn dot_avx2(a: &[f32], b: &[f32]) -> f32 {
 #[inline(always)]
 fn dot_plain(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
+    let (a, b) = common(a, b);
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();
     for (x, y) in a_blocks.iter().zip(b_blocks) {
@@ -65,6 +68,19 @@ fn dot_plain(a: &[f32], b: &[f32]) -> f32 {
     for (sum, (x, y)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
         *sum += x * y;
     }
+    fold(sums)
+}
+
+/// Both cut to the length of the shorter, so that blocks and rests belong together.
+#[inline(always)]
+fn common<'a, T>(a: &'a [T], b: &'a [T]) -> (&'a [T], &'a [T]) {
+    let length = a.len().min(b.len());
+    (&a[..length], &b[..length])
+}
+
+/// The lanes' sum, halves added to halves.
+#[inline(always)]
+fn fold(mut sums: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
@@ -73,6 +89,73 @@ fn dot_plain(a: &[f32], b: &[f32]) -> f32 {
         width /= 2;
     }
     sums[0]
+}
+
+/// [`dot`] of two rows kept in half precision: the same bits as widening both to `f32` first.
+///
+/// Numbers past the shorter one are left out; `dot_halves(a, b) = dot_halves(b, a)`, bit for bit.
+pub fn dot_halves(a: &[f16], b: &[f16]) -> f32 {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c") {
+        // SAFETY: the only requirement of `dot_halves_f16c` is a processor with AVX2 and F16C, which was just checked.
+        #[allow(unsafe_code, reason = "calling a function compiled for AVX2 and F16C, after checking for both")]
+        return unsafe { dot_halves_f16c(a, b) };
+    }
+    dot_halves_plain(a, b)
+}
+
+/// The same sums with eight conversions at a time. Blocks hold their lanes in four registers of eight.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,f16c")]
+fn dot_halves_f16c(a: &[f16], b: &[f16]) -> f32 {
+    use std::arch::x86_64::{_mm_loadu_si128, _mm256_add_ps, _mm256_cvtph_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm256_storeu_ps};
+
+    /// Lanes per register.
+    const WIDTH: usize = 8;
+    let widen = |halves: &[f16; WIDTH]| {
+        // SAFETY: `halves` is eight `f16`s, sixteen bytes: all that an unaligned load of one register reads.
+        #[allow(unsafe_code, reason = "a load through a pointer to an array of the register's size")]
+        _mm256_cvtph_ps(unsafe { _mm_loadu_si128(halves.as_ptr().cast()) })
+    };
+    let mut registers = [_mm256_setzero_ps(); LANES / WIDTH];
+    let (a, b) = common(a, b);
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        let (x, y) = (x.as_chunks::<WIDTH>().0, y.as_chunks::<WIDTH>().0);
+        for (register, (x, y)) in registers.iter_mut().zip(x.iter().zip(y)) {
+            *register = _mm256_add_ps(*register, _mm256_mul_ps(widen(x), widen(y)));
+        }
+    }
+    let mut sums = [0.0f32; LANES];
+    for (lanes, register) in sums.as_chunks_mut::<WIDTH>().0.iter_mut().zip(registers) {
+        // SAFETY: `lanes` is eight `f32`s, all that an unaligned store of one register writes.
+        #[allow(unsafe_code, reason = "a store through a pointer to an array of the register's size")]
+        unsafe {
+            _mm256_storeu_ps(lanes.as_mut_ptr(), register);
+        }
+    }
+    for (sum, (x, y)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+        *sum += x.to_f32() * y.to_f32();
+    }
+    fold(sums)
+}
+
+#[inline(always)]
+fn dot_halves_plain(a: &[f16], b: &[f16]) -> f32 {
+    let mut sums = [0.0f32; LANES];
+    let (a, b) = common(a, b);
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane].to_f32() * y[lane].to_f32();
+        }
+    }
+    for (sum, (x, y)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+        *sum += x.to_f32() * y.to_f32();
+    }
+    fold(sums)
 }
 
 #[cfg(test)]
@@ -100,6 +183,30 @@ mod tests {
             prop_assert_eq!(dot(&a, &b).to_bits(), dot(&b, &a).to_bits());
             let exact: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
             prop_assert!((f64::from(dot(&a, &b)) - exact).abs() < 1e-4);
+        }
+
+        #[test]
+        fn a_dot_product_of_halves_has_the_bits_of_the_widened_one(
+            numbers in prop::collection::vec((-70_000.0f32..70_000.0, -1.0f32..1.0, -18i32..1), 0..400),
+        ) {
+            // Powers of two down to where halves are subnormal, and numbers that become infinite.
+            let halves = |pick: fn(&(f32, f32, i32)) -> f32| numbers.iter().map(|n| f16::from_f32(pick(n))).collect::<Vec<f16>>();
+            let (a, b) = (halves(|n| n.0 * (n.2 as f32).exp2()), halves(|n| n.1 * (n.2 as f32).exp2()));
+            let wide = |halves: &[f16]| halves.iter().map(|x| x.to_f32()).collect::<Vec<f32>>();
+            let expected = dot(&wide(&a), &wide(&b));
+            let same = |got: f32| got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan();
+            for got in [dot_halves(&a, &b), dot_halves(&b, &a), dot_halves_plain(&a, &b)] {
+                prop_assert!(same(got), "{got} for {expected}");
+            }
+        }
+
+        #[test]
+        fn numbers_past_the_shorter_row_are_left_out(long in prop::collection::vec(-1.0f32..1.0, 0..200), keep in 0usize..200) {
+            let long: Vec<f16> = long.into_iter().map(f16::from_f32).collect();
+            let short = &long[..keep.min(long.len())];
+            prop_assert_eq!(dot_halves(&long, short).to_bits(), dot_halves(short, short).to_bits());
+            let wide: Vec<f32> = long.iter().map(|x| x.to_f32()).collect();
+            prop_assert_eq!(dot(&wide, &wide[..short.len()]).to_bits(), dot(&wide[..short.len()], &wide[..short.len()]).to_bits());
         }
     }
 }

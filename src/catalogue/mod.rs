@@ -15,7 +15,7 @@ mod writer;
 mod tests;
 
 pub use codes::{FacetCode, FacetCodes};
-pub use dot::dot;
+pub use dot::{dot, dot_halves};
 pub use snapshot::{Entry, Row, Snapshot};
 pub use vectors::{Query, VectorView};
 

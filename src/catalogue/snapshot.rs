@@ -7,7 +7,7 @@ use super::{
     chunked::Chunked,
     codes::{FacetCode, FacetCodes},
     head::Head,
-    vectors::{Query, VectorView, Vectors},
+    vectors::{VectorView, Vectors},
 };
 use crate::domain::{Facet, Item, ItemId, Popularity, Span};
 
@@ -210,11 +210,6 @@ impl Snapshot {
         let rest = (1..HASH_SHARDS).flat_map(move |step| self.by_hash[(first + step) % HASH_SHARDS].iter());
         let tail = self.by_hash[first][..split].iter();
         head.chain(rest).chain(tail).map(|(_, row)| *row)
-    }
-
-    /// Calls `visit(row, approximate cosine)` for every item of the query's embedding space.
-    pub fn scan(&self, query: &Query, mut visit: impl FnMut(Row, f32)) {
-        self.vectors.scan(query, |index, cosine| visit(Row(index as u32), cosine));
     }
 
     /// Every item, in no particular order.

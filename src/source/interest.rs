@@ -1,12 +1,12 @@
 //! Items near the person's interests: by vector search around each interest, and the newest of the topics they like.
 
-use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{CandidateSource, Found, Query, SourceError};
 use crate::{
-    catalogue::{self, Entry, Row, Snapshot},
+    catalogue::{self, Row},
     domain::{Facet, Profile},
     rank::SourceKind,
 };
@@ -74,7 +74,7 @@ fn nearest(query: &Query, profile: &Profile, limit: usize) -> Vec<Row> {
         .map(|interest| {
             let places = (limit as f32 * interest.weight / total).ceil() as usize;
             let wanted = catalogue::Query::new(interest.space, &interest.vector);
-            top(&query.snapshot, &wanted, places, |entry| rules.check(entry).is_none()).into_iter()
+            query.snapshot.nearest(&wanted, places, |entry| rules.check(entry).is_none()).into_iter()
         })
         .collect();
     let mut rows = Vec::with_capacity(limit);
@@ -85,36 +85,6 @@ fn nearest(query: &Query, profile: &Profile, limit: usize) -> Vec<Row> {
             return rows;
         }
     }
-}
-
-/// A found row, ordered so that the worst is the least: lower cosine, then larger item hash.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Hit {
-    /// Cosine on an integer scale: a total order, and rounding noise below 1e-6 does not decide.
-    cosine_millionths: i32,
-    hash: Reverse<u64>,
-    row: Row,
-}
-
-/// The `count` showable rows with the greatest cosine, best first; ties by item hash, so arrival order does not matter.
-fn top(snapshot: &Snapshot, query: &catalogue::Query, count: usize, showable: impl Fn(&Entry) -> bool) -> Vec<Row> {
-    let mut heap: BinaryHeap<Reverse<Hit>> = BinaryHeap::with_capacity(count + 1);
-    snapshot.scan(query, |row, cosine| {
-        let cosine_millionths = (cosine * 1e6) as i32;
-        let full = heap.len() >= count;
-        if full && heap.peek().is_none_or(|worst| cosine_millionths < worst.0.cosine_millionths) {
-            return;
-        }
-        let Some(entry) = snapshot.entry(row) else { return };
-        if !showable(entry) {
-            return;
-        }
-        heap.push(Reverse(Hit { cosine_millionths, hash: Reverse(entry.hash), row }));
-        if heap.len() > count {
-            heap.pop();
-        }
-    });
-    heap.into_sorted_vec().into_iter().map(|Reverse(hit)| hit.row).collect()
 }
 
 /// The newest items of the most liked topics; each topic gets places by its liking.

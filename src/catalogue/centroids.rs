@@ -1,0 +1,91 @@
+//! The centres that lists of rows stand around, and how they are found: spherical k-means on int8 rows.
+//!
+//! Dhillon and Modha, "Concept decompositions for large sparse text data using clustering" (Machine Learning, 2001).
+//! Nothing is drawn at random: the first centres are evenly spaced in the order given, and sums are added in that order.
+
+use super::{dot, vectors::quantise};
+
+/// Rounds of k-means: later ones move few rows.
+const ROUNDS: usize = 6;
+
+/// Steps per unit of a dot product with an int8 row, when centres are sorted: a row is about a thousand units long.
+const DISTANCE_STEPS: f32 = 1_024.0;
+/// More than any product: rows are at most 127 · √4096 units long.
+const DISTANCE_MAX: i32 = 1 << 30;
+
+/// Unit vectors in int8, one after the other.
+#[derive(Debug)]
+pub struct Centroids {
+    dimension: usize,
+    bytes: Vec<i8>,
+    scales: Vec<f32>,
+}
+
+impl Centroids {
+    /// From `rows` (a multiple of `dimension` numbers, at least `count` rows; `count` ≥ 1).
+    pub fn train(rows: &[i8], dimension: usize, count: usize) -> Self {
+        let of_sample = rows.len() / dimension;
+        let mut centroids = Self { dimension, bytes: Vec::with_capacity(count * dimension), scales: vec![1.0; count] };
+        for at in 0..count {
+            let from = at * of_sample / count * dimension;
+            let row: Vec<f32> = rows[from..from + dimension].iter().map(|x| f32::from(*x)).collect();
+            centroids.bytes.resize((at + 1) * dimension, 0);
+            centroids.set(at, &row);
+        }
+        for _ in 0..ROUNDS {
+            let mut sums = vec![0.0f32; count * dimension];
+            let mut dots = Vec::new();
+            for row in rows.chunks_exact(dimension) {
+                let at = centroids.nearest(row, &mut dots);
+                for (sum, x) in sums[at * dimension..(at + 1) * dimension].iter_mut().zip(row) {
+                    *sum += f32::from(*x);
+                }
+            }
+            for (at, sum) in sums.chunks_exact(dimension).enumerate() {
+                centroids.set(at, sum);
+            }
+        }
+        centroids
+    }
+
+    /// Turns centre `at` to the direction of `sum`; a centre without rows stays.
+    fn set(&mut self, at: usize, sum: &[f32]) {
+        let length = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
+        if length > 0.0 {
+            let unit = || sum.iter().map(|x| x / length);
+            self.scales[at] = quantise(unit(), &mut self.bytes[at * self.dimension..(at + 1) * self.dimension]);
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.scales.len()
+    }
+
+    /// The centre with the greatest cosine to `row`, the first of equals. `dots` is only working space.
+    pub fn nearest(&self, row: &[i8], dots: &mut Vec<i32>) -> usize {
+        dots.clear();
+        dot::dots(row, &self.bytes, dots);
+        let mut best = (0, f32::MIN);
+        for (at, (dot, scale)) in dots.iter().zip(&self.scales).enumerate() {
+            let cosine = *dot as f32 * scale;
+            if cosine > best.1 {
+                best = (at, cosine);
+            }
+        }
+        best.0
+    }
+
+    /// All centres, nearest to `row` first; equals in their order.
+    pub fn by_nearness(&self, row: &[i8]) -> Vec<u32> {
+        let mut dots = Vec::new();
+        dot::dots(row, &self.bytes, &mut dots);
+        // One number to sort by: the farther the greater, and among equals the later centre.
+        let key = |(at, (dot, scale)): (usize, (&i32, &f32))| {
+            let distance = DISTANCE_MAX - (*dot as f32 * scale * DISTANCE_STEPS) as i32;
+            (u64::from(distance.cast_unsigned()) << 32) | at as u64
+        };
+        let mut keys: Vec<u64> = dots.iter().zip(&self.scales).enumerate().map(key).collect();
+        keys.sort_unstable();
+        keys.into_iter().map(|key| key as u32).collect()
+    }
+}

@@ -136,16 +136,20 @@ fn table_sums_avx2(tables: &[Tables], blocks: &[u8], into: &mut Vec<[i16; BLOCK_
     }
 }
 
+/// [`table_sums`] of one sketch.
+pub fn table_sum(tables: &[Tables], sketch: &[u8]) -> i16 {
+    let numbers = tables
+        .iter()
+        .zip(sketch)
+        .map(|([first, second], byte)| i16::from(first[usize::from(byte & 0x0F)]) + i16::from(second[usize::from(byte >> 4)]));
+    numbers.sum()
+}
+
 fn table_sums_plain(tables: &[Tables], blocks: &[u8], into: &mut Vec<[i16; BLOCK_ROWS]>) {
     let columns = blocks.as_chunks::<BLOCK_ROWS>().0;
     for block in columns.chunks_exact(tables.len().max(1)) {
-        let mut sums = [0i16; BLOCK_ROWS];
-        for (column, [first, second]) in block.iter().zip(tables) {
-            for (sum, byte) in sums.iter_mut().zip(column) {
-                *sum += i16::from(first[usize::from(byte & 0x0F)]) + i16::from(second[usize::from(byte >> 4)]);
-            }
-        }
-        into.push(sums);
+        let sketch = |row: usize| block.iter().map(|column| column[row]).collect::<Vec<u8>>();
+        into.push(std::array::from_fn(|row| table_sum(tables, &sketch(row))));
     }
 }
 

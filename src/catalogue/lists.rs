@@ -58,28 +58,45 @@ pub struct Lists {
     rows: usize,
     /// Rows there were when the centroids were found.
     trained_on: usize,
-    /// Share of the rows that a search reads, measured in training.
-    read_share: f32,
+    measured: Measured,
 }
 
+/// What a search must do to find most of the nearest rows of this space.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// Share of the rows whose sketches are read, in (0, 1].
+    pub read_share: f32,
+    /// Rows compared exactly per row wanted, ≥ 1.
+    pub compared_per_wanted: f32,
+}
+
+/// Rows compared at least: among few, chance weighs more.
+const COMPARED_MIN: usize = 256;
+
 impl Lists {
-    /// Empty lists around `centroids`, found among `trained_on` rows. Searches read everything until told less.
+    /// Empty lists around `centroids`, found among `trained_on` rows. Searches read all sketches until told less.
     pub fn new(centroids: Centroids, rotation: Arc<Rotation>, trained_on: usize) -> Self {
         let lists = vec![Arc::default(); centroids.len()];
-        Self { centroids: Arc::new(centroids), rotation, lists, rows: 0, trained_on, read_share: 1.0 }
+        Self {
+            centroids: Arc::new(centroids),
+            rotation,
+            lists,
+            rows: 0,
+            trained_on,
+            measured: Measured { read_share: 1.0, compared_per_wanted: 1.0 },
+        }
     }
 
     pub fn trained_on(&self) -> usize {
         self.trained_on
     }
 
-    pub fn set_read_share(&mut self, share: f32) {
-        self.read_share = share;
+    pub fn set_measured(&mut self, measured: Measured) {
+        self.measured = measured;
     }
 
-    /// Rows a search reads the sketches of.
-    pub fn rows_read(&self) -> usize {
-        (self.read_share * self.rows as f32).ceil() as usize
+    pub fn measured(&self) -> Measured {
+        self.measured
     }
 
     /// Adds a row that is in no list.
@@ -96,12 +113,14 @@ impl Lists {
         self.rows -= 1;
     }
 
-    /// The `keep` rows that look nearest among the first lists with `read` rows, and all that look as near as the last.
-    pub fn candidates(&self, query: &[i8], read: usize, keep: usize) -> Vec<u32> {
+    /// Rows among which the `count` nearest to the query are, most of them; `breadth` times as many as were measured to be
+    /// needed. All that look as near as the last are among them.
+    pub fn candidates(&self, query: &[i8], count: usize, breadth: usize) -> Vec<u32> {
+        let compared = (count as f32 * self.measured.compared_per_wanted) as usize;
+        let mut best = Best::new(compared.max(COMPARED_MIN).saturating_mul(breadth).min(self.rows));
+        let mut left = ((self.measured.read_share * self.rows as f32).ceil() as usize).saturating_mul(breadth);
         let tables = self.rotation.tables(query);
-        let mut best = Best::new(keep);
         let mut sums = Vec::new();
-        let mut left = read;
         for at in self.centroids.by_nearness(query) {
             let list = &self.lists[at as usize];
             offer(list, &tables, &mut sums, &mut best);
@@ -111,6 +130,26 @@ impl Lists {
             }
         }
         best.into_hits().into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// For each of `wanted` rows how many rows look at least as near to the query.
+    pub fn ranks(&self, query: &[i8], wanted: &[&[i8]]) -> Vec<usize> {
+        let tables = self.rotation.tables(query);
+        let mut sums = Vec::new();
+        let mut rows_at = vec![0; usize::from(i16::MAX.unsigned_abs()) + 1];
+        let place = |sum: i16| usize::from(sum.max(0).unsigned_abs());
+        for list in &self.lists {
+            sums.clear();
+            dot::table_sums(&tables, &list.sketches, &mut sums);
+            for sum in sums.as_flattened().iter().take(list.rows.len()) {
+                rows_at[place(*sum)] += 1;
+            }
+        }
+        // From "this near" to "at least this near".
+        for at in (1..rows_at.len()).rev() {
+            rows_at[at - 1] += rows_at[at];
+        }
+        wanted.iter().map(|bytes| rows_at[place(dot::table_sum(&tables, &self.rotation.sketch(bytes)))]).collect()
     }
 
     /// For each of `wanted` rows how many rows a search for `query` reads until it has read that row's list.
@@ -136,6 +175,39 @@ fn offer(list: &List, tables: &[Tables], sums: &mut Vec<[i16; BLOCK_ROWS]>, best
         }
         for (sum, row) in sums.iter().zip(rows) {
             best.offer(*sum, *row);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_list_holds_the_sketches_of_its_rows(ops in prop::collection::vec((0u32..80, any::<bool>()), 0..300)) {
+            let sketch = |row: u32| [row as u8, row.wrapping_mul(37) as u8, !row as u8];
+            let mut list = List::default();
+            let mut plain = std::collections::BTreeSet::new();
+            for (row, put) in ops {
+                if put && plain.insert(row) {
+                    list.push(row, &sketch(row));
+                } else if !put {
+                    plain.remove(&row);
+                    list.remove(row, 3);
+                }
+            }
+            prop_assert_eq!(list.sketches.len(), plain.len().div_ceil(BLOCK_ROWS) * 3 * BLOCK_ROWS);
+            for (at, row) in list.rows.iter().enumerate() {
+                let first = List::first_byte(at, 3);
+                let held: Vec<u8> = list.sketches[first..].iter().step_by(BLOCK_ROWS).take(3).copied().collect();
+                prop_assert_eq!(held, sketch(*row));
+            }
+            let mut rows = list.rows.clone();
+            rows.sort_unstable();
+            prop_assert_eq!(rows, plain.into_iter().collect::<Vec<_>>());
         }
     }
 }

@@ -18,6 +18,8 @@ mod vectors;
 mod writer;
 
 #[cfg(test)]
+mod recall;
+#[cfg(test)]
 mod tests;
 
 pub use codes::{FacetCode, FacetCodes};

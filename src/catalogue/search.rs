@@ -3,19 +3,15 @@
 use super::{
     snapshot::{Entry, Row, Snapshot},
     train::INDEXED_MIN_ROWS,
-    vectors::{Effort, Nearness, Query},
+    vectors::{Nearness, Query},
 };
 
-/// Rows compared exactly per row wanted: sketches order rows roughly.
-const COMPARED_PER_WANTED: usize = 5;
-/// Rows compared at least: among few, chance weighs more.
-const COMPARED_MIN: usize = 256;
 /// Rows an exact scan keeps per row wanted, for those that may not be shown.
 const KEPT_PER_WANTED: usize = 2;
 /// When filters leave too little, the search is made again this much wider, until it has read everything.
 const WIDEN: usize = 4;
-/// A search is wide enough when it compared this many showable rows per row wanted.
-const SHOWABLE_PER_WANTED: usize = 3;
+/// How often fewer rows than were measured to be needed may be showable before a search is made wider.
+const MEASURED_SHARE: usize = 2;
 
 /// What a search found that may be shown.
 struct Shown {
@@ -37,21 +33,19 @@ impl Snapshot {
         if count == 0 || rows == 0 {
             return Vec::new();
         }
-        let mut wider = 1;
+        let mut breadth = 1;
         while self.rows_scanned(query) == 0 {
-            let compared = (count * COMPARED_PER_WANTED).max(COMPARED_MIN).saturating_mul(wider);
-            let Some(found) = self.vectors.search(query, Effort { compared, breadth: wider }) else { break };
+            let Some(found) = self.vectors.search(query, count, breadth) else { break };
             let compared = found.len();
             let shown = self.shown(found, count, &showable);
-            // The rows asked about are a fair guess at the others: how many of those compared could be shown.
-            let is_enough = shown.rows.len() >= count && shown.rows.len() * compared >= SHOWABLE_PER_WANTED * count * shown.checked;
-            if is_enough {
+            // What was measured holds when every row may be shown. The rows asked about tell how many may.
+            if shown.rows.len() >= count && shown.rows.len() * breadth * MEASURED_SHARE >= shown.checked {
                 return rows_of(shown);
             }
             if compared >= rows / WIDEN {
                 break;
             }
-            wider *= WIDEN;
+            breadth *= WIDEN;
         }
         let mut keep = count * KEPT_PER_WANTED;
         loop {

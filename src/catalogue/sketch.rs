@@ -99,3 +99,48 @@ fn scatter(counter: u64) -> u64 {
     let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^ (x >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::catalogue::dot::{BLOCK_ROWS, table_sums};
+
+    fn rows(dimension: usize) -> impl Strategy<Value = (Vec<i8>, Vec<i8>)> {
+        let row = move || prop::collection::vec(-127i8..=127, dimension);
+        (row(), row())
+    }
+
+    proptest! {
+        #[test]
+        fn the_rotation_keeps_angles((a, b) in (1usize..130).prop_flat_map(rows)) {
+            let rotation = Rotation::new(a.len());
+            let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+            let plain: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
+            let (ra, rb) = (rotation.rotated(&a), rotation.rotated(&b));
+            prop_assert!((dot(&ra, &rb) - plain).abs() <= 1.0 + 1e-5 * (dot(&ra, &ra) * dot(&rb, &rb)).sqrt());
+        }
+
+        #[test]
+        fn tables_add_up_to_the_product_with_the_signs((query, row) in (1usize..130).prop_flat_map(rows)) {
+            let rotation = Rotation::new(row.len());
+            let (q, x) = (rotation.rotated(&query), rotation.rotated(&row));
+            let signed: f32 = q.iter().zip(&x).map(|(q, x)| if *x >= 0.0 { *q } else { -q }).sum();
+            let reach: f32 = q.iter().map(|q| q.abs()).sum();
+            let mut block = vec![0; rotation.sketch_bytes() * BLOCK_ROWS];
+            for (place, byte) in block.iter_mut().step_by(BLOCK_ROWS).zip(rotation.sketch(&row)) {
+                *place = byte;
+            }
+            let tables = rotation.tables(&query);
+            let mut sums = vec![];
+            table_sums(&tables, &block, &mut sums);
+            // One step of rounding per table; the greatest sum that can be is at most all tables' greatest numbers.
+            let steps = 2.0 * tables.len() as f32;
+            let scale = f32::from(TABLE_MAX) / q.chunks(4).map(|g| 2.0 * g.iter().map(|q| q.abs()).sum::<f32>()).fold(f32::MIN_POSITIVE, f32::max);
+            let scale = scale.min(SUM_MAX / (2.0 * reach).max(f32::MIN_POSITIVE));
+            let expected = (signed + reach) * scale;
+            prop_assert!((f32::from(sums[0][0]) - expected).abs() <= steps + 1.0, "{} for {expected}", sums[0][0]);
+        }
+    }
+}

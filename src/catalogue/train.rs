@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     centroids::Centroids,
-    lists::Lists,
+    lists::{Lists, Measured},
     snapshot::{Row, Snapshot},
     vectors::Vectors,
 };
@@ -27,7 +27,9 @@ const MEASURED_QUERIES: usize = 64;
 /// Nearest rows of each that count.
 const MEASURED_NEAREST: usize = 100;
 /// Share of them whose list must have been read.
-const MEASURED_SHARE: f32 = 0.97;
+const READ_RECALL: f32 = 0.97;
+/// Share of them that must be compared. Comparing a row more costs less than reading a list more.
+const COMPARED_RECALL: f32 = 0.99;
 
 const SPACES: [EmbeddingSpace; 2] = [EmbeddingSpace::Model, EmbeddingSpace::HashedText];
 
@@ -85,25 +87,33 @@ impl Snapshot {
         for (row, bytes) in &rows {
             lists.insert(row.0, bytes);
         }
-        lists.set_read_share(self.measured_share(&lists, &rows));
+        lists.set_measured(self.measured(&lists, &rows));
         Some(lists)
     }
 
-    /// The share of the rows that searches for some of the rows themselves must read to meet [`MEASURED_SHARE`] of the
-    /// lists of their nearest.
-    fn measured_share(&self, lists: &Lists, rows: &[(Row, &[i8])]) -> f32 {
-        let mut read = Vec::with_capacity(MEASURED_QUERIES * MEASURED_NEAREST);
+    /// What searches for some of the rows themselves must read and compare to find their nearest.
+    fn measured(&self, lists: &Lists, rows: &[(Row, &[i8])]) -> Measured {
+        let (mut read, mut ranks) = (Vec::new(), Vec::new());
         for at in 0..MEASURED_QUERIES {
             let (row, bytes) = rows[at * rows.len() / MEASURED_QUERIES];
             let Some(query) = self.vectors.query_of(row.index()) else { continue };
             let nearest = self.vectors.scan(&query, MEASURED_NEAREST);
             let wanted: Vec<&[i8]> = nearest.iter().filter_map(|(_, row)| self.vectors.bytes_in(query.space(), *row as usize)).collect();
             read.extend(lists.rows_until(bytes, &wanted));
+            ranks.extend(lists.ranks(bytes, &wanted));
         }
-        read.sort_unstable();
-        let enough = ((read.len() as f32 * MEASURED_SHARE) as usize).min(read.len().saturating_sub(1));
-        read.get(enough).map_or(1.0, |read_rows| *read_rows as f32 / rows.len() as f32)
+        Measured {
+            read_share: (quantile(read, READ_RECALL) as f32 / rows.len() as f32).min(1.0),
+            compared_per_wanted: (quantile(ranks, COMPARED_RECALL) as f32 / MEASURED_NEAREST as f32).max(1.0),
+        }
     }
+}
+
+/// The number that `share` of them do not exceed.
+fn quantile(mut numbers: Vec<usize>, share: f32) -> usize {
+    numbers.sort_unstable();
+    let at = (numbers.len() as f32 * share) as usize;
+    numbers.get(at).or(numbers.last()).copied().unwrap_or(usize::MAX)
 }
 
 impl Vectors {

@@ -70,19 +70,15 @@ impl Query {
     pub fn space(&self) -> EmbeddingSpace {
         self.space
     }
+
+    #[cfg(test)]
+    pub fn bytes(&self) -> &[i8] {
+        &self.bytes
+    }
 }
 
 /// How near a row is: its cosine in millionths. A total order, and rounding noise below 1e-6 does not decide.
 pub type Nearness = i32;
-
-/// How much of an indexed space a search reads.
-#[derive(Clone, Copy, Debug)]
-pub struct Effort {
-    /// Rows whose exact cosine is computed.
-    pub compared: usize,
-    /// Multiple of the rows read by default.
-    pub breadth: usize,
-}
 
 impl Vectors {
     pub fn new(dimension: usize) -> Self {
@@ -199,14 +195,14 @@ impl Vectors {
         best.into_hits()
     }
 
-    /// [`Self::scan`] through the lists of the space, if it has any: rows whose sketch is far are left out, so a few of the
-    /// nearest can be missing.
-    pub fn search(&self, query: &Query, effort: Effort) -> Option<Vec<(Nearness, u32)>> {
+    /// Rows with their nearness among which are most of the `count` nearest, through the lists of the space if it has any;
+    /// `breadth` times as many as are needed when all of them may be shown.
+    pub fn search(&self, query: &Query, count: usize, breadth: usize) -> Option<Vec<(Nearness, u32)>> {
         let lists = self.lists(query.space)?;
         if query.bytes.len() != self.dimension {
             return None;
         }
-        let candidates = lists.candidates(&query.bytes, lists.rows_read().saturating_mul(effort.breadth), effort.compared);
+        let candidates = lists.candidates(&query.bytes, count, breadth);
         let mut found = Vec::with_capacity(candidates.len());
         let mut dots = Vec::with_capacity(1);
         for (at, row) in candidates.iter().enumerate() {

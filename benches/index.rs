@@ -138,7 +138,7 @@ fn item(n: usize, embedding: Embedding) -> [CatalogueRecord; 2] {
 }
 
 fn profile() -> Profile {
-    let mut profile = Profile::new(NOW);
+    let mut profile = Profile { as_of: NOW, ..Profile::default() };
     for n in 0..4 {
         let at = n * 24_989;
         let embedding = &WORLD.embeddings[at];
@@ -196,14 +196,7 @@ fn gather(bencher: Bencher, by: &str) {
     let mut seed = 0;
     bencher.bench_local(|| {
         seed += 1;
-        let query = source::Query {
-            snapshot: Arc::clone(snapshot),
-            profile: Some(Arc::clone(&profile)),
-            policy: Arc::clone(&policy),
-            now: NOW,
-            seed,
-            excluded: Vec::new(),
-        };
+        let query = source::Query::new(Arc::clone(snapshot), Some(Arc::clone(&profile)), Arc::clone(&policy), NOW, seed, Vec::new());
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
         let gathered = runtime.block_on(source::gather(&sources, &Arc::new(query), deadline));
         assert!(gathered.candidates.len() >= 400 && gathered.missing.is_empty());

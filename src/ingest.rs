@@ -153,7 +153,7 @@ impl Ingest {
 }
 
 fn learn_one(profile: &mut crate::domain::Profile, event: &Event, snapshot: &Snapshot) -> Result<(), Refusal> {
-    let entry = snapshot.find(&event.item).and_then(|row| snapshot.entry(row));
-    let entry = entry.ok_or_else(|| Refusal::UnknownItem(event.item.clone()))?;
-    Ok(learn::learn(profile, event, &entry.item)?)
+    let item = snapshot.find(&event.item).and_then(|row| snapshot.item(row));
+    let item = item.ok_or_else(|| Refusal::UnknownItem(event.item.clone()))?;
+    Ok(learn::learn(profile, event, &item)?)
 }

@@ -8,6 +8,8 @@ use super::{dot, vectors::quantise};
 /// Rounds of k-means: later ones move few rows.
 const ROUNDS: usize = 6;
 
+/// Near centres among which a row's second list is chosen.
+const SECOND_HOME_CHOICES: usize = 24;
 /// Steps per unit of a dot product with an int8 row, when centres are sorted: a row is about a thousand units long.
 const DISTANCE_STEPS: f32 = 1_024.0;
 /// More than any product: rows are at most 127 · √4096 units long.
@@ -75,8 +77,37 @@ impl Centroids {
         best.0
     }
 
-    /// All centres, nearest to `row` first; equals in their order.
-    pub fn by_nearness(&self, row: &[i8]) -> Vec<u32> {
+    /// The two lists a row stands in: its nearest centre's, and another near one whose direction from the row is across
+    /// the first one's, so that a query that misses one list is likely to read the other. Two centres at least.
+    ///
+    /// Sun, Simcha, Dopson, Guo and Kumar, "SOAR: improved indexing for approximate nearest neighbor search" (NeurIPS 2023).
+    pub fn homes(&self, row: &[i8]) -> [usize; 2] {
+        let near = self.by_nearness(row, SECOND_HOME_CHOICES + 1);
+        let length = |numbers: &[f32]| dot::dot(numbers, numbers).sqrt().max(f32::MIN_POSITIVE);
+        let wide: Vec<f32> = row.iter().map(|x| f32::from(*x)).collect();
+        let row_length = length(&wide);
+        let away = |at: usize| -> Vec<f32> {
+            wide.iter().zip(self.centre(at)).map(|(x, c)| x / row_length - f32::from(*c) * self.scales[at]).collect()
+        };
+        let first = near.first().map_or(0, |at| *at as usize);
+        let from_first = away(first);
+        let first_length = length(&from_first);
+        let cost = |at: usize| {
+            let from_second = away(at);
+            let along = dot::dot(&from_first, &from_second) / first_length;
+            dot::dot(&from_second, &from_second) + along * along
+        };
+        let costs = near.iter().skip(1).map(|at| (cost(*at as usize), *at as usize));
+        let second = costs.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))).map_or(first, |(_, at)| at);
+        [first, second]
+    }
+
+    fn centre(&self, at: usize) -> &[i8] {
+        &self.bytes[at * self.dimension..(at + 1) * self.dimension]
+    }
+
+    /// The `count` centres nearest to `row`, nearest first; equals in their order.
+    pub fn by_nearness(&self, row: &[i8], count: usize) -> Vec<u32> {
         let mut dots = Vec::new();
         dot::dots(row, &self.bytes, &mut dots);
         // One number to sort by: the farther the greater, and among equals the later centre.
@@ -85,6 +116,10 @@ impl Centroids {
             (u64::from(distance.cast_unsigned()) << 32) | at as u64
         };
         let mut keys: Vec<u64> = dots.iter().zip(&self.scales).enumerate().map(key).collect();
+        if count < keys.len() {
+            keys.select_nth_unstable(count);
+            keys.truncate(count);
+        }
         keys.sort_unstable();
         keys.into_iter().map(|key| key as u32).collect()
     }

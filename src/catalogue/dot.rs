@@ -153,14 +153,15 @@ fn table_sums_plain(tables: &[Tables], blocks: &[u8], into: &mut Vec<[i16; BLOCK
     }
 }
 
-/// Asks the processor to fetch a row that is read soon. Changes nothing else.
-pub fn prefetch(row: &[i8]) {
+/// Asks the processor to fetch the first `bytes`, which are read soon. Changes nothing else.
+pub fn prefetch<T: bytemuck::NoUninit>(numbers: &[T], bytes: usize) {
+    let numbers: &[u8] = bytemuck::cast_slice(numbers);
     #[cfg(target_arch = "x86_64")]
-    for line in row.chunks(CACHE_LINE_BYTES) {
-        // SAFETY: a prefetch reads nothing and faults at no address; this one is inside `row`.
+    for line in numbers[..bytes.min(numbers.len())].chunks(CACHE_LINE_BYTES) {
+        // SAFETY: a prefetch reads nothing and faults at no address; this one is inside `numbers`.
         #[allow(unsafe_code, reason = "a hint about a pointer into a slice")]
         unsafe {
-            std::arch::x86_64::_mm_prefetch(line.as_ptr(), std::arch::x86_64::_MM_HINT_T0);
+            std::arch::x86_64::_mm_prefetch(line.as_ptr().cast(), std::arch::x86_64::_MM_HINT_T0);
         }
     }
 }

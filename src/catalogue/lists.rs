@@ -1,6 +1,6 @@
 //! The rows of one embedding space in lists around centroids: a search reads the lists nearest to its query only.
 //!
-//! An inverted file (Jégou, Douze and Schmid, "Product quantization for nearest neighbor search", PAMI 2011). Each list
+//! Every row stands in two lists ([`Centroids::homes`]). An inverted file (Jégou, Douze and Schmid, "Product quantization for nearest neighbor search", PAMI 2011). Each list
 //! holds the sketches of its rows in blocks that stream through the processor; exact int8 rows are read for the best.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{
     sketch::Rotation,
 };
 
-/// Rows of one centroid, in no particular order.
+/// Rows near one centroid, in no particular order.
 #[derive(Clone, Debug, Default)]
 struct List {
     rows: Vec<u32>,
@@ -56,6 +56,8 @@ pub struct Lists {
     rotation: Arc<Rotation>,
     lists: Vec<Arc<List>>,
     rows: usize,
+    /// One past the greatest row there ever was.
+    rows_end: usize,
     /// Rows there were when the centroids were found.
     trained_on: usize,
     measured: Measured,
@@ -64,12 +66,14 @@ pub struct Lists {
 /// What a search must do to find most of the nearest rows of this space.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured {
-    /// Share of the rows whose sketches are read, in (0, 1].
+    /// Share of the listed sketches that are read, in (0, 1].
     pub read_share: f32,
     /// Rows compared exactly per row wanted, ≥ 1.
     pub compared_per_wanted: f32,
 }
 
+/// Lists that a row stands in.
+const HOMES: usize = 2;
 /// Rows compared at least: among few, chance weighs more.
 const COMPARED_MIN: usize = 256;
 
@@ -82,6 +86,7 @@ impl Lists {
             rotation,
             lists,
             rows: 0,
+            rows_end: 0,
             trained_on,
             measured: Measured { read_share: 1.0, compared_per_wanted: 1.0 },
         }
@@ -95,22 +100,32 @@ impl Lists {
         self.measured = measured;
     }
 
+    #[cfg(test)]
     pub fn measured(&self) -> Measured {
         self.measured
     }
 
     /// Adds a row that is in no list.
     pub fn insert(&mut self, row: u32, bytes: &[i8]) {
-        let at = self.centroids.nearest(bytes, &mut Vec::new());
-        Arc::make_mut(&mut self.lists[at]).push(row, &self.rotation.sketch(bytes));
+        let sketch = self.rotation.sketch(bytes);
+        for at in self.centroids.homes(bytes) {
+            Arc::make_mut(&mut self.lists[at]).push(row, &sketch);
+        }
         self.rows += 1;
+        self.rows_end = self.rows_end.max(row as usize + 1);
     }
 
     /// Takes out a row that was inserted with the same `bytes`.
     pub fn remove(&mut self, row: u32, bytes: &[i8]) {
-        let at = self.centroids.nearest(bytes, &mut Vec::new());
-        Arc::make_mut(&mut self.lists[at]).remove(row, self.rotation.sketch_bytes());
+        for at in self.centroids.homes(bytes) {
+            Arc::make_mut(&mut self.lists[at]).remove(row, self.rotation.sketch_bytes());
+        }
         self.rows -= 1;
+    }
+
+    /// Sketches in all lists.
+    pub fn listed(&self) -> usize {
+        self.rows * HOMES
     }
 
     /// Rows among which the `count` nearest to the query are, most of them; `breadth` times as many as were measured to be
@@ -118,12 +133,17 @@ impl Lists {
     pub fn candidates(&self, query: &[i8], count: usize, breadth: usize) -> Vec<u32> {
         let compared = (count as f32 * self.measured.compared_per_wanted) as usize;
         let mut best = Best::new(compared.max(COMPARED_MIN).saturating_mul(breadth).min(self.rows));
-        let mut left = ((self.measured.read_share * self.rows as f32).ceil() as usize).saturating_mul(breadth);
+        let mut left = ((self.measured.read_share * self.listed() as f32).ceil() as usize).saturating_mul(breadth);
         let tables = self.rotation.tables(query);
+        let mut offered = Offered(vec![0; self.rows_end.div_ceil(Offered::ROWS_PER_WORD)]);
         let mut sums = Vec::new();
-        for at in self.centroids.by_nearness(query) {
-            let list = &self.lists[at as usize];
-            offer(list, &tables, &mut sums, &mut best);
+        let order = self.centroids.by_nearness(query, self.centroids.len());
+        for (at, list) in order.iter().enumerate() {
+            if let Some(next) = order.get(at + 1) {
+                dot::prefetch(&self.lists[*next as usize].sketches, PREFETCH_BYTES);
+            }
+            let list = &self.lists[*list as usize];
+            offer(list, &tables, &mut sums, &mut offered, &mut best);
             left = left.saturating_sub(list.rows.len());
             if left == 0 {
                 break;
@@ -149,23 +169,43 @@ impl Lists {
         for at in (1..rows_at.len()).rev() {
             rows_at[at - 1] += rows_at[at];
         }
-        wanted.iter().map(|bytes| rows_at[place(dot::table_sum(&tables, &self.rotation.sketch(bytes)))]).collect()
+        wanted.iter().map(|bytes| rows_at[place(dot::table_sum(&tables, &self.rotation.sketch(bytes)))] / HOMES).collect()
     }
 
-    /// For each of `wanted` rows how many rows a search for `query` reads until it has read that row's list.
-    pub fn rows_until(&self, query: &[i8], wanted: &[&[i8]]) -> Vec<usize> {
+    /// For each of `wanted` rows how many sketches a search for `query` reads until it has read one of that row's lists.
+    pub fn read_until(&self, query: &[i8], wanted: &[&[i8]]) -> Vec<usize> {
         let mut read = vec![0; self.lists.len()];
         let mut sum = 0;
-        for at in self.centroids.by_nearness(query) {
+        for at in self.centroids.by_nearness(query, self.centroids.len()) {
             sum += self.lists[at as usize].rows.len();
             read[at as usize] = sum;
         }
-        wanted.iter().map(|bytes| read[self.centroids.nearest(bytes, &mut Vec::new())]).collect()
+        wanted.iter().map(|bytes| self.centroids.homes(bytes).map(|at| read[at]).into_iter().min().unwrap_or(sum)).collect()
     }
 }
 
-/// Offers every row of the list with the sum of its sketch.
-fn offer(list: &List, tables: &[Tables], sums: &mut Vec<[i16; BLOCK_ROWS]>, best: &mut Best<i16>) {
+/// Rows that were offered already: one bit each.
+struct Offered(Vec<u64>);
+
+impl Offered {
+    const ROWS_PER_WORD: usize = u64::BITS as usize;
+
+    /// Whether the row is new.
+    fn insert(&mut self, row: u32) -> bool {
+        let (at, bit) = (row as usize / Self::ROWS_PER_WORD, 1 << (row as usize % Self::ROWS_PER_WORD));
+        self.0.get_mut(at).is_some_and(|word| {
+            let is_new = *word & bit == 0;
+            *word |= bit;
+            is_new
+        })
+    }
+}
+
+/// Bytes of the next list asked for while one is read; the processor guesses the rest.
+const PREFETCH_BYTES: usize = 512;
+
+/// Offers every row of the list with the sum of its sketch, once.
+fn offer(list: &List, tables: &[Tables], sums: &mut Vec<[i16; BLOCK_ROWS]>, offered: &mut Offered, best: &mut Best<i16>) {
     sums.clear();
     dot::table_sums(tables, &list.sketches, sums);
     for (sums, rows) in sums.iter().zip(list.rows.chunks(BLOCK_ROWS)) {
@@ -174,7 +214,9 @@ fn offer(list: &List, tables: &[Tables], sums: &mut Vec<[i16; BLOCK_ROWS]>, best
             continue;
         }
         for (sum, row) in sums.iter().zip(rows) {
-            best.offer(*sum, *row);
+            if best.admits(*sum) && offered.insert(*row) {
+                best.offer(*sum, *row);
+            }
         }
     }
 }

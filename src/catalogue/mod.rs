@@ -10,6 +10,7 @@ mod codes;
 mod dot;
 mod head;
 mod lists;
+mod numbers;
 mod search;
 mod sketch;
 mod snapshot;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use codes::{FacetCode, FacetCodes};
 pub use dot::{dot, dot_halves};
+pub use numbers::{NumberMap, NumberSet};
 pub use snapshot::{Entry, Row, Snapshot};
 pub use train::INDEXED_MIN_ROWS;
 pub use vectors::{Query, VectorView};

@@ -10,8 +10,8 @@ use super::dot::{TABLE_MAX, Tables};
 const ROUNDS: usize = 3;
 /// Numbers per sketch byte: two tables of four.
 const NUMBERS_PER_BYTE: usize = 8;
-/// Greatest sum of a row's table numbers.
-const SUM_MAX: f32 = 32_767.0;
+/// Greatest sum of a row's table numbers, rounding aside: it must fit 15 bits.
+const SUM_MAX: f32 = 32_000.0;
 
 /// How rows of one dimension are rotated. Depends on the dimension alone.
 #[derive(Debug)]
@@ -47,13 +47,14 @@ impl Rotation {
         let widest = rotated.chunks(NUMBERS_PER_BYTE / 2).map(reach).fold(f32::MIN_POSITIVE, f32::max);
         let scale = (f32::from(TABLE_MAX) / widest).min(SUM_MAX / reach(&rotated).max(f32::MIN_POSITIVE));
         let table = |numbers: &[f32]| {
-            let entry = |signs: usize| {
-                let chosen = numbers.iter().enumerate().filter(|(at, _)| signs >> at & 1 == 1).map(|(_, x)| *x).sum::<f32>();
-                // Twice what the set bits add, from the least possible sum upwards. The conversion saturates.
-                ((2.0 * chosen + reach(numbers) / 2.0 - numbers.iter().sum::<f32>()) * scale) as u8
-            };
-            let sixteen: [u8; 16] = std::array::from_fn(entry);
-            std::array::from_fn(|at| sixteen[at % 16])
+            // From the least possible sum upwards: each set bit adds its number twice. The conversion saturates.
+            let mut sums = [0.0f32; 16];
+            sums[0] = numbers.iter().map(|x| x.abs() - x).sum();
+            for signs in 1..sums.len() {
+                let added = numbers.get(signs.trailing_zeros() as usize).copied().unwrap_or(0.0);
+                sums[signs] = sums[signs & (signs - 1)] + 2.0 * added;
+            }
+            std::array::from_fn(|at| (sums[at % sums.len()] * scale) as u8)
         };
         rotated
             .chunks(NUMBERS_PER_BYTE)

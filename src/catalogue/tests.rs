@@ -117,7 +117,7 @@ fn a_snapshot_in_use_never_changes() {
 fn what_was_read_before_a_write_does_not_undo_it() {
     let catalogue = Catalogue::new(8, Span::hours(1));
     let put = |published| record(&Op::Put(1, 0, published));
-    let published = || catalogue.snapshot().fresh().next().and_then(|row| catalogue.snapshot().entry(row)?.item.published_at);
+    let published = || catalogue.snapshot().fresh().next().and_then(|row| catalogue.snapshot().entry(row)?.published_at);
     catalogue.apply([put(1)]);
     let since = catalogue.applied();
     catalogue.apply([put(2)]);

@@ -18,7 +18,7 @@ pub const INDEXED_MIN_ROWS: usize = 10_000;
 /// Lists are made again when the space has grown by this factor since, or shrunk by its square.
 const RETRAIN_FACTOR: usize = 2;
 /// Lists per square root of the rows, at most [`LISTS_MAX`].
-const LISTS_PER_SQRT: f32 = 3.0;
+const LISTS_PER_SQRT: f32 = 4.0;
 const LISTS_MAX: usize = 2_048;
 /// Rows k-means sees per list, and so its time: about 6 × 20 × lists² dot products.
 const SAMPLE_ROWS_PER_LIST: usize = 20;
@@ -99,11 +99,11 @@ impl Snapshot {
             let Some(query) = self.vectors.query_of(row.index()) else { continue };
             let nearest = self.vectors.scan(&query, MEASURED_NEAREST);
             let wanted: Vec<&[i8]> = nearest.iter().filter_map(|(_, row)| self.vectors.bytes_in(query.space(), *row as usize)).collect();
-            read.extend(lists.rows_until(bytes, &wanted));
+            read.extend(lists.read_until(bytes, &wanted));
             ranks.extend(lists.ranks(bytes, &wanted));
         }
         Measured {
-            read_share: (quantile(read, READ_RECALL) as f32 / rows.len() as f32).min(1.0),
+            read_share: (quantile(read, READ_RECALL) as f32 / lists.listed() as f32).min(1.0),
             compared_per_wanted: (quantile(ranks, COMPARED_RECALL) as f32 / MEASURED_NEAREST as f32).max(1.0),
         }
     }

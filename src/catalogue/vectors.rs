@@ -207,7 +207,7 @@ impl Vectors {
         let mut dots = Vec::with_capacity(1);
         for (at, row) in candidates.iter().enumerate() {
             if let Some(ahead) = candidates.get(at + PREFETCH_ROWS).and_then(|row| self.bytes(*row as usize)) {
-                dot::prefetch(ahead.bytes);
+                dot::prefetch(ahead.bytes, self.dimension);
             }
             let Some(view) = self.bytes(*row as usize) else { continue };
             dots.clear();

@@ -10,6 +10,8 @@ const ROUNDS: usize = 6;
 
 /// Near centres among which a row's second list is chosen.
 const SECOND_HOME_CHOICES: usize = 24;
+/// Squared distance below which a row is its centre.
+const LEAST_DISTANCE: f32 = 1e-6;
 /// Steps per unit of a dot product with an int8 row, when centres are sorted: a row is about a thousand units long.
 const DISTANCE_STEPS: f32 = 1_024.0;
 /// More than any product: rows are at most 127 · √4096 units long.
@@ -36,9 +38,8 @@ impl Centroids {
         }
         for _ in 0..ROUNDS {
             let mut sums = vec![0.0f32; count * dimension];
-            let mut dots = Vec::new();
             for row in rows.chunks_exact(dimension) {
-                let at = centroids.nearest(row, &mut dots);
+                let at = centroids.nearest(row);
                 for (sum, x) in sums[at * dimension..(at + 1) * dimension].iter_mut().zip(row) {
                     *sum += f32::from(*x);
                 }
@@ -63,39 +64,24 @@ impl Centroids {
         self.scales.len()
     }
 
-    /// The centre with the greatest cosine to `row`, the first of equals. `dots` is only working space.
-    pub fn nearest(&self, row: &[i8], dots: &mut Vec<i32>) -> usize {
-        dots.clear();
-        dot::dots(row, &self.bytes, dots);
-        let mut best = (0, f32::MIN);
-        for (at, (dot, scale)) in dots.iter().zip(&self.scales).enumerate() {
-            let cosine = *dot as f32 * scale;
-            if cosine > best.1 {
-                best = (at, cosine);
-            }
-        }
-        best.0
-    }
-
     /// The two lists a row stands in: its nearest centre's, and another near one whose direction from the row is across
     /// the first one's, so that a query that misses one list is likely to read the other. Two centres at least.
     ///
     /// Sun, Simcha, Dopson, Guo and Kumar, "SOAR: improved indexing for approximate nearest neighbor search" (NeurIPS 2023).
     pub fn homes(&self, row: &[i8]) -> [usize; 2] {
-        let near = self.by_nearness(row, SECOND_HOME_CHOICES + 1);
-        let length = |numbers: &[f32]| dot::dot(numbers, numbers).sqrt().max(f32::MIN_POSITIVE);
-        let wide: Vec<f32> = row.iter().map(|x| f32::from(*x)).collect();
-        let row_length = length(&wide);
-        let away = |at: usize| -> Vec<f32> {
-            wide.iter().zip(self.centre(at)).map(|(x, c)| x / row_length - f32::from(*c) * self.scales[at]).collect()
-        };
+        let products = self.products(row);
+        let near = nearest_of(&products, SECOND_HOME_CHOICES + 1);
+        let row_length = row.iter().map(|x| f32::from(*x).powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        let cosine = |at: usize| products[at] / row_length;
         let first = near.first().map_or(0, |at| *at as usize);
-        let from_first = away(first);
-        let first_length = length(&from_first);
-        let cost = |at: usize| {
-            let from_second = away(at);
-            let along = dot::dot(&from_first, &from_second) / first_length;
-            dot::dot(&from_second, &from_second) + along * along
+        let mut between = Vec::with_capacity(1);
+        let mut cost = |at: usize| {
+            between.clear();
+            dot::dots(self.centre(first), self.centre(at), &mut between);
+            let between = between.iter().map(|dot| *dot as f32 * self.scales[first] * self.scales[at]).sum::<f32>();
+            // With unit vectors: the distance to the second, and its part along the direction to the first, both squared.
+            let along = 1.0 - cosine(first) - cosine(at) + between;
+            (2.0 - 2.0 * cosine(at)) + along * along / (2.0 - 2.0 * cosine(first)).max(LEAST_DISTANCE)
         };
         let costs = near.iter().skip(1).map(|at| (cost(*at as usize), *at as usize));
         let second = costs.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))).map_or(first, |(_, at)| at);
@@ -106,21 +92,42 @@ impl Centroids {
         &self.bytes[at * self.dimension..(at + 1) * self.dimension]
     }
 
-    /// The `count` centres nearest to `row`, nearest first; equals in their order.
-    pub fn by_nearness(&self, row: &[i8], count: usize) -> Vec<u32> {
+    /// Each centre's product with `row`: its cosine times the length of the row.
+    fn products(&self, row: &[i8]) -> Vec<f32> {
         let mut dots = Vec::new();
         dot::dots(row, &self.bytes, &mut dots);
-        // One number to sort by: the farther the greater, and among equals the later centre.
-        let key = |(at, (dot, scale)): (usize, (&i32, &f32))| {
-            let distance = DISTANCE_MAX - (*dot as f32 * scale * DISTANCE_STEPS) as i32;
-            (u64::from(distance.cast_unsigned()) << 32) | at as u64
-        };
-        let mut keys: Vec<u64> = dots.iter().zip(&self.scales).enumerate().map(key).collect();
-        if count < keys.len() {
-            keys.select_nth_unstable(count);
-            keys.truncate(count);
-        }
-        keys.sort_unstable();
-        keys.into_iter().map(|key| key as u32).collect()
+        dots.iter().zip(&self.scales).map(|(dot, scale)| *dot as f32 * scale).collect()
     }
+
+    /// The centre with the greatest cosine to `row`, the first of equals.
+    fn nearest(&self, row: &[i8]) -> usize {
+        let mut best = (0, f32::MIN);
+        for (at, product) in self.products(row).into_iter().enumerate() {
+            if product > best.1 {
+                best = (at, product);
+            }
+        }
+        best.0
+    }
+
+    /// The `count` centres nearest to `row`, nearest first; equals in their order.
+    pub fn by_nearness(&self, row: &[i8], count: usize) -> Vec<u32> {
+        nearest_of(&self.products(row), count)
+    }
+}
+
+/// The places of the `count` greatest products, greatest first.
+fn nearest_of(products: &[f32], count: usize) -> Vec<u32> {
+    // One number to sort by: the farther the greater, and among equals the later centre.
+    let key = |(at, product): (usize, &f32)| {
+        let distance = DISTANCE_MAX - (*product * DISTANCE_STEPS) as i32;
+        (u64::from(distance.cast_unsigned()) << 32) | at as u64
+    };
+    let mut keys: Vec<u64> = products.iter().enumerate().map(key).collect();
+    if count < keys.len() {
+        keys.select_nth_unstable(count);
+        keys.truncate(count);
+    }
+    keys.sort_unstable();
+    keys.into_iter().map(|key| key as u32).collect()
 }

@@ -137,7 +137,12 @@ impl Lists {
         let tables = self.rotation.tables(query);
         let mut offered = Offered(vec![0; self.rows_end.div_ceil(Offered::ROWS_PER_WORD)]);
         let mut sums = Vec::new();
-        let order = self.centroids.by_nearness(query, self.centroids.len());
+        // Lists are not equally long: a few more than the mean tells, and all of them when those are not enough.
+        let guessed = self.lists.len() * left.saturating_mul(2) / self.listed().max(1) + SPARE_LISTS;
+        let mut order = self.centroids.by_nearness(query, guessed);
+        if order.iter().map(|at| self.lists[*at as usize].rows.len()).sum::<usize>() < left {
+            order = self.centroids.by_nearness(query, self.lists.len());
+        }
         for (at, list) in order.iter().enumerate() {
             if let Some(next) = order.get(at + 1) {
                 dot::prefetch(&self.lists[*next as usize].sketches, PREFETCH_BYTES);
@@ -201,8 +206,10 @@ impl Offered {
     }
 }
 
-/// Bytes of the next list asked for while one is read; the processor guesses the rest.
-const PREFETCH_BYTES: usize = 512;
+/// Bytes of the next list asked for while one is read: most lists whole, and no more than half of the nearest cache.
+const PREFETCH_BYTES: usize = 16_384;
+/// Lists sorted beyond twice the mean that a search reads.
+const SPARE_LISTS: usize = 8;
 
 /// Offers every row of the list with the sum of its sketch, once.
 fn offer(list: &List, tables: &[Tables], sums: &mut Vec<[i16; BLOCK_ROWS]>, offered: &mut Offered, best: &mut Best<i16>) {

@@ -13,6 +13,9 @@ const WIDEN: usize = 4;
 /// How often fewer rows than were measured to be needed may be showable before a search is made wider.
 const MEASURED_SHARE: usize = 2;
 
+/// Hits sorted at first per row wanted: some may not be shown.
+const LOOKED_AT_PER_WANTED: usize = 2;
+
 /// What a search found that may be shown.
 struct Shown {
     /// Best first.
@@ -64,10 +67,9 @@ impl Snapshot {
     }
 
     /// Asks about the found rows from the nearest on, until `count` may be shown and all as near as the last are known.
-    fn shown(&self, mut found: Vec<(Nearness, u32)>, count: usize, showable: impl Fn(&Entry) -> bool) -> Shown {
-        found.sort_unstable_by_key(|hit| std::cmp::Reverse(*hit));
+    fn shown(&self, found: Vec<(Nearness, u32)>, count: usize, showable: impl Fn(&Entry) -> bool) -> Shown {
         let mut shown = Shown { rows: Vec::with_capacity(count), checked: 0 };
-        for (nearness, row) in found {
+        for (nearness, row) in NearestFirst::new(found, count * LOOKED_AT_PER_WANTED) {
             if shown.rows.len() >= count && shown.rows.last().is_some_and(|(last, ..)| nearness < *last) {
                 break;
             }
@@ -83,6 +85,53 @@ impl Snapshot {
     }
 }
 
+/// Hits from the nearest on, sorted part by part: mostly few of them are wanted.
+struct NearestFirst {
+    /// Farthest first, as far as sorted.
+    hits: Vec<(Nearness, u32)>,
+    /// Hits before this place are not sorted, and are no nearer than those after it.
+    sorted_from: usize,
+    step: usize,
+}
+
+impl NearestFirst {
+    fn new(hits: Vec<(Nearness, u32)>, step: usize) -> Self {
+        Self { sorted_from: hits.len(), hits, step: step.max(1) }
+    }
+}
+
+impl Iterator for NearestFirst {
+    type Item = (Nearness, u32);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.hits.len() == self.sorted_from {
+            self.sorted_from = self.sorted_from.saturating_sub(self.step);
+            if self.sorted_from > 0 {
+                self.hits.select_nth_unstable(self.sorted_from);
+            }
+            self.hits[self.sorted_from..].sort_unstable();
+            self.step *= 2;
+        }
+        self.hits.pop()
+    }
+}
+
 fn rows_of(shown: Shown) -> Vec<Row> {
     shown.rows.into_iter().map(|(_, _, row)| row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn hits_come_sorted_however_they_are_cut(hits in prop::collection::vec((-9i32..9, 0u32..99), 0..200), step in 0usize..70) {
+            let mut sorted = hits.clone();
+            sorted.sort_unstable_by(|a, b| b.cmp(a));
+            prop_assert_eq!(NearestFirst::new(hits, step).collect::<Vec<_>>(), sorted);
+        }
+    }
 }

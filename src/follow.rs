@@ -33,14 +33,20 @@ pub async fn follow(store: Arc<dyn Store>, catalogue: Arc<Catalogue>, report: im
     let mut position: Option<LogPosition> = None;
     loop {
         let step = match &position {
-            None => load(&*store, &catalogue).await.map(|(at, corrupt)| {
-                report(Report::Loaded { corrupt });
-                Some(at)
-            }),
+            None => match load(&*store, &catalogue).await {
+                Ok((at, corrupt)) => {
+                    // Ready means fast, too: the first readers do not wait for scans.
+                    train(&catalogue).await;
+                    report(Report::Loaded { corrupt });
+                    Ok(Some(at))
+                }
+                Err(error) => Err(error),
+            },
             Some(at) => advance(&*store, at, &catalogue, &report).await,
         };
         match step {
             Ok(next) => {
+                train(&catalogue).await;
                 position = next;
                 pause = FIRST_RETRY_PAUSE;
             }
@@ -59,6 +65,15 @@ pub async fn load(store: &dyn Store, catalogue: &Catalogue) -> Result<(LogPositi
     let (position, corrupt) = store.load_catalogue(&mut |batch| records.extend(batch)).await?;
     catalogue.replace(records);
     Ok((position, corrupt))
+}
+
+/// Makes search lists that are wanted, on a thread of its own: it takes up to seconds.
+async fn train(catalogue: &Arc<Catalogue>) {
+    if catalogue.snapshot().wants_training() {
+        let catalogue = Arc::clone(catalogue);
+        let trained = tokio::task::spawn_blocking(move || catalogue.train()).await;
+        tracing::info!(published = trained.unwrap_or(false), "search lists made");
+    }
 }
 
 /// One wait for changes. `None` when the log no longer reaches back: load again.

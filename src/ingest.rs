@@ -152,9 +152,9 @@ impl Ingest {
 }
 
 fn learn_one(profile: &mut crate::domain::Profile, event: &Event, snapshot: &Snapshot) -> Result<(), Refusal> {
-    let found = snapshot.find(&event.item).and_then(|row| Some((row, snapshot.entry(row)?)));
-    let (row, entry) = found.ok_or_else(|| Refusal::UnknownItem(event.item.clone()))?;
+    let found = snapshot.find(&event.item).and_then(|row| Some((row, snapshot.item(row)?)));
+    let (row, item) = found.ok_or_else(|| Refusal::UnknownItem(event.item.clone()))?;
     let most = snapshot.trending().next().map(|row| snapshot.popularity(row)).unwrap_or_default();
     let prominence = snapshot.popularity(row).prominence(&most, event.at, snapshot.popularity_half_life());
-    Ok(learn::learn(profile, event, &entry.item, prominence)?)
+    Ok(learn::learn(profile, event, &item, prominence)?)
 }

@@ -7,9 +7,9 @@ use super::{
     chunked::Chunked,
     codes::{FacetCode, FacetCodes},
     head::Head,
-    vectors::{Query, VectorView, Vectors},
+    vectors::{VectorView, Vectors},
 };
-use crate::domain::{Facet, Item, ItemId, Popularity, Span};
+use crate::domain::{Embedding, Facet, Item, ItemId, Popularity, Span, Time};
 
 /// Shards of the index by item hash (the hash's top bits).
 pub(super) const HASH_SHARDS: usize = 1_024;
@@ -24,14 +24,18 @@ impl Row {
     }
 }
 
-/// An item with its facet codes.
+/// An item with its facet codes. What every candidate is asked for comes first, in two cache lines.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Entry {
-    pub item: Item,
     /// [`ItemId::hash64`].
     pub hash: u64,
+    /// The item's.
+    pub published_at: Option<Time>,
+    /// The item's.
+    pub expires_at: Option<Time>,
     /// Same order as `item.topics`.
-    pub topics: Vec<(FacetCode, f32)>,
+    pub topics: Box<[(FacetCode, f32)]>,
     /// Sum of the topic weights.
     pub topic_mass: f32,
     /// The heaviest topic, ties by value: the item's one topic for constraints.
@@ -41,11 +45,13 @@ pub struct Entry {
     pub viewpoint: Option<FacetCode>,
     pub language: Option<FacetCode>,
     pub format: Option<FacetCode>,
+    /// Without its embedding, which is the snapshot's row: [`Snapshot::item`] has both.
+    pub item: Item,
 }
 
 impl Entry {
     pub fn new(item: Item, codes: &FacetCodes) -> Self {
-        let topics: Vec<_> = item.topics.iter().map(|(value, weight)| (codes.intern(Facet::Topic, value), *weight)).collect();
+        let topics: Box<[_]> = item.topics.iter().map(|(value, weight)| (codes.intern(Facet::Topic, value), *weight)).collect();
         let mut primary: Option<(FacetCode, f32)> = None;
         for &(code, weight) in &topics {
             if primary.is_none_or(|(_, best)| weight > best) {
@@ -55,6 +61,8 @@ impl Entry {
         let code = |facet, value: Option<&Arc<str>>| value.map(|v| codes.intern(facet, v));
         Self {
             hash: item.id.hash64(),
+            published_at: item.published_at,
+            expires_at: item.expires_at,
             topic_mass: topics.iter().map(|(_, w)| w).sum(),
             topics,
             primary_topic: primary.map(|(code, _)| code),
@@ -81,7 +89,7 @@ impl Entry {
 
     /// Newness as an order key; items without a date come last.
     pub(super) fn newness(&self) -> f64 {
-        self.item.published_at.map_or(f64::MIN, |at| at.0 as f64)
+        self.published_at.map_or(f64::MIN, |at| at.0 as f64)
     }
 }
 
@@ -157,6 +165,15 @@ impl Snapshot {
         self.entries.get(row.index())?.as_ref()
     }
 
+    /// The whole item at `row`, with its embedding.
+    pub fn item(&self, row: Row) -> Option<Item> {
+        let mut item = self.entry(row)?.item.clone();
+        if let Some(vector) = self.vector(row) {
+            item.embedding = Some(Embedding { space: vector.space, values: vector.values.into() });
+        }
+        Some(item)
+    }
+
     pub fn vector(&self, row: Row) -> Option<VectorView<'_>> {
         self.vectors.get(row.index())
     }
@@ -167,10 +184,9 @@ impl Snapshot {
 
     /// Whether a record says otherwise about an item than this snapshot. Popularity only ever comes from records.
     pub(super) fn contradicts(&self, record: &CatalogueRecord) -> bool {
-        let item = |id| self.find(id).and_then(|row| self.entry(row)).map(|entry| &entry.item);
         match record {
-            CatalogueRecord::Put(put) => item(&put.id) != Some(&**put),
-            CatalogueRecord::Deleted(id) => item(id).is_some(),
+            CatalogueRecord::Put(put) => self.find(&put.id).and_then(|row| self.item(row)).as_ref() != Some(&**put),
+            CatalogueRecord::Deleted(id) => self.find(id).is_some(),
             CatalogueRecord::Popularity(..) => false,
         }
     }
@@ -218,11 +234,6 @@ impl Snapshot {
         let rest = (1..HASH_SHARDS).flat_map(move |step| self.by_hash[(first + step) % HASH_SHARDS].iter());
         let tail = self.by_hash[first][..split].iter();
         head.chain(rest).chain(tail).map(|(_, row)| *row)
-    }
-
-    /// Calls `visit(row, approximate cosine)` for every item of the query's embedding space.
-    pub fn scan(&self, query: &Query, mut visit: impl FnMut(Row, f32)) {
-        self.vectors.scan(query, |index, cosine| visit(Row(index as u32), cosine));
     }
 
     /// Every item, in no particular order.

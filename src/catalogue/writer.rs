@@ -40,12 +40,14 @@ impl Snapshot {
         self.rebuild_heads();
     }
 
-    fn put(&mut self, item: Item, postings: &mut BTreeMap<FacetCode, PostingChange>) {
+    fn put(&mut self, mut item: Item, postings: &mut BTreeMap<FacetCode, PostingChange>) {
         let hash = item.id.hash64();
         let kept = self.find_hashed(&item.id, hash).map(|row| self.popularity(row)).unwrap_or_default();
         let row = self.remove(&item.id, postings).or_else(|| self.free_rows.pop()).unwrap_or(Row(self.entries.len() as u32));
+        // The row keeps the numbers; an embedding that is no row stays with the item.
+        let embedding = item.embedding.take_if(|embedding| embedding.values.len() == self.vectors.dimension());
+        self.vectors.set(row.index(), embedding.as_ref());
         let entry = Entry::new(item, &self.codes);
-        self.vectors.set(row.index(), entry.item.embedding.as_ref());
         let shard = Arc::make_mut(&mut self.by_hash[shard_of(hash)]);
         shard.insert(shard.partition_point(|(h, _)| *h < hash), (hash, row));
         for code in indexed_codes(&entry) {

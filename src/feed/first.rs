@@ -45,7 +45,7 @@ impl FeedService {
         });
         let mut excluded = excluded.to_vec();
         excluded.extend(request.exclude.iter().map(ItemId::hash64));
-        let query = Arc::new(Query { snapshot, profile: reader.profile.clone(), policy: Arc::clone(policy), now, seed, excluded });
+        let query = Arc::new(Query::new(snapshot, reader.profile.clone(), Arc::clone(policy), now, seed, excluded));
 
         let deadline = Instant::now() + policy.policy.retrieve.deadline.as_std();
         let mut timings = Timings::default();

@@ -64,8 +64,8 @@ pub async fn get(app: web::Data<App>, caller: Caller, request: HttpRequest, path
     let _ = caller;
     let id = item_id(&path)?;
     let snapshot = app.feed.catalogue.snapshot();
-    let entry = snapshot.find(&id).and_then(|row| snapshot.entry(row)).ok_or_else(|| unknown(&id))?;
-    let form = if embedding { ItemForm::with_embedding(&entry.item) } else { ItemForm::from(&entry.item) };
+    let item = snapshot.find(&id).and_then(|row| snapshot.item(row)).ok_or_else(|| unknown(&id))?;
+    let form = if embedding { ItemForm::with_embedding(&item) } else { ItemForm::from(&item) };
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-cache")).json(form))
 }
 

@@ -1,12 +1,11 @@
 //! Which candidates may be shown at all. Filters run before scoring; each removal keeps its reason.
 
-use std::collections::{HashMap, HashSet};
-
 use super::{Candidate, Context};
 use crate::{
-    catalogue::{Entry, FacetCode, Row},
+    catalogue::{Entry, FacetCode, NumberSet, Row},
     domain::{
-        Facet, Profile, Span,
+        Facet, Profile, Span, Time,
+        policy::Repeat,
         profile::{MuteTarget, Seen},
     },
 };
@@ -66,34 +65,38 @@ pub fn filter(candidates: Vec<Candidate>, excluded: &[u64], context: &Context) -
 }
 
 /// The filters of one request, prepared for many items.
-pub struct Rules<'a> {
-    context: Context<'a>,
-    excluded: HashSet<u64>,
-    seen: HashMap<u64, Seen>,
-    muted_items: HashSet<u64>,
-    muted_facets: HashSet<FacetCode>,
-    languages: HashSet<FacetCode>,
+#[derive(Debug)]
+pub struct Rules {
+    now: Time,
+    excluded: NumberSet<u64>,
+    /// Items seen or opened within the policy's cooldown.
+    cooling: NumberSet<u64>,
+    muted_items: NumberSet<u64>,
+    muted_facets: NumberSet<FacetCode>,
+    languages: NumberSet<FacetCode>,
 }
 
-impl<'a> Rules<'a> {
-    pub fn new(excluded: &[u64], context: &Context<'a>) -> Self {
+impl Rules {
+    pub fn new(excluded: &[u64], context: &Context) -> Self {
         let mut rules = Self {
-            context: *context,
+            now: context.now,
             excluded: excluded.iter().copied().collect(),
-            seen: HashMap::new(),
-            muted_items: HashSet::new(),
-            muted_facets: HashSet::new(),
-            languages: HashSet::new(),
+            cooling: NumberSet::default(),
+            muted_items: NumberSet::default(),
+            muted_facets: NumberSet::default(),
+            languages: NumberSet::default(),
         };
         if let Some(profile) = context.profile {
-            rules.seen = profile.seen.iter().map(|seen| (seen.item_hash, *seen)).collect();
-            rules.learn_mutes(profile);
+            rules.cooling.reserve(profile.seen.len());
+            let repeat = &context.policy.repeat;
+            rules.cooling.extend(profile.seen.iter().filter(|seen| is_cooling(seen, repeat, context.now)).map(|seen| seen.item_hash));
+            rules.learn_mutes(profile, context);
         }
         rules
     }
 
-    fn learn_mutes(&mut self, profile: &Profile) {
-        let codes = self.context.snapshot.codes();
+    fn learn_mutes(&mut self, profile: &Profile, context: &Context) {
+        let codes = context.snapshot.codes();
         for mute in &profile.mutes {
             match &mute.target {
                 MuteTarget::Item(id) => {
@@ -110,17 +113,16 @@ impl<'a> Rules<'a> {
 
     /// The first filter that takes the item out, if any.
     pub fn check(&self, entry: &Entry) -> Option<Why> {
-        let now = self.context.now;
-        if entry.item.expires_at.is_some_and(|at| at <= now) {
+        if entry.expires_at.is_some_and(|at| at <= self.now) {
             return Some(Why::Expired);
         }
-        if entry.item.published_at.is_some_and(|at| at > now) {
+        if entry.published_at.is_some_and(|at| at > self.now) {
             return Some(Why::NotYetPublished);
         }
         if self.excluded.contains(&entry.hash) {
             return Some(Why::Excluded);
         }
-        if self.seen.get(&entry.hash).is_some_and(|seen| self.is_cooling(seen)) {
+        if self.cooling.contains(&entry.hash) {
             return Some(Why::Seen);
         }
         if self.is_muted(entry) {
@@ -128,12 +130,6 @@ impl<'a> Rules<'a> {
         }
         let other_language = entry.language.is_some_and(|code| !self.languages.contains(&code));
         (!self.languages.is_empty() && other_language).then_some(Why::Language)
-    }
-
-    fn is_cooling(&self, seen: &Seen) -> bool {
-        let repeat = &self.context.policy.repeat;
-        let cooldown = if seen.opened { repeat.opened_cooldown } else { repeat.seen_cooldown };
-        cooldown == Span::FOREVER || self.context.now.since(seen.at) < cooldown.as_millis()
     }
 
     fn is_muted(&self, entry: &Entry) -> bool {
@@ -146,4 +142,9 @@ impl<'a> Rules<'a> {
         let single = [entry.creator, entry.source, entry.viewpoint, entry.language, entry.format];
         single.into_iter().flatten().chain(entry.topics.iter().map(|(code, _)| *code)).any(|code| self.muted_facets.contains(&code))
     }
+}
+
+fn is_cooling(seen: &Seen, repeat: &Repeat, now: Time) -> bool {
+    let cooldown = if seen.opened { repeat.opened_cooldown } else { repeat.seen_cooldown };
+    cooldown == Span::FOREVER || now.since(seen.at) < cooldown.as_millis()
 }

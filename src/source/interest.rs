@@ -1,13 +1,13 @@
 //! Items near the person's interests: by vector search around each interest, and the newest of the topics they like.
 
-use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{CandidateSource, Found, Query, SourceError};
 use crate::{
-    catalogue::{self, Entry, Row, Snapshot},
-    domain::{Facet, Profile},
+    catalogue::{self, NumberSet, Row},
+    domain::{Facet, Profile, profile::Interest as InterestVector},
     rank::SourceKind,
 };
 
@@ -15,7 +15,8 @@ use crate::{
 const SEARCHED_INTERESTS: usize = 4;
 /// Most liked topics read per request.
 const READ_TOPICS: usize = 8;
-/// Multiplications above which the search leaves the async thread (about 100 µs of work).
+/// Multiplications of exact scans above which the search leaves the async thread (about 100 µs of work). A search through
+/// lists stays on it: a change of threads would cost as much.
 const INLINE_MAX_PRODUCTS: usize = 4_000_000;
 
 pub struct Interest;
@@ -34,21 +35,41 @@ impl CandidateSource for Interest {
     }
 
     async fn fetch(&self, query: Arc<Query>, limit: usize) -> Result<Found, SourceError> {
-        let interests = query.profile.as_ref().map_or(0, |p| p.interests.len().min(SEARCHED_INTERESTS));
-        if query.snapshot.len() * query.snapshot.dimension() * interests <= INLINE_MAX_PRODUCTS {
-            return Ok(find(&query, limit));
+        let searches = searches(&query);
+        let scanned: usize = searches.iter().map(|search| query.snapshot.rows_scanned(&search.wanted)).sum();
+        if scanned * query.snapshot.dimension() <= INLINE_MAX_PRODUCTS {
+            return Ok(find(&query, &searches, limit));
         }
-        tokio::task::spawn_blocking(move || find(&query, limit)).await.map_err(|_| SourceError::Stopped)
+        tokio::task::spawn_blocking(move || find(&query, &searches, limit)).await.map_err(|_| SourceError::Stopped)
     }
 }
 
+/// One interest to look around.
+struct Search {
+    wanted: catalogue::Query,
+    /// Of the places of all searches, in (0, 1].
+    share: f32,
+}
+
+/// The strongest interests that this catalogue can compare.
+fn searches(query: &Query) -> Vec<Search> {
+    let Some(profile) = &query.profile else { return Vec::new() };
+    let mut interests: Vec<_> = profile.interests.iter().filter(|i| i.vector.len() == query.snapshot.dimension()).collect();
+    interests.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.exemplar.cmp(&b.exemplar)));
+    interests.truncate(SEARCHED_INTERESTS);
+    let total: f32 = interests.iter().map(|i| i.weight).sum();
+    let search = |i: &InterestVector| Search { wanted: catalogue::Query::new(i.space, &i.vector), share: i.weight / total };
+    interests.into_iter().map(search).collect()
+}
+
 /// Half by vectors, half by topics; what one cannot give the other may.
-fn find(query: &Query, limit: usize) -> Found {
+fn find(query: &Query, searches: &[Search], limit: usize) -> Found {
     let Some(profile) = &query.profile else { return Found::default() };
-    let near = nearest(query, profile, limit);
+    let near = nearest(query, searches, limit);
     let topical = by_topics(query, profile, limit);
     let mut rows = Vec::with_capacity(limit);
-    let mut taken = std::collections::HashSet::new();
+    let mut taken = NumberSet::default();
+    taken.reserve(limit);
     let mut near = near.into_iter();
     let mut topical_rows = topical.rows.into_iter();
     while rows.len() < limit {
@@ -63,18 +84,13 @@ fn find(query: &Query, limit: usize) -> Found {
 }
 
 /// The rows nearest to each of the strongest interests, in turns. Each interest gets places by its weight.
-fn nearest(query: &Query, profile: &Profile, limit: usize) -> Vec<Row> {
-    let mut interests: Vec<_> = profile.interests.iter().filter(|i| i.vector.len() == query.snapshot.dimension()).collect();
-    interests.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.exemplar.cmp(&b.exemplar)));
-    interests.truncate(SEARCHED_INTERESTS);
-    let total: f32 = interests.iter().map(|i| i.weight).sum();
+fn nearest(query: &Query, searches: &[Search], limit: usize) -> Vec<Row> {
     let rules = query.rules();
-    let mut lists: Vec<std::vec::IntoIter<Row>> = interests
+    let mut lists: Vec<std::vec::IntoIter<Row>> = searches
         .iter()
-        .map(|interest| {
-            let places = (limit as f32 * interest.weight / total).ceil() as usize;
-            let wanted = catalogue::Query::new(interest.space, &interest.vector);
-            top(&query.snapshot, &wanted, places, |entry| rules.check(entry).is_none()).into_iter()
+        .map(|search| {
+            let places = (limit as f32 * search.share).ceil() as usize;
+            query.snapshot.nearest(&search.wanted, places, |entry| rules.check(entry).is_none()).into_iter()
         })
         .collect();
     let mut rows = Vec::with_capacity(limit);
@@ -85,36 +101,6 @@ fn nearest(query: &Query, profile: &Profile, limit: usize) -> Vec<Row> {
             return rows;
         }
     }
-}
-
-/// A found row, ordered so that the worst is the least: lower cosine, then larger item hash.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Hit {
-    /// Cosine on an integer scale: a total order, and rounding noise below 1e-6 does not decide.
-    cosine_millionths: i32,
-    hash: Reverse<u64>,
-    row: Row,
-}
-
-/// The `count` showable rows with the greatest cosine, best first; ties by item hash, so arrival order does not matter.
-fn top(snapshot: &Snapshot, query: &catalogue::Query, count: usize, showable: impl Fn(&Entry) -> bool) -> Vec<Row> {
-    let mut heap: BinaryHeap<Reverse<Hit>> = BinaryHeap::with_capacity(count + 1);
-    snapshot.scan(query, |row, cosine| {
-        let cosine_millionths = (cosine * 1e6) as i32;
-        let full = heap.len() >= count;
-        if full && heap.peek().is_none_or(|worst| cosine_millionths < worst.0.cosine_millionths) {
-            return;
-        }
-        let Some(entry) = snapshot.entry(row) else { return };
-        if !showable(entry) {
-            return;
-        }
-        heap.push(Reverse(Hit { cosine_millionths, hash: Reverse(entry.hash), row }));
-        if heap.len() > count {
-            heap.pop();
-        }
-    });
-    heap.into_sorted_vec().into_iter().map(|Reverse(hit)| hit.row).collect()
 }
 
 /// The newest items of the most liked topics; each topic gets places by its liking.

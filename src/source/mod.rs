@@ -6,14 +6,14 @@ mod interest;
 mod outside;
 mod trending;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    catalogue::{Row, Snapshot},
+    catalogue::{NumberMap, Row, Snapshot},
     domain::{Profile, Time, policy::ActivePolicy},
     rank::{Candidate, Context, Removed, SourceKind, Sources, filter::Rules},
 };
@@ -28,15 +28,28 @@ pub struct Query {
     pub seed: u64,
     /// Item hashes that must not come back.
     pub excluded: Vec<u64>,
+    /// The request's filters, made once and by the first source that asks.
+    rules: OnceLock<Rules>,
 }
 
 impl Query {
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        profile: Option<Arc<Profile>>,
+        policy: Arc<ActivePolicy>,
+        now: Time,
+        seed: u64,
+        excluded: Vec<u64>,
+    ) -> Self {
+        Self { snapshot, profile, policy, now, seed, excluded, rules: OnceLock::new() }
+    }
+
     pub fn context(&self) -> Context<'_> {
         Context { snapshot: &self.snapshot, profile: self.profile.as_deref(), policy: &self.policy.policy, now: self.now }
     }
 
-    fn rules(&self) -> Rules<'_> {
-        Rules::new(&self.excluded, &self.context())
+    fn rules(&self) -> &Rules {
+        self.rules.get_or_init(|| Rules::new(&self.excluded, &self.context()))
     }
 }
 
@@ -118,6 +131,8 @@ pub async fn gather(sources: &[Box<dyn CandidateSource>], query: &Arc<Query>, de
     });
     let answers = join_all(fetches).await;
     let mut pool = PoolBuilder::default();
+    pool.places.reserve(wanted);
+    pool.gathered.candidates.reserve(wanted);
     for (source, answer) in asked.iter().zip(answers) {
         match answer {
             Ok(Ok(found)) => pool.add(source.kind(), found),
@@ -136,7 +151,7 @@ pub async fn gather(sources: &[Box<dyn CandidateSource>], query: &Arc<Query>, de
 #[derive(Default)]
 struct PoolBuilder {
     gathered: Gathered,
-    places: HashMap<Row, usize>,
+    places: NumberMap<Row, usize>,
 }
 
 impl PoolBuilder {

@@ -2,13 +2,13 @@
 //!
 //! A walk in item-hash order from a seeded start: a fair sample that depends on the items and the seed alone.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{CandidateSource, Found, Query, SourceError};
 use crate::{
-    catalogue::{Entry, FacetCode},
+    catalogue::{Entry, FacetCode, NumberSet},
     domain::{Facet, Span},
     rank::SourceKind,
 };
@@ -45,8 +45,8 @@ impl CandidateSource for Outside {
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Topics and creators that are the person's already.
-fn inside(query: &Query) -> HashSet<FacetCode> {
-    let Some(profile) = &query.profile else { return HashSet::new() };
+fn inside(query: &Query) -> NumberSet<FacetCode> {
+    let Some(profile) = &query.profile else { return NumberSet::default() };
     let codes = query.snapshot.codes();
     let liking_of = |facet| profile.affinities.iter().filter(move |a| a.facet == facet);
     let most = liking_of(Facet::Topic).map(|a| a.liking).fold(0.0, f32::max);
@@ -56,12 +56,12 @@ fn inside(query: &Query) -> HashSet<FacetCode> {
     liked.chain(asked).chain(followed).filter_map(|(facet, value)| codes.get(facet, value)).collect()
 }
 
-fn is_outside(entry: &Entry, inside: &HashSet<FacetCode>) -> bool {
+fn is_outside(entry: &Entry, inside: &NumberSet<FacetCode>) -> bool {
     let of_profile = |code: FacetCode| inside.contains(&code);
     !entry.primary_topic.is_some_and(of_profile) && !entry.creator.is_some_and(of_profile)
 }
 
 fn is_young(entry: &Entry, query: &Query) -> bool {
     let oldest = query.policy.policy.explore.max_item_age;
-    oldest == Span::FOREVER || entry.item.published_at.is_some_and(|at| query.now.since(at) <= oldest.as_millis())
+    oldest == Span::FOREVER || entry.published_at.is_some_and(|at| query.now.since(at) <= oldest.as_millis())
 }

@@ -1,7 +1,5 @@
 //! What gives way in a horizon, and one way to fill it that shows no more has to.
 
-use std::collections::HashSet;
-
 use super::{
     classes::Classes,
     rule::{NO_LIMIT, PerRule},
@@ -14,8 +12,9 @@ use crate::domain::{feed::RelaxedWhy, policy::MAX_CONSTRAINTS};
 const SEARCH_NODES: usize = 2_000;
 /// States all searches for one position's limits may look at together.
 const SETTLE_NODES: usize = 10_000;
-/// States all searches for which candidates one position admits may look at together.
-const ADMIT_NODES: usize = 2_000;
+/// States one search for whether a class is admitted may look at. Each has its own: what is answered must not depend on who
+/// else was asked about, or a page cut elsewhere would be another page.
+const ADMIT_NODES: usize = 300;
 
 /// The least that must be broken, and a witness.
 #[derive(Debug)]
@@ -28,8 +27,6 @@ pub struct Plan {
     pub witness: Vec<u16>,
     /// Per class asked about: the rest of the horizon with one of it first, or the constraint that keeps it out.
     asked: Vec<Option<Result<Vec<u16>, u8>>>,
-    failed: HashSet<u64>,
-    nodes: usize,
 }
 
 /// What a way to fill the horizon breaks.
@@ -81,7 +78,7 @@ impl<'a> Planner<'a> {
         if witness.is_empty() {
             witness = self.anyhow();
         }
-        Plan { horizon: self.horizon, limits, unsure, witness, asked: Vec::new(), failed: HashSet::new(), nodes: ADMIT_NODES }
+        Plan { horizon: self.horizon, limits, unsure, witness, asked: Vec::new() }
     }
 
     /// What gives way at the position itself: of the lower bounds, in the block it stands in; then of the upper bounds.
@@ -154,11 +151,7 @@ impl<'a> Planner<'a> {
                 return Ok(way.split_off(1));
             }
         }
-        let failed = std::mem::take(&mut plan.failed);
-        let mut search = Search::new(self.state, self.classes, self.horizon, plan.limits, failed, plan.nodes);
-        let outcome = search.run(Some(class));
-        plan.nodes = search.nodes;
-        plan.failed = search.into_failed();
+        let outcome = Search::new(self.state, self.classes, self.horizon, plan.limits, ADMIT_NODES).run(Some(class));
         match outcome {
             Outcome::Found(mut way) => Ok(way.split_off(1)),
             Outcome::Impossible | Outcome::OutOfBudget => Err(self.culprit(plan, class)),
@@ -171,9 +164,7 @@ impl<'a> Planner<'a> {
         for rule in 0..self.state.rules.len() {
             limits.total[rule] = plan.limits.total[rule];
             limits.here[rule] = plan.limits.here[rule];
-            let mut search = Search::new(self.state, self.classes, self.horizon, limits, HashSet::new(), plan.nodes);
-            let outcome = search.run(Some(class));
-            plan.nodes = search.nodes;
+            let outcome = Search::new(self.state, self.classes, self.horizon, limits, ADMIT_NODES).run(Some(class));
             if matches!(outcome, Outcome::Impossible) {
                 return rule as u8;
             }
@@ -211,7 +202,7 @@ impl<'a> Planner<'a> {
     fn search(&mut self, limits: &Limits, slots: u32, nodes: usize) -> Outcome {
         let nodes = nodes.min(self.nodes);
         let (groups, to) = self.classes.seen_through(slots);
-        let mut search = Search::new(self.state, &groups, self.horizon, *limits, HashSet::new(), nodes);
+        let mut search = Search::new(self.state, &groups, self.horizon, *limits, nodes);
         let outcome = search.run(None);
         let used = nodes - search.nodes;
         self.nodes -= used;
@@ -295,15 +286,7 @@ impl Plan {
             *total = total.checked_sub(*cost)?;
         }
         let horizon = Horizon { from: self.horizon.from + 1, ..self.horizon };
-        Some(Self {
-            horizon,
-            limits: self.limits,
-            unsure: self.unsure,
-            witness,
-            asked: Vec::new(),
-            failed: HashSet::new(),
-            nodes: ADMIT_NODES,
-        })
+        Some(Self { horizon, limits: self.limits, unsure: self.unsure, witness, asked: Vec::new() })
     }
 }
 

@@ -61,8 +61,8 @@ pub struct Search<'a> {
 struct OutOfBudget;
 
 impl<'a> Search<'a> {
-    /// `nodes`: the budget. `failed`: states known to fail under the same limits, horizon and classes.
-    pub fn new(state: &'a mut State, classes: &'a Classes, horizon: Horizon, limits: Limits, failed: HashSet<u64>, nodes: usize) -> Self {
+    /// `nodes`: the budget.
+    pub fn new(state: &'a mut State, classes: &'a Classes, horizon: Horizon, limits: Limits, nodes: usize) -> Self {
         let rules: Vec<usize> = (0..state.rules.len()).filter(|rule| limits.binds(*rule)).collect();
         let mut slots: Vec<usize> = rules.iter().map(|rule| state.rules[*rule].slot).collect();
         slots.sort_unstable();
@@ -70,7 +70,8 @@ impl<'a> Search<'a> {
         let partners = state.slots.iter().map(|slot| vec![0; slot.supply.len()]).collect();
         let spent = [0; _];
         let (open, path) = (vec![0; classes.len()], Vec::new());
-        let mut search = Self { state, classes, horizon, limits, rules, slots, open, spent, partners, left: 0, path, failed, nodes };
+        let mut search =
+            Self { state, classes, horizon, limits, rules, slots, open, spent, partners, left: 0, path, failed: HashSet::new(), nodes };
         for class in 0..classes.len() {
             search.set_open(class as u16, classes.open[class]);
         }
@@ -89,10 +90,6 @@ impl<'a> Search<'a> {
             Ok(false) => Outcome::Impossible,
             Err(OutOfBudget) => Outcome::OutOfBudget,
         }
-    }
-
-    pub fn into_failed(self) -> HashSet<u64> {
-        self.failed
     }
 
     fn descend(&mut self) -> Result<bool, OutOfBudget> {

@@ -16,8 +16,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
-    let size = Size { readers: sizes.first().copied().unwrap_or(120), rounds: sizes.get(1).copied().unwrap_or(100) };
-    println!("{} readers, {} rounds, slates of {SLATE}, {SEEDS} seeds; {FIRST_CLICKS} clicks on one interest first.", size.readers, size.rounds);
+    let size = Size { readers: sizes.first().copied().unwrap_or(40), rounds: sizes.get(1).copied().unwrap_or(100) };
+    println!(
+        "{} readers, {} rounds, slates of {SLATE}, {SEEDS} seeds; {FIRST_CLICKS} clicks on one interest first.",
+        size.readers, size.rounds
+    );
     for readers in Readers::ALL {
         println!("\n### {readers:?} readers\n");
         print(&outcomes(readers, size));
@@ -48,20 +51,23 @@ fn outcomes(readers: Readers, size: Size) -> Vec<(Arm, Vec<Outcome>)> {
 fn print(outcomes: &[(Arm, Vec<Outcome>)]) {
     let baseline = &outcomes[0].1;
     println!(
-        "| arm | ever shown, % | × relevance only | last {LAST} rounds, % | surviving, % | clicks | click loss, % | entropy, bits | ILD | between readers, bits | entropy slope | interests slope | rounds to 80 % |"
+        "| arm | ever shown, % | × relevance only | of the never shown, % | last {LAST} rounds, % | surviving, % | clicks | click loss, % | entropy, bits | ILD | between readers, bits | entropy slope | interests slope | rounds to 80 % |"
     );
-    println!("|{}", "---|".repeat(13));
+    println!("|{}", "---|".repeat(14));
     for (arm, outcomes) in outcomes {
         let of = |measure, scale: f64, digits| text(&outcomes.iter().map(|o| scale * o.get(measure)).collect::<Vec<_>>(), digits);
         let against = |of: &dyn Fn(&Outcome, &Outcome) -> f64, digits| {
             text(&outcomes.iter().zip(baseline).map(|(o, b)| of(o, b)).collect::<Vec<_>>(), digits)
         };
         let ratio = against(&|o, b| o.get(Measure::Ever) / b.get(Measure::Ever), 2);
+        // What relevance alone never shows, and this arm does.
+        let found = against(&|o, b| 100.0 * (o.get(Measure::Ever) - b.get(Measure::Ever)) / (1.0 - b.get(Measure::Ever)), 0);
         let loss = against(&|o, b| 100.0 * (1.0 - o.get(Measure::Clicks) / b.get(Measure::Clicks)), 1);
         let cells = [
             name(*arm).to_owned(),
             of(Measure::Ever, 100.0, 1),
             ratio,
+            found,
             of(Measure::Still, 100.0, 1),
             of(Measure::Surviving, 100.0, 1),
             of(Measure::Clicks, 1.0, 2),
@@ -90,10 +96,9 @@ const fn name(arm: Arm) -> &'static str {
         Arm::Mmr => "MMR only",
         Arm::Quota => "quota only",
         Arm::Shipped => "**shipped default**",
-        Arm::Thompson => "shipped, Thompson quota",
         Arm::Calibrated => "shipped, calibrated instead of MMR",
-        Arm::MoreQuota => "shipped, quota 0.2",
-        Arm::MoreDiversity => "shipped, diversity 0.5",
+        Arm::LessDiversity => "shipped, diversity 0.2",
+        Arm::Minmax => "shipped, min-max relevance",
         Arm::Placebo => "placebo: noise of the same ILD",
         Arm::Random => "random",
     }

@@ -4,7 +4,7 @@ use polyphony::{
     catalogue::Row,
     domain::{
         Policy,
-        policy::{ExploreMethod, Method},
+        policy::{Method, Normalize},
     },
     rank::{self, Candidate, Pool, place::PoolCandidate},
     source::Query,
@@ -28,14 +28,12 @@ pub enum Arm {
     Quota,
     /// What a server without settings does.
     Shipped,
-    /// The shipped policy, exploring by Thompson sampling.
-    Thompson,
     /// The shipped policy, calibrated to the reader's history instead of MMR.
     Calibrated,
-    /// The shipped policy with twice the exploration.
-    MoreQuota,
-    /// The shipped policy with `diversity` 0.5.
-    MoreDiversity,
+    /// The shipped policy with `diversity` 0.2.
+    LessDiversity,
+    /// The shipped policy with relevance stretched, not ranked, into [0, 1].
+    Minmax,
     /// Relevance with as much noise as gives the shipped policy's intra-list diversity.
     Placebo,
     /// Any items of the catalogue.
@@ -44,17 +42,16 @@ pub enum Arm {
 
 impl Arm {
     /// In this order a placebo comes after what it imitates.
-    pub const ALL: [Arm; 12] = [
+    pub const ALL: [Arm; 11] = [
         Self::Relevance,
         Self::Forgetful,
         Self::Constraints,
         Self::Mmr,
         Self::Quota,
         Self::Shipped,
-        Self::Thompson,
         Self::Calibrated,
-        Self::MoreQuota,
-        Self::MoreDiversity,
+        Self::LessDiversity,
+        Self::Minmax,
         Self::Placebo,
         Self::Random,
     ];
@@ -76,21 +73,17 @@ impl Arm {
             Self::Mmr => policy.diversify = shipped.diversify,
             Self::Quota => policy.explore = shipped.explore,
             Self::Shipped => return shipped,
-            Self::Thompson => {
-                policy = shipped;
-                policy.explore.method = ExploreMethod::Thompson;
-            }
             Self::Calibrated => {
                 policy = shipped;
                 policy.diversify.method = Method::Calibrated;
             }
-            Self::MoreQuota => {
+            Self::LessDiversity => {
                 policy = shipped;
-                policy.explore.share *= 2.0;
+                policy.diversify.diversity = 0.2;
             }
-            Self::MoreDiversity => {
+            Self::Minmax => {
                 policy = shipped;
-                policy.diversify.diversity = 0.5;
+                policy.score.normalize = Normalize::Minmax;
             }
             // Every item of the catalogue is a candidate.
             Self::Random => policy.retrieve.candidates = 5_000,

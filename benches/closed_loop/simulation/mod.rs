@@ -22,8 +22,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 pub use arm::Arm;
-pub use measure::{Interval, Measure, Outcome};
 use measure::Log;
+pub use measure::{Interval, Measure, Outcome};
 use reader::Reader;
 pub use world::Readers;
 use world::World;

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     FIRST_CLICKS, Purpose, draws,
-    world::{TOPICS, World},
+    world::{Facts, TOPICS, World},
 };
 
 /// True interests of a reader.
@@ -62,10 +62,8 @@ impl Reader {
         for (position, row) in rows.iter().enumerate() {
             let facts = world.facts(snapshot, *row);
             let examined = 1.0 / (position as f64 + 2.0).log2();
-            let liked = CLICK * self.strengths.get(&facts.topic).copied().unwrap_or(0.0);
-            let clicks = rng.random::<f64>() < examined * facts.appeal * liked.max(world.readers.stray_click());
             shown[facts.topic] = true;
-            if clicks {
+            if rng.random::<f64>() < examined * facts.appeal * self.liked(&facts).max(world.readers.stray_click()) {
                 clicked.push(position);
                 if let Some(strength) = self.strengths.get_mut(&facts.topic) {
                     *strength += GROWN * (1.0 - *strength);
@@ -78,6 +76,13 @@ impl Reader {
             }
         }
         clicked
+    }
+
+    /// Chance of a click on an item that is looked at and of mean appeal: by its topic, or by its second one.
+    fn liked(&self, facts: &Facts) -> f64 {
+        let of = |topic: usize| self.strengths.get(&topic).copied().unwrap_or(0.0);
+        let second = facts.second.map_or(0.0, |(topic, weight)| f64::from(weight) * of(topic));
+        CLICK * of(facts.topic).max(second)
     }
 
     /// Reports what was seen and opened, and learns it as the server does.

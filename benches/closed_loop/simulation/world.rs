@@ -6,7 +6,7 @@ use polyphony::{
     catalogue::{CatalogueRecord, Row, Snapshot},
     domain::{Creator, Embedding, Item, ItemId, Span, Time},
 };
-use rand::{RngExt, seq::SliceRandom};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Purpose, draws};
@@ -23,21 +23,26 @@ const ROUNDS_KEPT: usize = 2;
 /// How clearly items and readers show what they are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
-    /// Every item has one topic and lies close to it; readers hardly ever click outside their interests. The server can
-    /// tell topics apart well, so it narrows fast.
+    /// Every item has one topic and lies close to it, all topics are alike large, readers hardly ever click outside their
+    /// interests: the server can tell topics apart well, so it narrows fast.
     Sharp,
-    /// Every item has a second topic and lies half way from its own; readers click outside their interests now and then.
+    /// Every item has a slighter second topic and lies away from its own, the largest topic has six times the items of the
+    /// smallest, readers click outside their interests now and then: relevance alone comes upon a third of the interests.
     Soft,
+    /// The same with second topics nearly as heavy and items still further off: relevance alone comes upon most interests,
+    /// if not for long.
+    Diffuse,
 }
 
 impl Readers {
-    pub const ALL: [Readers; 2] = [Self::Sharp, Self::Soft];
+    pub const ALL: [Readers; 3] = [Self::Sharp, Self::Soft, Self::Diffuse];
 
     /// Length of the noise on an item's embedding, beside a topic's direction of length 1.
     const fn spread(self) -> f32 {
         match self {
             Self::Sharp => 0.5,
-            Self::Soft => 1.0,
+            Self::Soft => 1.2,
+            Self::Diffuse => 1.5,
         }
     }
 
@@ -45,7 +50,16 @@ impl Readers {
     const fn second_topic(self) -> Option<f32> {
         match self {
             Self::Sharp => None,
-            Self::Soft => Some(0.5),
+            Self::Soft => Some(0.65),
+            Self::Diffuse => Some(0.8),
+        }
+    }
+
+    /// Items of a topic in proportion.
+    fn size(self, topic: usize) -> f64 {
+        match self {
+            Self::Sharp => 1.0,
+            Self::Soft | Self::Diffuse => 1.0 / (topic as f64 + 6.0),
         }
     }
 
@@ -53,7 +67,7 @@ impl Readers {
     pub const fn stray_click(self) -> f64 {
         match self {
             Self::Sharp => 0.01,
-            Self::Soft => 0.05,
+            Self::Soft | Self::Diffuse => 0.05,
         }
     }
 }
@@ -62,6 +76,8 @@ impl Readers {
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
     pub topic: usize,
+    /// Another topic and its weight beside 1.
+    pub second: Option<(usize, f32)>,
     /// Factor of the chance of a click, 0.6 to 1.4.
     pub appeal: f64,
 }
@@ -82,11 +98,10 @@ impl World {
         Self { readers, seed, directions, facts: HashMap::new(), kept: VecDeque::new() }
     }
 
-    /// The round's new items, published within the day before `now`, each topic alike; the oldest go.
+    /// The round's new items, published within the day before `now`; the oldest go.
     pub fn next_round(&mut self, round: usize, now: Time) -> Vec<CatalogueRecord> {
         let mut rng = draws(self.seed, Purpose::Items, round, 0);
-        let mut topics: Vec<usize> = (0..ITEMS_PER_ROUND).map(|n| n % TOPICS).collect();
-        topics.shuffle(&mut rng);
+        let topics: Vec<usize> = (0..TOPICS).flat_map(|topic| std::iter::repeat_n(topic, self.items_of(topic))).collect();
         let mut records = Vec::with_capacity(2 * ITEMS_PER_ROUND);
         if self.kept.len() == ROUNDS_KEPT {
             let gone = self.kept.pop_front().unwrap_or_default();
@@ -97,8 +112,11 @@ impl World {
         }
         let mut ids = Vec::with_capacity(ITEMS_PER_ROUND);
         for (n, topic) in topics.into_iter().enumerate() {
-            let item = self.item(format!("r{round}-{n}"), topic, now, &mut rng);
-            self.facts.insert(item.id.clone(), Facts { topic, appeal: rng.random_range(0.6..1.4) });
+            let other = (topic + rng.random_range(1..TOPICS)) % TOPICS;
+            let facts =
+                Facts { topic, second: self.readers.second_topic().map(|weight| (other, weight)), appeal: rng.random_range(0.6..1.4) };
+            let item = self.item(format!("r{round}-{n}"), facts, now, &mut rng);
+            self.facts.insert(item.id.clone(), facts);
             ids.push(item.id.clone());
             records.push(CatalogueRecord::Put(Box::new(item)));
         }
@@ -106,9 +124,13 @@ impl World {
         records
     }
 
-    fn item(&self, id: String, topic: usize, now: Time, rng: &mut ChaCha8Rng) -> Item {
-        let second = (topic + rng.random_range(1..TOPICS)) % TOPICS;
-        let second = self.readers.second_topic().map(|weight| (second, weight));
+    fn items_of(&self, topic: usize) -> usize {
+        let all: f64 = (0..TOPICS).map(|topic| self.readers.size(topic)).sum();
+        (ITEMS_PER_ROUND as f64 * self.readers.size(topic) / all).round() as usize
+    }
+
+    fn item(&self, id: String, facts: Facts, now: Time, rng: &mut ChaCha8Rng) -> Item {
+        let Facts { topic, second, .. } = facts;
         let mut topics = vec![(name(topic).into(), 1.0)];
         topics.extend(second.map(|(second, weight)| (name(second).into(), weight)));
         topics.sort_by(|a: &(std::sync::Arc<str>, f32), b| a.0.cmp(&b.0));

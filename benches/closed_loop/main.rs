@@ -21,7 +21,7 @@ fn main() {
         "{} readers, {} rounds, slates of {SLATE}, {SEEDS} seeds; {FIRST_CLICKS} clicks on one interest first.",
         size.readers, size.rounds
     );
-    for readers in Readers::ALL {
+    for readers in [Readers::Sharp, Readers::Soft, Readers::Diffuse] {
         println!("\n### {readers:?} readers\n");
         print(&outcomes(readers, size));
     }

@@ -58,7 +58,7 @@ impl Reader {
     /// model with the discount of DCG, 1 / log2(rank + 1), which is not the one the server assumes. Then interests change.
     pub fn read(&mut self, rows: &[Row], world: &World, snapshot: &Snapshot, rng: &mut ChaCha8Rng) -> Vec<usize> {
         let mut clicked = Vec::new();
-        let mut shown = vec![false; TOPICS];
+        let mut shown = [false; TOPICS];
         for (position, row) in rows.iter().enumerate() {
             let facts = world.facts(snapshot, *row);
             let examined = 1.0 / (position as f64 + 2.0).log2();

@@ -35,8 +35,6 @@ pub enum Readers {
 }
 
 impl Readers {
-    pub const ALL: [Readers; 3] = [Self::Sharp, Self::Soft, Self::Diffuse];
-
     /// Length of the noise on an item's embedding, beside a topic's direction of length 1.
     const fn spread(self) -> f32 {
         match self {

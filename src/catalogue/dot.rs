@@ -153,15 +153,16 @@ fn table_sums_plain(tables: &[Tables], blocks: &[u8], into: &mut Vec<[i16; BLOCK
     }
 }
 
-/// Asks the processor to fetch the first `bytes`, which are read soon. Changes nothing else.
-pub fn prefetch<T: bytemuck::NoUninit>(numbers: &[T], bytes: usize) {
-    let numbers: &[u8] = bytemuck::cast_slice(numbers);
+/// Asks the processor to fetch the first `bytes` of `values`, which are read soon. Changes nothing else.
+pub fn prefetch<T>(values: &[T], bytes: usize) {
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, bytes);
     #[cfg(target_arch = "x86_64")]
-    for line in numbers[..bytes.min(numbers.len())].chunks(CACHE_LINE_BYTES) {
-        // SAFETY: a prefetch reads nothing and faults at no address; this one is inside `numbers`.
+    for offset in (0..bytes.min(size_of_val(values))).step_by(CACHE_LINE_BYTES) {
+        // SAFETY: a prefetch reads nothing and faults at no address; this one is inside `values`.
         #[allow(unsafe_code, reason = "a hint about a pointer into a slice")]
         unsafe {
-            std::arch::x86_64::_mm_prefetch(line.as_ptr().cast(), std::arch::x86_64::_MM_HINT_T0);
+            std::arch::x86_64::_mm_prefetch(values.as_ptr().cast::<i8>().wrapping_add(offset), std::arch::x86_64::_MM_HINT_T0);
         }
     }
 }

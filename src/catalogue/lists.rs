@@ -145,7 +145,9 @@ impl Lists {
         }
         for (at, list) in order.iter().enumerate() {
             if let Some(next) = order.get(at + 1) {
-                dot::prefetch(&self.lists[*next as usize].sketches, PREFETCH_BYTES);
+                let next = &self.lists[*next as usize];
+                dot::prefetch(&next.rows, PREFETCH_BYTES);
+                dot::prefetch(&next.sketches, PREFETCH_BYTES);
             }
             let list = &self.lists[*list as usize];
             offer(list, &tables, &mut sums, &mut offered, &mut best);
@@ -206,8 +208,8 @@ impl Offered {
     }
 }
 
-/// Bytes of the next list asked for while one is read: most lists whole, and no more than half of the nearest cache.
-const PREFETCH_BYTES: usize = 16_384;
+/// Bytes of the next list asked for while one is read: as much as is on its way at once; the processor guesses the rest.
+const PREFETCH_BYTES: usize = 1_024;
 /// Lists sorted beyond twice the mean that a search reads.
 const SPARE_LISTS: usize = 8;
 

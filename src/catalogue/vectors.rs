@@ -13,8 +13,15 @@ struct Chunk {
     halves: Vec<f16>,
     /// `rows × dimension`: `half ≈ scale · byte`.
     bytes: Vec<i8>,
-    scales: Vec<f32>,
-    spaces: Vec<Option<EmbeddingSpace>>,
+    marks: Vec<Mark>,
+}
+
+/// What a row's numbers mean: beside each other, because a search wants both.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    /// `None` for a row without a vector.
+    space: Option<EmbeddingSpace>,
+    scale: f32,
 }
 
 /// What a space's rows are searched by.
@@ -121,19 +128,18 @@ impl Vectors {
         }
         let Some(chunk) = self.chunks.get_mut(at) else { return };
         let chunk = Arc::make_mut(chunk);
-        let rows = chunk.spaces.len().max(within + 1);
+        let rows = chunk.marks.len().max(within + 1);
         chunk.halves.resize(rows * self.dimension, f16::ZERO);
         chunk.bytes.resize(rows * self.dimension, 0);
-        chunk.scales.resize(rows, 0.0);
-        chunk.spaces.resize(rows, None);
+        chunk.marks.resize(rows, Mark::default());
         let span = within * self.dimension..(within + 1) * self.dimension;
         let Some(embedding) = embedding.filter(|e| e.values.len() == self.dimension) else {
-            chunk.spaces[within] = None;
+            chunk.marks[within].space = None;
             return;
         };
         chunk.halves[span.clone()].copy_from_slice(&embedding.values);
-        chunk.scales[within] = quantise(embedding.values.iter().map(|x| x.to_f32()), &mut chunk.bytes[span.clone()]);
-        chunk.spaces[within] = Some(embedding.space);
+        let scale = quantise(embedding.values.iter().map(|x| x.to_f32()), &mut chunk.bytes[span.clone()]);
+        chunk.marks[within] = Mark { space: Some(embedding.space), scale };
         let space = &mut self.spaces[embedding.space as usize];
         space.rows += 1;
         if let Some(lists) = &mut space.lists {
@@ -144,13 +150,21 @@ impl Vectors {
     pub fn get(&self, index: usize) -> Option<VectorView<'_>> {
         let chunk = self.chunks.get(index / CHUNK_ROWS)?;
         let within = index % CHUNK_ROWS;
-        let space = (*chunk.spaces.get(within)?)?;
+        let space = chunk.marks.get(within)?.space?;
         let values = chunk.halves.get(within * self.dimension..(within + 1) * self.dimension)?;
         Some(VectorView { space, values })
     }
 
     fn bytes(&self, index: usize) -> Option<ByteView<'_>> {
         byte_view(&self.chunks, self.dimension, index)
+    }
+
+    /// Asks the processor for a row in int8, without waiting for any part of it.
+    fn prefetch(&self, index: usize) {
+        let Some(chunk) = self.chunks.get(index / CHUNK_ROWS) else { return };
+        let within = index % CHUNK_ROWS;
+        dot::prefetch(chunk.marks.get(within..).unwrap_or_default(), 1);
+        dot::prefetch(chunk.bytes.get(within * self.dimension..).unwrap_or_default(), self.dimension);
     }
 
     /// A row of `space` in int8.
@@ -187,8 +201,9 @@ impl Vectors {
             dots.clear();
             dot::dots(&query.bytes, &chunk.bytes, &mut dots);
             for (within, dot) in dots.iter().enumerate() {
-                if chunk.spaces[within] == Some(query.space) {
-                    best.offer(nearness(*dot, query.scale * chunk.scales[within]), (at * CHUNK_ROWS + within) as u32);
+                let mark = chunk.marks[within];
+                if mark.space == Some(query.space) {
+                    best.offer(nearness(*dot, query.scale * mark.scale), (at * CHUNK_ROWS + within) as u32);
                 }
             }
         }
@@ -206,8 +221,8 @@ impl Vectors {
         let mut found = Vec::with_capacity(candidates.len());
         let mut dots = Vec::with_capacity(1);
         for (at, row) in candidates.iter().enumerate() {
-            if let Some(ahead) = candidates.get(at + PREFETCH_ROWS).and_then(|row| self.bytes(*row as usize)) {
-                dot::prefetch(ahead.bytes, self.dimension);
+            if let Some(ahead) = candidates.get(at + PREFETCH_ROWS) {
+                self.prefetch(*ahead as usize);
             }
             let Some(view) = self.bytes(*row as usize) else { continue };
             dots.clear();
@@ -221,9 +236,10 @@ impl Vectors {
 fn byte_view(chunks: &[Arc<Chunk>], dimension: usize, index: usize) -> Option<ByteView<'_>> {
     let chunk = chunks.get(index / CHUNK_ROWS)?;
     let within = index % CHUNK_ROWS;
-    let space = (*chunk.spaces.get(within)?)?;
+    let mark = chunk.marks.get(within)?;
+    let space = mark.space?;
     let bytes = chunk.bytes.get(within * dimension..(within + 1) * dimension)?;
-    Some(ByteView { space, bytes, scale: *chunk.scales.get(within)? })
+    Some(ByteView { space, bytes, scale: mark.scale })
 }
 
 /// Rows asked for ahead of the one compared: about as many as a core waits for at once.

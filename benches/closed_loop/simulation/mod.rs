@@ -116,14 +116,9 @@ impl Server {
     }
 
     async fn slate(&self, reader: &Reader, snapshot: &Arc<Snapshot>, now: Time, round: usize, noise: f64) -> Vec<Row> {
-        let query = Arc::new(source::Query {
-            snapshot: Arc::clone(snapshot),
-            profile: Some(Arc::clone(&reader.profile)),
-            policy: Arc::clone(&self.policy),
-            now,
-            seed: draws(self.seed, Purpose::Feed, round, reader.number).random(),
-            excluded: Vec::new(),
-        });
+        let seed = draws(self.seed, Purpose::Feed, round, reader.number).random();
+        let profile = Some(Arc::clone(&reader.profile));
+        let query = Arc::new(source::Query::new(Arc::clone(snapshot), profile, Arc::clone(&self.policy), now, seed, Vec::new()));
         // So far away that no source is ever late: lateness would not be repeatable.
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(3_600);
         let gathered = source::gather(&self.sources, &query, deadline).await;

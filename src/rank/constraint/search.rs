@@ -222,7 +222,7 @@ impl<'a> Search<'a> {
         let block = self.state.rules[rule].block_at(position, self.horizon.feed_end)?;
         let wants = block.min.checked_sub(self.state.count(rule, block)).filter(|wants| *wants > 0)?;
         let slack = (block.end - position).saturating_sub(wants) as u32;
-        Some(if slack == 0 { 1_000 } else { 100 / slack + 1 })
+        Some(100u32.checked_div(slack).map_or(1_000, |urgency| urgency + 1))
     }
 
     /// Whether an item of `class` counts for a lower bound.

@@ -38,7 +38,7 @@ impl Slack {
     /// first, by an item that no upper bound shuts out: there is room for all of it in every run of positions, and supply.
     pub fn is_ample(&self, state: &State, horizon: Horizon) -> bool {
         let room = horizon.end - horizon.from;
-        if state.open + 1 <= room + self.shut_out(state, None) {
+        if state.open < room + self.shut_out(state, None) {
             return false;
         }
         let mut runs = Vec::new();

@@ -79,6 +79,7 @@ fn sweep<G: Gain>(
         if !bounds[from..to].iter().fold(false, |any, bound| any | (*bound >= best.1)) {
             continue;
         }
+        #[allow(clippy::needless_range_loop, reason = "bounds are written while they are read, and the index names the candidate")]
         for index in from..to {
             if bounds[index] < best.1 || index == best.0 || bounds[index] == CLOSED || !allowed(index) {
                 continue;

@@ -14,11 +14,13 @@ use crate::{
 
 const DIMENSION: usize = 24;
 
+/// Relevance step, embedding (`None`: missing), creator, viewpoint, topics with whether they are heavy.
+type Drawn = (u8, Option<u8>, Option<u8>, Option<u8>, Vec<(u8, bool)>);
+
 /// A random pool: few distinct values everywhere, so that ties, duplicates and missing values are common.
 #[derive(Clone, Debug)]
 struct World {
-    /// Per item: relevance step, embedding (`None`: missing), creator, viewpoint, topics.
-    items: Vec<(u8, Option<u8>, Option<u8>, Option<u8>, Vec<(u8, bool)>)>,
+    items: Vec<Drawn>,
     diversify: Diversify,
     diversity: f32,
     count: usize,
@@ -82,7 +84,7 @@ fn id(n: usize) -> ItemId {
 }
 
 /// Embeddings in few directions: exact duplicates, near ones, opposite ones.
-fn item_of(n: usize, (_, vector, creator, viewpoint, topics): &(u8, Option<u8>, Option<u8>, Option<u8>, Vec<(u8, bool)>)) -> Item {
+fn item_of(n: usize, (_, vector, creator, viewpoint, topics): &Drawn) -> Item {
     let numbers = |seed: u8| -> Vec<f32> {
         let direction = |at: usize| f32::from((u16::from(seed % 10) * 37 + at as u16 * 101) % 17) - 8.0;
         (0..DIMENSION).map(|at| direction(at) * if seed == 9 { -1.0 } else { 1.0 } + f32::from(seed / 10) * (at % 3) as f32).collect()
@@ -168,9 +170,8 @@ fn residual(view: &View, placed: &[usize], index: usize) -> f64 {
             for other in 0..n {
                 if other != at {
                     let factor = rows[other][at] / rows[at][at];
-                    for column in at..=n {
-                        rows[other][column] -= factor * rows[at][column];
-                    }
+                    let pivot = rows[at].clone();
+                    rows[other].iter_mut().zip(&pivot).skip(at).for_each(|(x, y)| *x -= factor * y);
                 }
             }
         }

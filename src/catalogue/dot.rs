@@ -1,7 +1,7 @@
 //! Dot products: the inner loops of search and similarity, and the only `unsafe` in the crate.
 //!
-//! Integer sums are exact, and float sums are added in one fixed order of [`LANES`] lanes with separate multiply and add,
-//! so every path gives the same bits whatever the processor.
+//! Integer sums are exact, and float sums are added in one fixed order of [`LANES`] lanes, each product added with one
+//! rounding (fused multiply-add), so every path gives the same bits whatever the processor.
 
 use half::f16;
 
@@ -170,25 +170,25 @@ pub fn prefetch<T>(values: &[T], bytes: usize) {
 #[cfg(target_arch = "x86_64")]
 const CACHE_LINE_BYTES: usize = 64;
 
-/// Partial sums kept side by side: four AVX2 registers.
-const LANES: usize = 32;
+/// Partial sums kept side by side: four AVX2 registers. Rows of a multiple of it are the fastest.
+pub const LANES: usize = 32;
 
 /// `a · b`; numbers past the shorter one are left out. `dot(a, b) = dot(b, a)`, bit for bit.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the only requirement of `dot_avx2` is a processor with AVX2, which was just checked.
-        #[allow(unsafe_code, reason = "calling a function compiled for AVX2, after checking for AVX2")]
-        return unsafe { dot_avx2(a, b) };
+    if fused() {
+        // SAFETY: the only requirement of `dot_fused` is a processor with AVX2, F16C and FMA, which was just checked.
+        #[allow(unsafe_code, reason = "calling a function compiled for wider instructions, after checking for them")]
+        return unsafe { dot_fused(a, b) };
     }
     dot_plain(a, b)
 }
 
-/// The same loop, compiled for AVX2.
+/// Whether the processor has what the float paths are compiled for.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn dot_avx2(a: &[f32], b: &[f32]) -> f32 {
-    dot_plain(a, b)
+#[inline]
+fn fused() -> bool {
+    std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c") && std::arch::is_x86_feature_detected!("fma")
 }
 
 #[inline(always)]
@@ -199,11 +199,11 @@ fn dot_plain(a: &[f32], b: &[f32]) -> f32 {
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();
     for (x, y) in a_blocks.iter().zip(b_blocks) {
         for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
+            sums[lane] = x[lane].mul_add(y[lane], sums[lane]);
         }
     }
     for (sum, (x, y)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
-        *sum += x * y;
+        *sum = x.mul_add(*y, *sum);
     }
     fold(sums)
 }
@@ -233,25 +233,28 @@ fn fold(mut sums: [f32; LANES]) -> f32 {
 /// Numbers past the shorter one are left out; `dot_halves(a, b) = dot_halves(b, a)`, bit for bit.
 pub fn dot_halves(a: &[f16], b: &[f16]) -> f32 {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c") {
-        // SAFETY: the only requirement of `dot_halves_f16c` is a processor with AVX2 and F16C, which was just checked.
-        #[allow(unsafe_code, reason = "calling a function compiled for AVX2 and F16C, after checking for both")]
-        return unsafe { dot_halves_f16c(a, b) };
+    if fused() {
+        // SAFETY: the only requirement of `dot_halves_fused` is a processor with AVX2, F16C and FMA, which was just checked.
+        #[allow(unsafe_code, reason = "calling a function compiled for wider instructions, after checking for them")]
+        return unsafe { dot_halves_fused(a, b) };
     }
     dot_halves_plain(a, b)
 }
 
-/// [`dot`] of a wide row and one kept in half precision: the same bits as widening the second first.
+/// [`dot`] of each of `wide` and a row kept in half precision, which is read and widened once: the same bits as widening it first.
 ///
-/// Numbers past the shorter one are left out.
-pub fn dot_mixed(a: &[f32], b: &[f16]) -> f32 {
+/// All are cut to the shortest.
+#[inline]
+pub fn dots_mixed<const N: usize>(wide: [&[f32]; N], halves: &[f16]) -> [f32; N] {
+    let length = wide.iter().fold(halves.len(), |length, wide| length.min(wide.len()));
+    let halves = &halves[..length];
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c") {
-        // SAFETY: the only requirement of `dot_mixed_f16c` is a processor with AVX2 and F16C, which was just checked.
-        #[allow(unsafe_code, reason = "calling a function compiled for AVX2 and F16C, after checking for both")]
-        return unsafe { dot_mixed_f16c(a, b) };
+    if fused() {
+        // SAFETY: the only requirement of `dots_mixed_fused` is a processor with AVX2, F16C and FMA, which was just checked.
+        #[allow(unsafe_code, reason = "calling a function compiled for wider instructions, after checking for them")]
+        return unsafe { dots_mixed_fused(wide, halves) };
     }
-    dot_mixed_plain(a, b)
+    wide.map(|wide| dot_mixed_plain(wide, halves))
 }
 
 /// Lanes per register.
@@ -261,7 +264,7 @@ const WIDTH: usize = 8;
 /// Eight halves, widened.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-#[target_feature(enable = "avx2,f16c")]
+#[target_feature(enable = "avx2,f16c,fma")]
 fn widen(halves: &[f16; WIDTH]) -> std::arch::x86_64::__m256 {
     // SAFETY: `halves` is eight `f16`s, sixteen bytes: all that an unaligned load of one register reads.
     #[allow(unsafe_code, reason = "a load through a pointer to an array of the register's size")]
@@ -271,7 +274,7 @@ fn widen(halves: &[f16; WIDTH]) -> std::arch::x86_64::__m256 {
 /// Eight wide numbers.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-#[target_feature(enable = "avx2,f16c")]
+#[target_feature(enable = "avx2,f16c,fma")]
 fn load_wide(wide: &[f32; WIDTH]) -> std::arch::x86_64::__m256 {
     // SAFETY: `wide` is eight `f32`s: all that an unaligned load of one register reads.
     #[allow(unsafe_code, reason = "a load through a pointer to an array of the register's size")]
@@ -283,7 +286,7 @@ fn load_wide(wide: &[f32; WIDTH]) -> std::arch::x86_64::__m256 {
 /// Eight lanes to memory.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-#[target_feature(enable = "avx2,f16c")]
+#[target_feature(enable = "avx2,f16c,fma")]
 fn store(register: std::arch::x86_64::__m256, lanes: &mut [f32; WIDTH]) {
     // SAFETY: `lanes` is eight `f32`s: all that an unaligned store of one register writes.
     #[allow(unsafe_code, reason = "a store through a pointer to an array of the register's size")]
@@ -292,60 +295,119 @@ fn store(register: std::arch::x86_64::__m256, lanes: &mut [f32; WIDTH]) {
     }
 }
 
-/// The plain sums with eight lanes at a time: each block of [`LANES`] goes into four registers, folded as [`fold`] does.
+/// Registers that hold the sums of one product.
 #[cfg(target_arch = "x86_64")]
-macro_rules! eight_lanes_at_a_time {
-    ($name:ident, $left:ty, $load_left:path, $widen_left:expr) => {
-        #[target_feature(enable = "avx2,f16c")]
-        fn $name(a: &[$left], b: &[f16]) -> f32 {
-            use std::arch::x86_64::{_mm256_add_ps, _mm256_mul_ps, _mm256_setzero_ps};
+const REGISTERS: usize = LANES / WIDTH;
 
-            let (mut first, mut second, mut third, mut fourth) =
-                (_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps());
-            let length = a.len().min(b.len());
-            let (a_blocks, a_rest) = a[..length].as_chunks::<LANES>();
-            let (b_blocks, b_rest) = b[..length].as_chunks::<LANES>();
-            for at in 0..a_blocks.len().min(b_blocks.len()) {
-                let (x, y) = (&a_blocks[at], &b_blocks[at]);
-                // Four of eight by construction: the patterns always match.
-                if let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (x.as_chunks::<WIDTH>().0, y.as_chunks::<WIDTH>().0) {
-                    first = _mm256_add_ps(first, _mm256_mul_ps($load_left(x0), widen(y0)));
-                    second = _mm256_add_ps(second, _mm256_mul_ps($load_left(x1), widen(y1)));
-                    third = _mm256_add_ps(third, _mm256_mul_ps($load_left(x2), widen(y2)));
-                    fourth = _mm256_add_ps(fourth, _mm256_mul_ps($load_left(x3), widen(y3)));
-                }
+/// [`dots_mixed`] with eight lanes at a time: each block of [`LANES`] goes into four registers.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,f16c,fma")]
+fn dots_mixed_fused<const N: usize>(wide: [&[f32]; N], halves: &[f16]) -> [f32; N] {
+    use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_setzero_ps};
+
+    let mut sums = [[_mm256_setzero_ps(); REGISTERS]; N];
+    let (blocks, rest) = halves.as_chunks::<LANES>();
+    let mut wide_blocks: [&[[f32; LANES]]; N] = [&[]; N];
+    for (wide_blocks, wide) in wide_blocks.iter_mut().zip(wide) {
+        *wide_blocks = &wide.as_chunks::<LANES>().0[..blocks.len()];
+    }
+    for (at, block) in blocks.iter().enumerate() {
+        let octets = block.as_chunks::<WIDTH>().0;
+        for register in 0..REGISTERS {
+            let narrow = widen(&octets[register]);
+            for (sums, wide) in sums.iter_mut().zip(wide_blocks) {
+                sums[register] = _mm256_fmadd_ps(load_wide(&wide[at].as_chunks::<WIDTH>().0[register]), narrow, sums[register]);
             }
-            let mut sums = [0.0f32; LANES];
-            if let [s0, s1, s2, s3] = sums.as_chunks_mut::<WIDTH>().0 {
-                if a_rest.is_empty() {
-                    store(_mm256_add_ps(_mm256_add_ps(first, third), _mm256_add_ps(second, fourth)), s0);
-                    let [a, b, c, d, e, f, g, h] = *s0;
-                    return ((a + e) + (c + g)) + ((b + f) + (d + h));
-                }
-                store(first, s0);
-                store(second, s1);
-                store(third, s2);
-                store(fourth, s3);
-            }
-            for (sum, (x, y)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
-                *sum += $widen_left(*x) * y.to_f32();
-            }
-            fold(sums)
         }
-    };
+    }
+    let mut products = [0.0; N];
+    for ((product, sums), wide) in products.iter_mut().zip(sums).zip(wide) {
+        *product = if rest.is_empty() { fold_registers(sums) } else { fold_with(sums, &wide[halves.len() - rest.len()..], &widened(rest)) };
+    }
+    products
 }
 
+/// [`fold`] of the lanes in registers.
 #[cfg(target_arch = "x86_64")]
-eight_lanes_at_a_time!(dot_halves_f16c, f16, widen, f16::to_f32);
+#[inline]
+#[target_feature(enable = "avx2,f16c,fma")]
+fn fold_registers(registers: [std::arch::x86_64::__m256; REGISTERS]) -> f32 {
+    use std::arch::x86_64::{
+        _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps, _mm256_add_ps, _mm256_castps256_ps128, _mm256_extractf128_ps,
+    };
+
+    let [first, second, third, fourth] = registers;
+    let eight = _mm256_add_ps(_mm256_add_ps(first, third), _mm256_add_ps(second, fourth));
+    let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+}
+
+/// [`fold_registers`] with the numbers past the last block, which are added to the first lanes.
 #[cfg(target_arch = "x86_64")]
-eight_lanes_at_a_time!(dot_mixed_f16c, f32, load_wide, std::convert::identity);
+#[cold]
+#[target_feature(enable = "avx2,f16c,fma")]
+fn fold_with(registers: [std::arch::x86_64::__m256; REGISTERS], a_rest: &[f32], b_rest: &[f32]) -> f32 {
+    let mut sums = [0.0f32; LANES];
+    for (lanes, register) in sums.as_chunks_mut::<WIDTH>().0.iter_mut().zip(registers) {
+        store(register, lanes);
+    }
+    for (sum, (x, y)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+        *sum = x.mul_add(*y, *sum);
+    }
+    fold(sums)
+}
+
+/// What is left past the last block, widened.
+#[cfg(target_arch = "x86_64")]
+fn widened(rest: &[f16]) -> [f32; LANES] {
+    let mut wide = [0.0; LANES];
+    wide.iter_mut().zip(rest).for_each(|(wide, half)| *wide = half.to_f32());
+    wide
+}
+
+/// [`dot`] with eight lanes at a time.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,f16c,fma")]
+fn dot_fused(a: &[f32], b: &[f32]) -> f32 {
+    use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_setzero_ps};
+
+    let (a, b) = common(a, b);
+    let mut sums = [_mm256_setzero_ps(); REGISTERS];
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        for ((sum, x), y) in sums.iter_mut().zip(x.as_chunks::<WIDTH>().0).zip(y.as_chunks::<WIDTH>().0) {
+            *sum = _mm256_fmadd_ps(load_wide(x), load_wide(y), *sum);
+        }
+    }
+    if a_rest.is_empty() { fold_registers(sums) } else { fold_with(sums, a_rest, b_rest) }
+}
+
+/// [`dot_halves`] with eight lanes at a time.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,f16c,fma")]
+fn dot_halves_fused(a: &[f16], b: &[f16]) -> f32 {
+    use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_setzero_ps};
+
+    let (a, b) = common(a, b);
+    let mut sums = [_mm256_setzero_ps(); REGISTERS];
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        for ((sum, x), y) in sums.iter_mut().zip(x.as_chunks::<WIDTH>().0).zip(y.as_chunks::<WIDTH>().0) {
+            *sum = _mm256_fmadd_ps(widen(x), widen(y), *sum);
+        }
+    }
+    fold_with(sums, &widened(a_rest)[..a_rest.len()], &widened(b_rest))
+}
 
 #[inline(always)]
 fn dot_mixed_plain(a: &[f32], b: &[f16]) -> f32 {
     let mut sums = [0.0f32; LANES];
     let length = a.len().min(b.len());
     for (at, (x, y)) in a[..length].iter().zip(&b[..length]).enumerate() {
-        sums[at % LANES] += x * y.to_f32();
+        sums[at % LANES] = x.mul_add(y.to_f32(), sums[at % LANES]);
     }
     fold(sums)
 }
@@ -358,11 +420,11 @@ fn dot_halves_plain(a: &[f16], b: &[f16]) -> f32 {
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();
     for (x, y) in a_blocks.iter().zip(b_blocks) {
         for lane in 0..LANES {
-            sums[lane] += x[lane].to_f32() * y[lane].to_f32();
+            sums[lane] = x[lane].to_f32().mul_add(y[lane].to_f32(), sums[lane]);
         }
     }
     for (sum, (x, y)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
-        *sum += x.to_f32() * y.to_f32();
+        *sum = x.to_f32().mul_add(y.to_f32(), *sum);
     }
     fold(sums)
 }
@@ -421,7 +483,10 @@ mod tests {
             let wide = |halves: &[f16]| halves.iter().map(|x| x.to_f32()).collect::<Vec<f32>>();
             let expected = dot(&wide(&a), &wide(&b));
             let same = |got: f32| got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan();
-            let mixed = [dot_mixed(&wide(&a), &b), dot_mixed_plain(&wide(&a), &b)];
+            let (first, second) = (wide(&a), wide(&b));
+            let pair = dots_mixed([&first, &second], &b);
+            prop_assert!(pair[1].to_bits() == dots_mixed([&second], &b)[0].to_bits() || pair[1].is_nan());
+            let mixed = [dots_mixed([&first], &b)[0], dot_mixed_plain(&first, &b), pair[0]];
             for got in [dot_halves(&a, &b), dot_halves(&b, &a), dot_halves_plain(&a, &b)].into_iter().chain(mixed) {
                 prop_assert!(same(got), "{got} for {expected}");
             }

@@ -24,7 +24,7 @@ mod recall;
 mod tests;
 
 pub use codes::{FacetCode, FacetCodes};
-pub use dot::{dot, dot_halves, dot_mixed};
+pub use dot::{LANES, dot, dot_halves, dots_mixed};
 pub use numbers::{NumberMap, NumberSet};
 pub use snapshot::{Entry, Row, Snapshot};
 pub use train::INDEXED_MIN_ROWS;

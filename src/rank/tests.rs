@@ -244,7 +244,7 @@ proptest! {
                 prop_assert!((0.0..=1.0).contains(&s));
                 prop_assert_eq!(s.to_bits(), view.similarity(b, a).to_bits());
                 prop_assert_eq!(s.to_bits(), view.similarity_to(&pinned, b).to_bits());
-                prop_assert!(view.kernel_to(&pinned, b) <= s);
+                prop_assert!(view.kernels_to([&pinned], b)[0] <= s);
             }
             prop_assert!((view.similarity(a, a) - 1.0).abs() < 2e-3);
         }

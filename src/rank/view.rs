@@ -9,7 +9,7 @@
 use half::{f16, slice::HalfFloatSliceExt};
 
 use crate::{
-    catalogue::{Entry, FacetCode, Row, Snapshot, VectorView, dot_halves, dot_mixed},
+    catalogue::{Entry, FacetCode, Row, Snapshot, VectorView, dot_halves, dots_mixed},
     domain::{EmbeddingSpace, Facet, policy::SimilarityWeights},
 };
 
@@ -121,14 +121,31 @@ impl<'a> View<'a> {
     /// [`Self::similarity`] to a pinned candidate: the same bits, for less work.
     #[inline]
     pub fn similarity_to(&self, pinned: &Pinned, index: usize) -> f32 {
-        self.mix(pinned.index, index, || self.dot_pinned(pinned, index).map(|cosine| cosine.clamp(0.0, 1.0))).clamp(0.0, 1.0)
+        let [similarity] = self.similarities_to([pinned], index);
+        similarity
+    }
+
+    /// [`Self::similarity_to`] each of `pinned`, for which the candidate's embedding is read once.
+    #[inline]
+    pub fn similarities_to<const N: usize>(&self, pinned: [&Pinned; N], index: usize) -> [f32; N] {
+        self.mixes(pinned, index, |cosine| cosine.clamp(0.0, 1.0)).map(|similarity| similarity.clamp(0.0, 1.0))
     }
 
     /// The same mix with the cosine as it is, in [−1, 1]: a Gram matrix wherever all items share their axes, because each
     /// axis is one (weighted Jaccard: Ioffe 2010, equality, cosine) and a convex mix of Gram matrices is one again.
     #[inline]
-    pub fn kernel_to(&self, pinned: &Pinned, index: usize) -> f32 {
-        self.mix(pinned.index, index, || self.dot_pinned(pinned, index)).clamp(-1.0, 1.0)
+    pub fn kernels_to<const N: usize>(&self, pinned: [&Pinned; N], index: usize) -> [f32; N] {
+        self.mixes(pinned, index, |cosine| cosine).map(|kernel| kernel.clamp(-1.0, 1.0))
+    }
+
+    #[inline]
+    fn mixes<const N: usize>(&self, pinned: [&Pinned; N], index: usize, bent: impl Fn(f32) -> f32) -> [f32; N] {
+        let cosines = self.dots_pinned(pinned, index);
+        let mut mixes = [0.0; N];
+        for ((mix, pinned), cosine) in mixes.iter_mut().zip(pinned).zip(cosines) {
+            *mix = self.mix(pinned.index, index, || cosine.map(&bent));
+        }
+        mixes
     }
 
     #[inline]
@@ -178,8 +195,14 @@ impl<'a> View<'a> {
     }
 
     #[inline]
-    fn dot_pinned(&self, pinned: &Pinned, index: usize) -> Option<f32> {
-        let vector = self.vectors[index]?;
-        (pinned.space == Some(vector.space)).then(|| dot_mixed(&pinned.values, vector.values))
+    fn dots_pinned<const N: usize>(&self, pinned: [&Pinned; N], index: usize) -> [Option<f32>; N] {
+        let Some(vector) = self.vectors[index] else { return [None; N] };
+        if pinned.iter().all(|pinned| pinned.space == Some(vector.space)) {
+            return dots_mixed(pinned.map(|pinned| &pinned.values[..]), vector.values).map(Some);
+        }
+        pinned.map(|pinned| {
+            let [dot] = dots_mixed([&pinned.values[..]], vector.values);
+            (pinned.space == Some(vector.space)).then_some(dot)
+        })
     }
 }

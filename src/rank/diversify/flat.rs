@@ -14,84 +14,104 @@ const BLOCK: usize = 16;
 
 /// A diversification objective, evaluated bit by bit.
 pub(super) trait Gain {
-    /// Rewrites the bounds that the last placement may have lifted; leaves [`CLOSED`] ones.
-    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32]);
+    /// Rewrites the bounds that the last placement may have lifted, `open` of which are not [`CLOSED`]; leaves those.
+    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32], open: usize);
     /// The candidate's objective; may stop early with a mere upper bound once that falls below `floor`.
     fn refine(&mut self, shared: &Shared, index: usize, floor: f32) -> f32;
     /// `index` was just appended to the placed items.
     fn place(&mut self, shared: &Shared, index: usize);
 }
 
-/// Greatest bounds taken one by one before the sweep: a good first value makes the sweep short.
-const SEEDS: usize = 8;
-
-/// The open, allowed candidate of greatest objective with that objective. Ties go to the higher relevance, then the lower index.
-pub(super) fn best<G: Gain>(
-    gain: &mut G,
-    shared: &Shared,
-    bounds: &mut [f32],
-    hidden: &mut Vec<(usize, f32)>,
-    mut allowed: impl FnMut(usize) -> bool,
-) -> Option<(usize, f32)> {
-    gain.rebound(shared, bounds);
-    let mut best: Option<(usize, f32)> = None;
-    let mut seeds = 0;
-    while seeds < SEEDS {
-        let Some(index) = greatest(bounds) else { break };
-        if best.is_some_and(|(best, _)| best == index) {
-            // Up to date and still in front: nothing can pass it but an equal one.
-            break;
-        }
-        if !allowed(index) {
-            hidden.push((index, std::mem::replace(&mut bounds[index], CLOSED)));
-            continue;
-        }
-        let value = gain.refine(shared, index, best.map_or(CLOSED, |(_, value)| value));
-        bounds[index] = value;
-        best = Some(better(shared, best, (index, value)));
-        seeds += 1;
-    }
-    let best = best.map(|best| sweep(gain, shared, bounds, best, allowed));
-    for (index, bound) in hidden.drain(..) {
-        bounds[index] = bound;
-    }
-    best
+/// The lazy search: bounds of the objectives, by candidate.
+pub(super) struct Search {
+    bounds: Vec<f32>,
+    /// How many of them are not [`CLOSED`].
+    open: usize,
+    /// Room for the bounds of candidates that are not allowed this round.
+    hidden: Vec<(usize, f32)>,
+    /// Second to the winner of the last round, with its objective there: all but up to date, it makes a short sweep of the next.
+    runner_up: Option<(usize, f32)>,
 }
 
-/// The greater objective; of equal ones the higher relevance, then the lower index.
-fn better(shared: &Shared, best: Option<(usize, f32)>, other: (usize, f32)) -> (usize, f32) {
-    match best {
-        Some(best) if best.1 > other.1 || (best.1 == other.1 && shared.goes_first(best.0, other.0)) => best,
-        _ => other,
+impl Search {
+    /// Every bound is open.
+    pub fn new(candidates: usize) -> Self {
+        Self { bounds: vec![f32::INFINITY; candidates], open: candidates, hidden: Vec::new(), runner_up: None }
     }
-}
 
-/// Refreshes every candidate whose bound reaches the best so far.
-fn sweep<G: Gain>(
-    gain: &mut G,
-    shared: &Shared,
-    bounds: &mut [f32],
-    mut best: (usize, f32),
-    mut allowed: impl FnMut(usize) -> bool,
-) -> (usize, f32) {
-    for from in (0..bounds.len()).step_by(BLOCK) {
-        let to = (from + BLOCK).min(bounds.len());
-        if !bounds[from..to].iter().fold(false, |any, bound| any | (*bound >= best.1)) {
-            continue;
+    pub fn bounds(&mut self) -> &mut [f32] {
+        &mut self.bounds
+    }
+
+    /// `index` takes no part any more.
+    pub fn close(&mut self, index: usize) {
+        if let Some(bound) = self.bounds.get_mut(index)
+            && *bound != CLOSED
+        {
+            *bound = CLOSED;
+            self.open -= 1;
         }
-        #[allow(clippy::needless_range_loop, reason = "bounds are written while they are read, and the index names the candidate")]
-        for index in from..to {
-            if bounds[index] < best.1 || index == best.0 || bounds[index] == CLOSED || !allowed(index) {
+    }
+
+    /// The open, allowed candidate of greatest objective with that objective. Ties go to the higher relevance, then the lower index.
+    pub fn best<G: Gain>(&mut self, gain: &mut G, shared: &Shared, mut allowed: impl FnMut(usize) -> bool) -> Option<(usize, f32)> {
+        gain.rebound(shared, &mut self.bounds, self.open);
+        let first = self.first(&mut allowed);
+        let best = first.map(|first| {
+            self.bounds[first] = gain.refine(shared, first, CLOSED);
+            self.sweep(gain, shared, first, allowed)
+        });
+        for (index, bound) in self.hidden.drain(..) {
+            self.bounds[index] = bound;
+        }
+        best
+    }
+
+    /// Whom to bring up to date first: the last round's second, else the greatest bound.
+    fn first(&mut self, mut allowed: impl FnMut(usize) -> bool) -> Option<usize> {
+        if let Some((index, _)) = self.runner_up.take()
+            && self.bounds[index] != CLOSED
+            && allowed(index)
+        {
+            return Some(index);
+        }
+        loop {
+            let index = greatest(&self.bounds)?;
+            if allowed(index) {
+                return Some(index);
+            }
+            self.hidden.push((index, std::mem::replace(&mut self.bounds[index], CLOSED)));
+        }
+    }
+
+    /// Refreshes every candidate whose bound reaches the best so far, which is `first` to begin with.
+    fn sweep<G: Gain>(&mut self, gain: &mut G, shared: &Shared, first: usize, mut allowed: impl FnMut(usize) -> bool) -> (usize, f32) {
+        let bounds = &mut self.bounds;
+        let mut best = (first, bounds[first]);
+        for from in (0..bounds.len()).step_by(BLOCK) {
+            let to = (from + BLOCK).min(bounds.len());
+            if !bounds[from..to].iter().fold(false, |any, bound| any | (*bound >= best.1)) {
                 continue;
             }
-            let value = gain.refine(shared, index, best.1);
-            bounds[index] = value;
-            if value >= best.1 {
-                best = better(shared, Some(best), (index, value));
+            #[allow(clippy::needless_range_loop, reason = "bounds are written while they are read, and the index names the candidate")]
+            for index in from..to {
+                if bounds[index] < best.1 || index == first || bounds[index] == CLOSED || !allowed(index) {
+                    continue;
+                }
+                let value = gain.refine(shared, index, best.1);
+                bounds[index] = value;
+                let loser = if value > best.1 || (value == best.1 && shared.goes_first(index, best.0)) {
+                    std::mem::replace(&mut best, (index, value))
+                } else {
+                    (index, value)
+                };
+                if self.runner_up.is_none_or(|second| loser.1 > second.1) {
+                    self.runner_up = Some(loser);
+                }
             }
         }
+        best
     }
-    best
 }
 
 /// What the lazy search has spent, against the scan: where it saves nothing, scanning is the faster form.
@@ -111,11 +131,11 @@ impl Effort {
         self.compared += comparisons;
     }
 
-    /// A round begins; returns whether to scan from here on.
-    pub fn round(&mut self, bounds: &[f32]) -> bool {
+    /// A round over `open` candidates begins; returns whether to scan from here on.
+    pub fn round(&mut self, open: usize) -> bool {
         let judged = self.rounds >= Self::ROUNDS && self.compared as f32 > Self::SHARE * self.scan as f32;
         self.rounds += 1;
-        self.scan += bounds.iter().filter(|bound| **bound != CLOSED).count();
+        self.scan += open;
         judged
     }
 }

@@ -191,7 +191,7 @@ impl Calibrated {
 }
 
 impl Gain for Calibrated {
-    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32]) {
+    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32], _: usize) {
         self.base = 0.0;
         self.unchanged = 0.0;
         for at in 0..self.counts.len() {
@@ -237,7 +237,7 @@ impl Coverage {
 }
 
 impl Gain for Coverage {
-    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32]) {
+    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32], _: usize) {
         for (index, bound) in bounds.iter_mut().enumerate().filter(|(_, bound)| **bound != CLOSED) {
             *bound = self.refine(shared, index, CLOSED);
         }

@@ -19,7 +19,7 @@ pub use residual::SPANNED;
 
 use super::view::{Pinned, View};
 use crate::domain::policy::{Aggregate, Diversify, Method};
-use flat::{CLOSED, Gain};
+use flat::{CLOSED, Gain, Search};
 use residual::Volume;
 use similar::Sum;
 
@@ -63,9 +63,7 @@ impl Shared<'_> {
 /// A slate in the making.
 pub struct Diversifier<'a> {
     shared: Shared<'a>,
-    /// Upper bounds of the objectives of the candidates that take part.
-    bounds: Vec<f32>,
-    hidden: Vec<(usize, f32)>,
+    search: Search,
     objective: Objective,
 }
 
@@ -121,33 +119,25 @@ impl<'a> Diversifier<'a> {
         };
         let placed = Vec::with_capacity(problem.slots);
         let mut new = Self {
-            bounds: vec![f32::INFINITY; count],
-            hidden: Vec::new(),
+            search: Search::new(count),
             shared: Shared { view: problem.view, relevance, lambda, placed },
             objective,
         };
-        for index in 0..count {
-            new.bounds[index] = new.first_bound(index);
-        }
+        let (shared, bounds) = (&new.shared, new.search.bounds());
+        with_gain!(&mut new.objective, gain => for (index, bound) in bounds.iter_mut().enumerate() {
+            *bound = gain.refine(shared, index, f32::INFINITY);
+        });
         new
-    }
-
-    /// The objective before anything is placed, or an upper bound of it.
-    fn first_bound(&mut self, index: usize) -> f32 {
-        let shared = &self.shared;
-        with_gain!(&mut self.objective, gain => gain.refine(shared, index, f32::INFINITY))
     }
 
     /// `index` takes no part: it is gone, or not among those that are diversified.
     pub fn close(&mut self, index: usize) {
-        if let Some(bound) = self.bounds.get_mut(index) {
-            *bound = CLOSED;
-        }
+        self.search.close(index);
     }
 
     /// `index` stands at the next position.
     pub fn place(&mut self, index: usize) {
-        if index >= self.bounds.len() {
+        if index >= self.shared.relevance.len() {
             return;
         }
         self.close(index);
@@ -158,8 +148,8 @@ impl<'a> Diversifier<'a> {
 
     /// The best open candidate among those `allowed`, with its objective.
     pub fn best(&mut self, allowed: impl FnMut(usize) -> bool) -> Option<(usize, f32)> {
-        let (shared, bounds, hidden) = (&self.shared, &mut self.bounds, &mut self.hidden);
-        with_gain!(&mut self.objective, gain => flat::best(gain, shared, bounds, hidden, allowed))
+        let (shared, search) = (&self.shared, &mut self.search);
+        with_gain!(&mut self.objective, gain => search.best(gain, shared, allowed))
     }
 
     /// The objective of a candidate that is not placed yet.
@@ -201,7 +191,7 @@ fn finite(relevance: &[f32]) -> Vec<f32> {
 struct Relevance;
 
 impl Gain for Relevance {
-    fn rebound(&mut self, _: &Shared, _: &mut [f32]) {}
+    fn rebound(&mut self, _: &Shared, _: &mut [f32], _: usize) {}
 
     fn refine(&mut self, shared: &Shared, index: usize, _: f32) -> f32 {
         shared.relevance[index]

@@ -17,6 +17,14 @@ pub(super) enum Sum {
     Dispersion { slate: f32 },
 }
 
+impl Sum {
+    /// `known` with one more similarity.
+    #[inline]
+    fn with(self, known: f32, alike: f32) -> f32 {
+        if self == Self::Max { known.max(alike) } else { known + alike }
+    }
+}
+
 /// Per candidate what is known of its similarity to the placed items: all sums only grow, so a stale one bounds the objective.
 pub(super) struct Similar {
     sum: Sum,
@@ -48,8 +56,8 @@ impl Similar {
 }
 
 impl Gain for Similar {
-    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32]) {
-        self.scan |= self.effort.round(bounds);
+    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32], open: usize) {
+        self.scan |= self.effort.round(open);
         if self.scan {
             for (index, bound) in bounds.iter_mut().enumerate().filter(|(_, bound)| **bound != CLOSED) {
                 *bound = self.refine(shared, index, CLOSED);
@@ -69,10 +77,19 @@ impl Gain for Similar {
         let mut known = self.known[index];
         let mut upto = self.upto[index] as usize;
         let mut value = Self::value(self.sum, shared, relevance, known);
-        while upto < shared.placed.len() && value >= floor {
-            let alike = shared.view.similarity_to(&shared.placed[upto], index);
-            known = if self.sum == Sum::Max { known.max(alike) } else { known + alike };
-            upto += 1;
+        while value >= floor {
+            match &shared.placed[upto..] {
+                [] => break,
+                [last] => {
+                    known = self.sum.with(known, shared.view.similarity_to(last, index));
+                    upto += 1;
+                }
+                [next, after, ..] => {
+                    let [first, second] = shared.view.similarities_to([next, after], index);
+                    known = self.sum.with(self.sum.with(known, first), second);
+                    upto += 2;
+                }
+            }
             value = Self::value(self.sum, shared, relevance, known);
         }
         self.effort.compared(upto - self.upto[index] as usize);

@@ -76,7 +76,7 @@ impl Sliding {
 }
 
 impl Gain for Sliding {
-    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32]) {
+    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32], _: usize) {
         for (index, bound) in bounds.iter_mut().enumerate().filter(|(_, bound)| **bound != CLOSED) {
             *bound = if self.scan { self.refine(shared, index, CLOSED) } else { self.bound(shared, index) };
         }
@@ -84,7 +84,8 @@ impl Gain for Sliding {
 
     fn refine(&mut self, shared: &Shared, index: usize, _: f32) -> f32 {
         for placed in self.upto[index].max(self.first(shared))..shared.placed.len() {
-            self.ring[index * self.window + placed % self.window] = shared.view.kernel_to(&shared.placed[placed], index);
+            let [kernel] = shared.view.kernels_to([&shared.placed[placed]], index);
+            self.ring[index * self.window + placed % self.window] = kernel;
         }
         self.upto[index] = shared.placed.len();
         let mut solved = std::mem::take(&mut self.solved);
@@ -98,7 +99,7 @@ impl Gain for Sliding {
         let newest = shared.placed.len() - 1;
         let first = self.first(shared);
         for placed in first..newest {
-            let kernel = shared.view.kernel_to(&shared.placed[placed], index);
+            let [kernel] = shared.view.kernels_to([&shared.placed[placed]], index);
             let (a, b) = (placed % self.window, newest % self.window);
             self.among[a * self.window + b] = kernel;
             self.among[b * self.window + a] = kernel;

@@ -161,7 +161,7 @@ fn defined(world: &World, view: &View, relevance: &[f32], facts: &Facts, placed:
 
 /// `1 − k K⁻¹ k` by Gaussian elimination over the placed items that are not spanned by those before them.
 fn residual(view: &View, placed: &[usize], index: usize) -> f64 {
-    let kernel = |a: usize, b: usize| if a == b { 1.0 } else { f64::from(view.kernel_to(&view.pin(a), b)) };
+    let kernel = |a: usize, b: usize| if a == b { 1.0 } else { f64::from(view.kernels_to([&view.pin(a)], b)[0]) };
     let against = |basis: &[usize], index: usize| {
         let n = basis.len();
         let mut rows: Vec<Vec<f64>> =

@@ -34,7 +34,7 @@ impl Windowed {
 }
 
 impl Gain for Windowed {
-    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32]) {
+    fn rebound(&mut self, shared: &Shared, bounds: &mut [f32], _: usize) {
         for (index, bound) in bounds.iter_mut().enumerate().filter(|(_, bound)| **bound != CLOSED) {
             *bound = if self.scan { self.refine(shared, index, CLOSED) } else { self.value(shared, index) };
         }

@@ -118,11 +118,7 @@ impl<'a> Diversifier<'a> {
             (Method::Dpp | Method::Ssd, _) => Objective::Residual(residual::Residual::new(volume, count, problem.slots, scan)),
         };
         let placed = Vec::with_capacity(problem.slots);
-        let mut new = Self {
-            search: Search::new(count),
-            shared: Shared { view: problem.view, relevance, lambda, placed },
-            objective,
-        };
+        let mut new = Self { search: Search::new(count), shared: Shared { view: problem.view, relevance, lambda, placed }, objective };
         let (shared, bounds) = (&new.shared, new.search.bounds());
         with_gain!(&mut new.objective, gain => for (index, bound) in bounds.iter_mut().enumerate() {
             *bound = gain.refine(shared, index, f32::INFINITY);

@@ -11,22 +11,30 @@ pub mod setting;
 mod sweep;
 pub mod viewpoints;
 
-use std::{collections::HashSet, num::NonZero, sync::Arc, thread};
+use std::{
+    collections::{BTreeSet, HashSet},
+    num::NonZero,
+    sync::Arc,
+    thread,
+};
 
 use polyphony::{
     catalogue::{Row, Snapshot},
     domain::{
-        Facet, Policy, Profile, Time,
+        Facet, FacetValue, Policy, Profile, Time,
         policy::{ActivePolicy, SimilarityWeights},
     },
     rank::{self, Pool, View, metrics, place::PoolCandidate},
     source,
 };
 
-pub use sweep::{STEPS, Sweep};
+pub use sweep::Sweep;
 
 /// Items on a page.
 pub const PAGE: usize = 20;
+
+/// Of them, what a reader sees without scrolling.
+const FIRST_SCREEN: usize = 5;
 
 /// A catalogue and the feeds it is asked for.
 pub struct World {
@@ -51,7 +59,9 @@ pub struct Pools(Vec<Vec<PoolCandidate>>);
 pub struct Means {
     /// Intra-list diversity under the policy's similarity.
     pub ild: f64,
-    /// The same under the embeddings alone.
+    /// The same of the first [`FIRST_SCREEN`] items.
+    pub first_screen_ild: f64,
+    /// [`Self::ild`] under the embeddings alone.
     pub embedding_ild: f64,
     pub topic_entropy: f64,
     /// Distinct topics of a page.
@@ -61,6 +71,28 @@ pub struct Means {
     pub balanced: f64,
     pub ndcg: f64,
     pub relevance_kept: f64,
+}
+
+impl Means {
+    /// Every column by the same rule.
+    fn of(rule: impl Fn(fn(&Means) -> f64) -> f64) -> Self {
+        Self {
+            ild: rule(|means| means.ild),
+            first_screen_ild: rule(|means| means.first_screen_ild),
+            embedding_ild: rule(|means| means.embedding_ild),
+            topic_entropy: rule(|means| means.topic_entropy),
+            topics: rule(|means| means.topics),
+            viewpoint_entropy: rule(|means| means.viewpoint_entropy),
+            balanced: rule(|means| means.balanced),
+            ndcg: rule(|means| means.ndcg),
+            relevance_kept: rule(|means| means.relevance_kept),
+        }
+    }
+
+    /// The point at `part` of the way from `a` to `b`.
+    fn between(a: &Means, b: &Means, part: f64) -> Self {
+        Self::of(|column| column(a) + part * (column(b) - column(a)))
+    }
 }
 
 /// Of the greatest viewpoint entropy: what counts as balanced.
@@ -90,20 +122,9 @@ impl World {
     /// What the first pages are like under `policy` with the dial at `diversity`.
     pub fn measure(&self, pools: &Pools, policy: &Policy, diversity: f32) -> Means {
         let feeds: Vec<(&Asked, &Vec<PoolCandidate>)> = self.asked.iter().zip(&pools.0).collect();
-        let most = metrics::entropy_bits(self.even_viewpoints());
+        let most = self.most_viewpoint_entropy();
         let pages = over_threads(&feeds, |(asked, pool)| self.page(asked, pool, policy, diversity, most));
-        let count = pages.len() as f64;
-        let mean = |of: fn(&Means) -> f64| pages.iter().map(of).sum::<f64>() / count;
-        Means {
-            ild: mean(|page| page.ild),
-            embedding_ild: mean(|page| page.embedding_ild),
-            topic_entropy: mean(|page| page.topic_entropy),
-            topics: mean(|page| page.topics),
-            viewpoint_entropy: mean(|page| page.viewpoint_entropy),
-            balanced: mean(|page| page.balanced),
-            ndcg: mean(|page| page.ndcg),
-            relevance_kept: mean(|page| page.relevance_kept),
-        }
+        Means::of(|column| pages.iter().map(column).sum::<f64>() / pages.len() as f64)
     }
 
     fn page(&self, asked: &Asked, candidates: &[PoolCandidate], policy: &Policy, diversity: f32, most: f64) -> Means {
@@ -113,13 +134,18 @@ impl World {
         let rows: Vec<Row> = shown.iter().filter_map(|candidate| candidate.row).collect();
         let kept = metrics::relevance_kept(shown.iter().map(|c| c.relevance), candidates.iter().map(|c| c.relevance));
         let slate = metrics::measure(&rows, 0, kept, &self.snapshot, &policy.diversify.similarity);
-        let embeddings = View::new(rows.iter().map(|row| Some(*row)), &self.snapshot, &EMBEDDING_ONLY);
+        let first_screen = &rows[..rows.len().min(FIRST_SCREEN)];
+        let ild = |rows: &[Row], weights: &SimilarityWeights| {
+            let view = View::new(rows.iter().map(|row| Some(*row)), &self.snapshot, weights);
+            metrics::ild(view.len(), |a, b| view.similarity(a, b))
+        };
         let viewpoints = metrics::facet_counts(&rows, Facet::Viewpoint, &self.snapshot);
         let viewpoint_entropy = metrics::entropy_bits(viewpoints.values().copied());
         let gains: Vec<f32> = rows.iter().map(|row| f32::from(u8::from(asked.liked.contains(row)))).collect();
         Means {
             ild: slate.ild,
-            embedding_ild: metrics::ild(embeddings.len(), |a, b| embeddings.similarity(a, b)),
+            first_screen_ild: ild(first_screen, &policy.diversify.similarity),
+            embedding_ild: ild(&rows, &EMBEDDING_ONLY),
             topic_entropy: slate.topic_entropy,
             topics: slate.topics as f64,
             viewpoint_entropy,
@@ -129,10 +155,33 @@ impl World {
         }
     }
 
+    /// The fewest candidates of one viewpoint in any feed's pool, and the mean over the pools.
+    pub fn scarcest_viewpoint(&self, pools: &Pools) -> (usize, f64) {
+        let scarcest = |pool: &Vec<PoolCandidate>| {
+            let rows: Vec<Row> = pool.iter().filter_map(|candidate| candidate.row).collect();
+            let counts = metrics::facet_counts(&rows, Facet::Viewpoint, &self.snapshot);
+            // A viewpoint that is missing altogether has no count.
+            if counts.len() < self.even_viewpoints().len() { 0 } else { counts.into_values().min().unwrap_or(0) }
+        };
+        let fewest = over_threads(&pools.0, scarcest);
+        (fewest.iter().copied().min().unwrap_or(0), fewest.iter().sum::<usize>() as f64 / fewest.len() as f64)
+    }
+
+    /// The catalogue's viewpoints, in order.
+    pub fn viewpoints(&self) -> Vec<FacetValue> {
+        let values: BTreeSet<FacetValue> = self.snapshot.iter().filter_map(|(_, entry)| entry.item.viewpoint.clone()).collect();
+        values.into_iter().collect()
+    }
+
+    /// The greatest viewpoint entropy that a page can have, in bits: log2 of the values, as far as its items divide evenly.
+    pub fn most_viewpoint_entropy(&self) -> f64 {
+        metrics::entropy_bits(self.even_viewpoints())
+    }
+
     /// A page's items over the catalogue's viewpoints, as evenly as they go.
-    pub fn even_viewpoints(&self) -> Vec<usize> {
-        let values: HashSet<_> = self.snapshot.iter().filter_map(|(_, entry)| entry.viewpoint).collect();
-        (0..values.len()).map(|n| (PAGE + n) / values.len()).collect()
+    fn even_viewpoints(&self) -> Vec<usize> {
+        let values = self.viewpoints().len();
+        (0..values).map(|n| (PAGE + n) / values).collect()
     }
 }
 

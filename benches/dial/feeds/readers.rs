@@ -43,6 +43,8 @@ pub fn world(items: Vec<Item>, readers: &[Reader], background: &[PopularityDelta
     let dimension = items.iter().find_map(|item| Some(item.embedding.as_ref()?.values.len())).expect("an embedding");
     let catalogue = Catalogue::new(dimension, Policy::default().score.popularity_half_life);
     catalogue.apply(items.into_iter().map(|item| CatalogueRecord::Put(Box::new(item))));
+    // As a server does after loading: large catalogues are searched through lists.
+    catalogue.train();
     let mut learning = Learning { snapshot: catalogue.snapshot(), used: HashMap::new(), most: None };
     for delta in background {
         learning.count(&delta.item, delta);

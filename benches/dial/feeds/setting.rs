@@ -69,7 +69,7 @@ pub fn balanced(viewpoints: &[FacetValue]) -> Policy {
     policy
 }
 
-/// Relevance order in which each of `viewpoints` has at least its even share of every page, less one item to spare.
+/// Relevance order in which each of `viewpoints` has at least its even share of every page, rounded down.
 pub fn at_least_even(viewpoints: &[FacetValue]) -> Policy {
     let mut policy = bare();
     let (min, per) = ((PAGE / viewpoints.len()) as u32, PAGE as u32);

@@ -27,8 +27,11 @@ impl Sweep {
         self.0.iter().enumerate().map(|(step, means)| (Self::diversity(step), means))
     }
 
-    pub fn last(&self) -> &Means {
-        &self.0[STEPS - 1]
+    /// Where the dial first has this ILD, and the means there, on a straight line between two steps. `None` when it never has.
+    pub fn at_ild(&self, ild: f64) -> Option<(f64, Means)> {
+        let (step, pair) = self.0.windows(2).enumerate().find(|(_, pair)| pair[0].ild <= ild && ild < pair[1].ild)?;
+        let part = (ild - pair[0].ild) / (pair[1].ild - pair[0].ild);
+        Some(((step as f64 + part) / (STEPS - 1) as f64, Means::between(&pair[0], &pair[1], part)))
     }
 
     /// Greatest ILD less the least.

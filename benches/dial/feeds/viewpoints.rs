@@ -23,7 +23,7 @@ const OPENED: usize = 10;
 pub fn world(feeds: usize) -> Option<World> {
     let folder = tempfile::tempdir().expect("a folder");
     data::unpack("abp-viewpoints.tar.gz", folder.path())?;
-    let mapping = Mapping::new(&MAP).expect("a mapping");
+    let mapping = Mapping::new(MAP).expect("a mapping");
     let source = Source::Jsonl { path: folder.path().join("abp-viewpoints/catalogue.jsonl"), mapping };
     let set = data::catalogue(source, data::path("embeddings/abp-viewpoints.f16.bin")?);
     // Viewpoint → topic → articles, of the groups that are large enough.
@@ -37,7 +37,7 @@ pub fn world(feeds: usize) -> Option<World> {
     let groups: Vec<Vec<Vec<&ItemId>>> = groups.into_values().map(|topics| topics.into_values().collect()).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     let readers: Vec<readers::Reader> = (0..feeds).map(|n| reader(n, &groups[n % groups.len()], &mut rng)).collect();
-    Some(readers::world(set.items.clone(), &readers, &[], NOW, feeds))
+    Some(readers::world(set.items, &readers, &[], NOW, feeds))
 }
 
 /// Has opened [`OPENED`] articles of each of two topics in the last days, and likes as many others.

@@ -22,7 +22,7 @@ use polyphony::{
     },
     rank::{
         View,
-        diversify::{Evaluation, Problem, select},
+        diversify::{Evaluation, Problem, diversity_of, select},
     },
 };
 use rand::{RngExt, SeedableRng};
@@ -108,7 +108,7 @@ fn diversify(method: Method, aggregate: Aggregate) -> Diversify {
 
 fn run(pool: &Pool, diversify: &Diversify, lambda: f32, slots: usize, evaluation: Evaluation) -> Vec<(usize, f32)> {
     let view = View::of_vectors(pool.rows.chunks_exact(pool.dimension));
-    let problem = Problem { view: &view, diversify, diversity: 1.0 - lambda, slate: slots, slots, evaluation };
+    let problem = Problem { view: &view, diversify, diversity: diversity_of(diversify, lambda), slate: slots, slots, evaluation };
     select(&problem, &pool.relevance, None, slots)
 }
 
@@ -224,8 +224,14 @@ fn cold() {
                     }
                     _ => {
                         let view = View::of_vectors(picked.iter().map(|(_, at)| of(*at)));
-                        let problem =
-                            Problem { view: &view, diversify: &method, diversity: 0.3, slate: slots, slots, evaluation: Evaluation::Lazy };
+                        let problem = Problem {
+                            view: &view,
+                            diversify: &method,
+                            diversity: diversity_of(&method, 0.7),
+                            slate: slots,
+                            slots,
+                            evaluation: Evaluation::Lazy,
+                        };
                         black_box(select(&problem, &relevance, None, slots));
                     }
                 }

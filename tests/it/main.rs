@@ -7,6 +7,7 @@ mod command_line;
 mod config_files;
 mod cursor;
 mod degraded;
+mod dial;
 mod documents;
 mod drain;
 mod events;

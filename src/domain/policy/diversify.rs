@@ -10,7 +10,7 @@ use crate::domain::{Facet, facet::MAX_FACET_VALUE_BYTES, feed::MAX_POOL};
 #[serde(deny_unknown_fields)]
 pub struct Diversify {
     pub method: Method,
-    /// 0 = relevance only … 1 = most varied.
+    /// 0 = relevance only … 1 = most varied, in [0, 1]; the weight it gives relevance: `rank::diversify::lambda`.
     pub diversity: f32,
     /// For `mmr`.
     pub aggregate: Aggregate,

@@ -1,9 +1,10 @@
 //! Diversification: which candidate comes next, given what stands before it. One closed set of methods, one signature.
 //!
-//! Every method scores a candidate by `λ·relevance + (1 − λ)·(what it adds)`, `λ = 1 − diversity`, and the next item is
+//! Every method scores a candidate by `λ·relevance + (1 − λ)·(what it adds)`, λ from the dial by [`lambda`], and the next item is
 //! the open candidate of the greatest objective; ties go to the higher relevance, then the lower index. The pool comes
 //! sorted by relevance and id, so the result depends on the items alone.
 
+mod dial;
 mod flat;
 mod mix;
 mod residual;
@@ -14,6 +15,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+pub use dial::{diversity_of, lambda};
 pub use mix::Mix;
 pub use residual::SPANNED;
 
@@ -102,7 +104,7 @@ impl<'a> Diversifier<'a> {
         let window = (problem.diversify.window as usize).min(problem.slots);
         let scan = problem.evaluation == Evaluation::Scan;
         let volume = if problem.diversify.method == Method::Dpp { Volume::Log } else { Volume::Root };
-        let lambda = if problem.diversity.is_finite() { 1.0 - problem.diversity.clamp(0.0, 1.0) } else { 1.0 };
+        let lambda = lambda(problem.diversify, problem.diversity);
         let objective = match (problem.diversify.method, mix) {
             _ if lambda >= 1.0 => Objective::Relevance(Relevance),
             (Method::Calibrated, Some(mix)) => Objective::Calibrated(mix::Calibrated::new(mix)),

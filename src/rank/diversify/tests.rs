@@ -139,7 +139,7 @@ lazy_is_the_scan! {
 
 /// The objective as its formula reads, in double precision, from the set placed so far.
 fn defined(world: &World, view: &View, relevance: &[f32], facts: &Facts, placed: &[usize], index: usize) -> f64 {
-    let lambda = 1.0 - f64::from(world.diversity);
+    let lambda = f64::from(lambda(&world.diversify, world.diversity));
     let window = world.diversify.window as usize;
     let recent = if window > 0 { &placed[placed.len().saturating_sub(window)..] } else { placed };
     let alike = |set: &[usize]| set.iter().map(|j| f64::from(view.similarity(*j, index))).collect::<Vec<f64>>();
@@ -319,6 +319,33 @@ fn complete(world: &mut World) {
             topics.push((0, true));
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn the_dial_goes_from_relevance_alone_to_diversity_alone(
+        method in prop::sample::select(Method::ALL.to_vec()),
+        mean in any::<bool>(),
+        (a, b) in (0.0f32..=1.0, 0.0f32..=1.0),
+    ) {
+        let aggregate = if mean { Aggregate::Mean } else { Aggregate::Max };
+        let diversify = Diversify { method, aggregate, ..Policy::default().diversify };
+        let of = |d| lambda(&diversify, d);
+        prop_assert_eq!([of(0.0), of(1.0), of(-0.5), of(7.0), of(f32::NAN)], [1.0, 0.0, 1.0, 0.0, 1.0]);
+        prop_assert!(of(a.min(b)) >= of(a.max(b)), "{} {}", of(a), of(b));
+        // No steeper than κ = 4 makes it at the far end, no flatter than it makes it at the near one.
+        let slope = (of(a.min(b)) - of(a.max(b))) / (a - b).abs().max(1e-3);
+        prop_assert!(slope <= 4.01 && ((a - b).abs() < 1e-2 || slope >= 0.24), "{slope}");
+        prop_assert!((diversity_of(&diversify, of(a)) - a).abs() < 1e-5, "{a}");
+    }
+}
+
+#[test]
+fn the_shipped_dial_is_one_less_lambda_and_dpp_has_its_odds_divided_by_four() {
+    let shipped = Policy::default().diversify;
+    assert_eq!(lambda(&shipped, 0.35), 1.0 - 0.35);
+    // 0.8 : 0.2 are odds of 4.
+    assert!((lambda(&Diversify { method: Method::Dpp, ..shipped }, 0.8) - 0.5).abs() < 1e-6);
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! Data sets that are not part of the repository: from `POLYPHONY_DATA`, or `../shared/data` beside it.
+
+use std::{
+    convert::Infallible,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use async_trait::async_trait;
+use polyphony::{
+    clock::SystemClock,
+    domain::{Event, Item},
+    import::{self, EmbeddingFiles, ImportSink, Options, Source},
+};
+
+/// Numbers in the embeddings beside the data.
+pub const DIMENSION: usize = 384;
+
+/// A file or folder of the data; `None`, with the reason printed, when it is not there.
+pub fn path(name: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let path = std::env::var_os("POLYPHONY_DATA").map_or_else(beside, PathBuf::from).join(name);
+    if !path.exists() {
+        println!("skipped: {} is not there", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// Unpacks an archive of the data into `folder`; `None`, with the reason printed, when that cannot be.
+pub fn unpack(name: &str, folder: &Path) -> Option<()> {
+    let archive = path(name)?;
+    let done = Command::new("tar").arg("xzf").arg(&archive).arg("-C").arg(folder).status();
+    if !done.as_ref().is_ok_and(|status| status.success()) {
+        println!("skipped: tar cannot unpack {}: {done:?}", archive.display());
+        return None;
+    }
+    Some(())
+}
+
+/// Items and events of a data set.
+#[derive(Default)]
+pub struct Collected {
+    pub items: Vec<Item>,
+    pub events: Vec<Event>,
+}
+
+#[async_trait]
+impl ImportSink for Collected {
+    type Error = Infallible;
+
+    async fn items(&mut self, items: Vec<Item>) -> Result<(), Infallible> {
+        self.items.extend(items);
+        Ok(())
+    }
+
+    async fn events(&mut self, events: Vec<Event>) -> Result<u64, Infallible> {
+        self.events.extend(events);
+        Ok(0)
+    }
+}
+
+/// Imports a set with its embeddings.
+pub fn catalogue(source: Source, embeddings: PathBuf) -> Collected {
+    let embeddings = Some(EmbeddingFiles::new(embeddings, None));
+    let options = Options { source, dimension: DIMENSION, embeddings, strict: false, restart: false, checkpoint: None };
+    let mut collected = Collected::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(import::run(&options, &mut collected, &SystemClock)).expect("an import");
+    collected
+}

@@ -6,6 +6,9 @@ mod interest;
 mod outside;
 mod trending;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;

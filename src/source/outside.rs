@@ -1,4 +1,4 @@
-//! Items outside the person's profile: the pool that exploration slots draw from.
+//! Items outside the person's profile, and not of what they asked less of: the pool that exploration slots draw from.
 //!
 //! A walk in item-hash order from a seeded start: a fair sample that depends on the items and the seed alone.
 
@@ -10,7 +10,7 @@ use super::{CandidateSource, Found, Query, SourceError};
 use crate::{
     catalogue::{Entry, FacetCode, NumberSet},
     domain::{Facet, Span},
-    rank::SourceKind,
+    rank::{SourceKind, relevance::Demotion},
 };
 
 /// Items looked at per candidate wanted, at most: bounds the walk when nearly everything is inside the profile.
@@ -32,11 +32,13 @@ impl CandidateSource for Outside {
 
     async fn fetch(&self, query: Arc<Query>, limit: usize) -> Result<Found, SourceError> {
         let inside = inside(&query);
+        let dislikes = Demotion::new(&query.context(), query.now);
+        let eligible = |e: &Entry| is_outside(e, &inside) && is_young(e, &query) && !dislikes.turns_down(e);
         let outside = query
             .snapshot
             .walk_from(query.seed.wrapping_mul(SPREAD))
             .take(limit.saturating_mul(LOOK_AT_MOST_PER_CANDIDATE))
-            .filter(|row| query.snapshot.entry(*row).is_some_and(|e| is_outside(e, &inside) && is_young(e, &query)));
+            .filter(|row| query.snapshot.entry(*row).is_some_and(|entry| eligible(entry)));
         Ok(Found::take(outside, limit, usize::MAX, &query))
     }
 }

@@ -1,19 +1,17 @@
 //! Dislikes: `less_like` as a feature of a new feed, and as a demotion on the later pages of a running one.
 
-use std::collections::HashMap;
-
 use super::{Context, Feature};
 use crate::{
-    catalogue::{Entry, FacetCode},
+    catalogue::{Entry, FacetCode, NumberMap},
     domain::{Facet, Time, feed::PoolEntry, time::decay},
 };
 
-/// From this dislike on, chance does not bring an item up again on the feed's later pages.
+/// From this dislike on, chance does not bring an item up.
 const TURNED_DOWN: f32 = 0.5;
 
 /// Dislike by facet code, saturating: d / (d + 1), in [0, 1]; 1 only for a topic set to −1 by hand.
 #[derive(Default)]
-pub(super) struct Dislikes(HashMap<FacetCode, f32>);
+pub(super) struct Dislikes(NumberMap<FacetCode, f32>);
 
 impl Dislikes {
     /// What the person said until `context.now`, faded with `repeat.less_like_half_life`; only what was said `since`, if given.
@@ -21,7 +19,7 @@ impl Dislikes {
         let Some(profile) = context.profile else { return Self::default() };
         let codes = context.snapshot.codes();
         let half_life = context.policy.repeat.less_like_half_life;
-        let mut by_code = HashMap::new();
+        let mut by_code = NumberMap::default();
         for dislike in profile.dislikes.iter().filter(|d| since.is_none_or(|since| d.at >= since)) {
             if let Some(code) = codes.get(dislike.facet, &dislike.value) {
                 let now = dislike.weight * decay(context.now.since(dislike.at), half_life) as f32;
@@ -73,6 +71,11 @@ impl Demotion {
             return Self { all: Dislikes::default(), recent: Dislikes::default() };
         }
         Self { all: Dislikes::new(context, None), recent: Dislikes::new(context, Some(made_at)) }
+    }
+
+    /// Whether chance must not bring the item up.
+    pub fn turns_down(&self, entry: &Entry) -> bool {
+        self.all.of(entry) >= TURNED_DOWN
     }
 
     /// Frozen relevance × (1 − dislike). What the frozen relevance has accounted for is not held against it twice.

@@ -1,9 +1,7 @@
 //! Repetition: how much of what an item is about was shown lately.
 
-use std::collections::HashMap;
-
 use crate::{
-    catalogue::{Entry, FacetCode, Snapshot},
+    catalogue::{Entry, FacetCode, NumberMap, Snapshot},
     domain::{Profile, Time},
 };
 
@@ -17,7 +15,7 @@ const VIEWPOINT_SHARE: f32 = 0.1;
 
 /// Exposure by facet code, saturating: e / (e + [`HALF_SATURATED`]), in [0, 1).
 #[derive(Default)]
-pub(super) struct Exposures(HashMap<FacetCode, f32>);
+pub(super) struct Exposures(NumberMap<FacetCode, f32>);
 
 impl Exposures {
     pub fn new(profile: &Profile, snapshot: &Snapshot, now: Time) -> Self {

@@ -12,6 +12,7 @@ mod scorer;
 mod tests;
 
 pub use dislike::Demotion;
+pub use scorer::prior_fade;
 
 use half::f16;
 

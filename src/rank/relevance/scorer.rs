@@ -1,27 +1,31 @@
 //! One candidate's features, from what is the same for every candidate of a request.
 
-use std::collections::HashMap;
-
 use super::{Candidate, Context, Feature, Scored, dislike::Dislikes, exposure::Exposures, widened};
 use crate::{
-    catalogue::{Entry, FacetCode, VectorView, dot},
+    catalogue::{Entry, FacetCode, NumberMap, VectorView, dots_mixed},
     domain::{EmbeddingSpace, Facet, Popularity, Profile, feed::FEATURES, profile::Affinity, time::decay},
 };
 
 /// A surface's prior counts half once this many events of a reader are learned.
 const PRIOR_EVENTS: f32 = 20.0;
 
+/// What a surface's prior counts for a reader, in (0, 1]: 1 while nothing is learned.
+pub fn prior_fade(profile: Option<&Profile>) -> f32 {
+    let events = profile.map_or(0, |profile| profile.events);
+    PRIOR_EVENTS / (PRIOR_EVENTS + events as f32)
+}
+
 /// What is the same for every candidate of a request.
 pub(super) struct Scorer<'a> {
     context: &'a Context<'a>,
     /// Liking by topic or creator code, scaled so that the largest of each facet is 1.
-    liking: HashMap<FacetCode, f32>,
+    liking: NumberMap<FacetCode, f32>,
     /// What the surface likes, faded by what is known of the reader.
-    prior: HashMap<FacetCode, f32>,
+    prior: NumberMap<FacetCode, f32>,
     dislikes: Dislikes,
     exposures: Exposures,
     /// Items that were shown and not opened, by hash: how often.
-    passed_by: HashMap<u64, u8>,
+    passed_by: NumberMap<u64, u8>,
     follows: Vec<FacetCode>,
     interests: Vec<InterestVector>,
     weights_sum: f32,
@@ -48,11 +52,11 @@ impl<'a> Scorer<'a> {
         let popular = |c: &Candidate| context.snapshot.popularity(c.row).order_key(half_life);
         let mut scorer = Self {
             context,
-            liking: HashMap::new(),
-            prior: HashMap::new(),
+            liking: NumberMap::default(),
+            prior: NumberMap::default(),
             dislikes: Dislikes::new(context, None),
             exposures: Exposures::default(),
-            passed_by: HashMap::new(),
+            passed_by: NumberMap::default(),
             follows: Vec::new(),
             interests: Vec::new(),
             // Features nobody in this request can have do not dilute the others: the sum is over the possible ones.
@@ -79,8 +83,7 @@ impl<'a> Scorer<'a> {
 
     /// The surface's topics, fading as the reader's events come.
     fn learn_prior(&mut self) {
-        let events = self.context.profile.map_or(0, |profile| profile.events);
-        let fade = PRIOR_EVENTS / (PRIOR_EVENTS + events as f32);
+        let fade = prior_fade(self.context.profile);
         for prior in &self.context.policy.score.prior {
             if let Some(code) = self.context.snapshot.codes().get(Facet::Topic, &prior.topic.as_str().into()) {
                 self.prior.insert(code, prior.weight * fade);
@@ -161,24 +164,34 @@ impl<'a> Scorer<'a> {
     }
 
     /// Greatest strength-weighted cosine to an interest, clamped at 0, and which interest if its exemplar is like the item.
-    fn interest(&self, vector: Option<VectorView>) -> (f32, Option<u8>) {
+    fn interest<'s>(&'s self, vector: Option<VectorView>) -> (f32, Option<u8>) {
         let Some(vector) = vector else { return (0.0, None) };
         if self.interests.is_empty() {
             return (0.0, None);
         }
-        let values = widened(vector.values);
         let mut best: (f32, Option<&InterestVector>) = (0.0, None);
-        for interest in self.interests.iter().filter(|i| i.space == vector.space) {
-            let cosine = dot(&interest.values, &values);
+        let mut compare = |interest: &'s InterestVector, cosine: f32| {
             let value = (cosine * interest.strength).clamp(0.0, 1.0);
-            if value > best.0 {
+            if interest.space == vector.space && value > best.0 {
                 best = (value, Some(interest));
             }
+        };
+        let (pairs, last) = self.interests.as_chunks::<2>();
+        for [first, second] in pairs {
+            let [to_first, to_second] = dots_mixed([&first.values, &second.values], vector.values);
+            compare(first, to_first);
+            compare(second, to_second);
+        }
+        for interest in last {
+            let [cosine] = dots_mixed([&interest.values], vector.values);
+            compare(interest, cosine);
         }
         // The interest counts by its direction; the reason names an item, so it must hold for that item.
-        let named = best.1.filter(|interest| {
-            interest.exemplar.as_ref().is_some_and(|(space, exemplar)| *space == vector.space && dot(exemplar, &values) >= space.alike())
-        });
+        let like_exemplar = |(space, exemplar): &(EmbeddingSpace, Vec<f32>)| {
+            let [cosine] = dots_mixed([exemplar], vector.values);
+            *space == vector.space && cosine >= space.alike()
+        };
+        let named = best.1.filter(|interest| interest.exemplar.as_ref().is_some_and(like_exemplar));
         (best.0, named.map(|interest| interest.index))
     }
 
@@ -201,7 +214,7 @@ impl<'a> Scorer<'a> {
         if self.prior.is_empty() || entry.topic_mass <= 0.0 {
             return 0.0;
         }
-        let of = |map: &HashMap<FacetCode, f32>, code| map.get(code).copied().unwrap_or(0.0);
+        let of = |map: &NumberMap<FacetCode, f32>, code| map.get(code).copied().unwrap_or(0.0);
         let sum: f32 = entry.topics.iter().map(|(code, weight)| (of(&self.prior, code) - of(&self.liking, code)).max(0.0) * weight).sum();
         sum / entry.topic_mass
     }

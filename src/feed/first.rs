@@ -7,7 +7,7 @@ use tracing::Instrument;
 
 use super::{Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, log_store};
 use crate::{
-    catalogue::Snapshot,
+    catalogue::{Row, Snapshot},
     clock::Stopwatch,
     domain::{
         FacetValue, FeedId, ItemId, Span, Time,
@@ -64,7 +64,8 @@ impl FeedService {
         let (feed, page, outcome) = tracing::info_span!("diversify").in_scope(|| making.make(&scored, &context));
         timings.diversify = watch.elapsed();
         let watch = Stopwatch::start();
-        self.keep(&feed, &page, policy, &mut degraded).instrument(tracing::info_span!("store")).await;
+        let rows = scored.iter().map(|s| s.row).collect();
+        self.keep(&feed, rows, &page, policy, &mut degraded).instrument(tracing::info_span!("store")).await;
         timings.store = watch.elapsed();
         let parts = ServedParts {
             feed,
@@ -81,12 +82,15 @@ impl FeedService {
     }
 
     /// Keeps a new feed here and in the store.
-    async fn keep(&self, feed: &Arc<StoredFeed>, page: &Page, policy: &ActivePolicy, degraded: &mut Vec<Degradation>) {
-        self.local.put(Arc::clone(feed), vec![page.clone()]);
+    async fn keep(&self, feed: &Arc<StoredFeed>, rows: Arc<[Row]>, page: &Page, policy: &ActivePolicy, degraded: &mut Vec<Degradation>) {
+        let local = self.local.put(Arc::clone(feed), rows, page.clone());
         let keep = policy.policy.feed.ttl.as_std() + KEEP_AFTER_EXPIRY;
-        if let Err(error) = self.store.put_feed(feed, page, keep).await {
-            log_store("feed", &error);
-            degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
+        match self.store.put_feed(feed, page, keep).await {
+            Ok(()) => local.set_stored(true),
+            Err(error) => {
+                log_store("feed", &error);
+                degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
+            }
         }
     }
 }
@@ -183,12 +187,16 @@ fn entries_of(scored: &[Scored], snapshot: &Snapshot) -> (Vec<PoolEntry>, Vec<Fa
 
 /// The pool of a stored feed against the catalogue and the person as they are now; `None` rows are gone or no longer
 /// allowed. Relevance is the frozen one, less what was said against it since: `less_like` acts on the very next page.
-pub(super) fn candidates_of(feed: &StoredFeed, excluded: &[u64], context: &Context) -> Vec<PoolCandidate> {
+///
+/// `rows`: where each item was when the feed was made; looked for where it is not there, or past their end.
+pub(super) fn candidates_of(feed: &StoredFeed, rows: &[Row], excluded: &[u64], context: &Context) -> Vec<PoolCandidate> {
     let rules = rank::filter::Rules::new(excluded, context);
     let demotion = rank::relevance::Demotion::new(context, feed.created_at);
-    let candidate = |pooled: &PoolEntry| {
+    let still_at = |row: &Row, pooled: &PoolEntry| context.snapshot.entry(*row).is_some_and(|entry| entry.item.id == pooled.item);
+    let candidate = |(at, pooled): (usize, &PoolEntry)| {
         let sources = Sources(pooled.sources);
-        let found = context.snapshot.find(&pooled.item).and_then(|row| Some((row, context.snapshot.entry(row)?)));
+        let row = rows.get(at).copied().filter(|row| still_at(row, pooled)).or_else(|| context.snapshot.find(&pooled.item));
+        let found = row.and_then(|row| Some((row, context.snapshot.entry(row)?)));
         let Some((row, entry)) = found.filter(|(_, entry)| rules.check(entry).is_none()) else {
             return PoolCandidate { row: None, relevance: pooled.relevance, sources };
         };
@@ -196,5 +204,5 @@ pub(super) fn candidates_of(feed: &StoredFeed, excluded: &[u64], context: &Conte
         let sources = if demoted.may_explore { sources } else { sources.without(SourceKind::Outside) };
         PoolCandidate { row: Some(row), relevance: demoted.relevance, sources }
     };
-    feed.pool.iter().map(candidate).collect()
+    feed.pool.iter().enumerate().map(candidate).collect()
 }

@@ -1,13 +1,18 @@
-//! Recent feeds of this instance, kept in memory so that paging goes on while the store is away.
+//! Recent feeds of this instance, kept in memory: the next page is mostly asked of the instance that made the one before, and
+//! paging goes on while the store is away.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use quick_cache::sync::Cache;
 
 use crate::{
+    catalogue::Row,
     domain::{
         FeedId,
-        feed::{Page, StoredFeed},
+        feed::{Owner, Page, StoredFeed},
     },
     store::FeedRecord,
 };
@@ -20,8 +25,39 @@ pub struct LocalFeeds(Cache<FeedId, Arc<LocalFeed>>);
 
 /// A feed and the pages this instance knows.
 pub struct LocalFeed {
-    pub feed: Arc<StoredFeed>,
-    pub pages: parking_lot::Mutex<Vec<Page>>,
+    feed: Arc<StoredFeed>,
+    /// Where the pool's items were in the catalogue when the feed was made; another item may be there by now.
+    rows: Arc<[Row]>,
+    pages: parking_lot::Mutex<Vec<Page>>,
+    /// Whether the store has the feed and every page of it that is here.
+    is_stored: AtomicBool,
+}
+
+impl LocalFeed {
+    pub fn record(&self) -> FeedRecord {
+        FeedRecord { feed: Arc::clone(&self.feed), pages: self.pages.lock().clone() }
+    }
+
+    pub fn owner(&self) -> &Owner {
+        &self.feed.owner
+    }
+
+    pub fn is_stored(&self) -> bool {
+        self.is_stored.load(Ordering::Acquire)
+    }
+
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Whether page `number` is the next to be made, and the store knows all before it.
+    pub fn continues_at(&self, number: usize) -> bool {
+        self.is_stored() && self.pages.lock().len() == number
+    }
+
+    pub fn set_stored(&self, is_stored: bool) {
+        self.is_stored.store(is_stored, Ordering::Release);
+    }
 }
 
 impl Default for LocalFeeds {
@@ -31,25 +67,34 @@ impl Default for LocalFeeds {
 }
 
 impl LocalFeeds {
-    pub fn put(&self, feed: Arc<StoredFeed>, pages: Vec<Page>) {
+    /// A new feed with its first page, not in the store yet.
+    pub fn put(&self, feed: Arc<StoredFeed>, rows: Arc<[Row]>, first: Page) -> Arc<LocalFeed> {
         let id = feed.id.clone();
-        self.0.insert(id, Arc::new(LocalFeed { feed, pages: parking_lot::Mutex::new(pages) }));
+        let local = Arc::new(LocalFeed { feed, rows, pages: parking_lot::Mutex::new(vec![first]), is_stored: AtomicBool::new(false) });
+        self.0.insert(id, Arc::clone(&local));
+        local
     }
 
-    pub fn get(&self, id: &FeedId) -> Option<FeedRecord> {
-        let local = self.0.get(id)?;
-        let pages = local.pages.lock().clone();
-        Some(FeedRecord { feed: StoredFeed::clone(&local.feed), pages })
+    pub fn get(&self, id: &FeedId) -> Option<Arc<LocalFeed>> {
+        self.0.get(id)
     }
 
-    /// Freezes page `number` here; returns the one that is frozen: the first wins.
-    pub fn freeze(&self, id: &FeedId, number: usize, page: &Page) -> Page {
+    /// The store does not have the feed any more.
+    pub fn forget(&self, id: &FeedId) {
+        self.0.remove(id);
+    }
+
+    /// Freezes page `number` here; returns the one that is frozen: the first wins. `is_stored`: the store has it too.
+    pub fn freeze(&self, id: &FeedId, number: usize, page: &Page, is_stored: bool) -> Page {
         let Some(local) = self.0.get(id) else { return page.clone() };
         let mut pages = local.pages.lock();
         if let Some(frozen) = pages.get(number) {
             return frozen.clone();
         }
         if pages.len() == number {
+            if !is_stored {
+                local.set_stored(false);
+            }
             pages.push(page.clone());
         }
         page.clone()

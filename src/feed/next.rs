@@ -5,13 +5,14 @@ use std::sync::Arc;
 use tracing::Instrument;
 
 use super::{
-    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, cursor::Cursor, first::candidates_of, log_store,
+    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, cursor::Cursor, first::candidates_of,
+    local::LocalFeed, log_store,
 };
 use crate::{
     clock::Stopwatch,
     domain::{
         ItemId, Policy,
-        feed::{Page, Placed},
+        feed::{Page, Placed, StoredFeed},
         policy::ActivePolicy,
     },
     rank::{self, Context, Pool},
@@ -28,17 +29,18 @@ impl FeedService {
         mut degraded: Vec<Degradation>,
     ) -> Result<Served, FeedError> {
         let mut timings = Timings::default();
-        let watch = Stopwatch::start();
-        let record = self.record(reader, cursor, &mut degraded).await;
-        timings.store = watch.elapsed();
         let number = cursor.page as usize;
+        let local = self.local.get(&cursor.feed).filter(|local| *local.owner() == reader.owner);
+        let watch = Stopwatch::start();
+        // Here and in the store alike: the page is made without asking, and freezing it tells if the store knows better.
+        let record = match local.as_ref().filter(|local| local.continues_at(number)) {
+            Some(local) => Some(local.record()),
+            None => self.record(reader, cursor, local.as_deref(), &mut degraded).await,
+        };
+        timings.store = watch.elapsed();
         let usable = record.as_ref().filter(|r| self.clock.now() < r.feed.expires_at && number <= r.pages.len());
         let Some(FeedRecord { feed, pages }) = usable.cloned() else {
-            // Never a dead end: a new feed without what the old one served.
-            if request.strict {
-                return Err(FeedError::CursorExpired);
-            }
-            return self.first_page(request, active, reader, &served_hashes(record.as_ref()), degraded).await;
+            return self.restart(request, active, reader, record.as_ref(), degraded).await;
         };
         let policy = self.policy_of(&feed.policy_digest, active, &mut degraded).await;
         let snapshot = self.catalogue.snapshot();
@@ -52,19 +54,23 @@ impl FeedService {
                 let watch = Stopwatch::start();
                 let page = tracing::info_span!("diversify").in_scope(|| {
                     let excluded: Vec<u64> = request.exclude.iter().map(ItemId::hash64).collect();
-                    let candidates = candidates_of(&feed, &excluded, &context);
+                    let rows = local.as_ref().map_or(&[][..], |local| local.rows());
+                    let candidates = candidates_of(&feed, rows, &excluded, &context);
                     rank::place(&Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed }, &prefix, limit, &context)
                 });
                 timings.diversify = watch.elapsed();
                 let watch = Stopwatch::start();
                 let frozen = self.freeze(&feed, number, page, &mut degraded).await;
                 timings.store += watch.elapsed();
-                frozen
+                match frozen {
+                    Some(frozen) => frozen,
+                    None => return self.restart(request, active, reader, record.as_ref(), degraded).await,
+                }
             }
         };
         let prefix_indices = prefix.iter().map(|placed| placed.pool_index).collect();
         let parts = ServedParts {
-            feed: Arc::new(feed),
+            feed,
             policy,
             page,
             page_number: cursor.page,
@@ -77,15 +83,36 @@ impl FeedService {
         Ok(self.served(parts, reader, degraded))
     }
 
+    /// Never a dead end: a new feed without what the old one served.
+    async fn restart(
+        &self,
+        request: &FeedRequest,
+        active: &Arc<ActivePolicy>,
+        reader: &Reader,
+        record: Option<&FeedRecord>,
+        degraded: Vec<Degradation>,
+    ) -> Result<Served, FeedError> {
+        if request.strict {
+            return Err(FeedError::CursorExpired);
+        }
+        self.first_page(request, active, reader, &served_hashes(record), degraded).await
+    }
+
     /// The feed from the store, or from this instance's memory while the store is away or behind.
-    async fn record(&self, reader: &Reader, cursor: &Cursor, degraded: &mut Vec<Degradation>) -> Option<FeedRecord> {
-        let local = || self.local.get(&cursor.feed).filter(|r| r.feed.owner == reader.owner);
+    async fn record(
+        &self,
+        reader: &Reader,
+        cursor: &Cursor,
+        local: Option<&LocalFeed>,
+        degraded: &mut Vec<Degradation>,
+    ) -> Option<FeedRecord> {
+        let ours = || local.map(LocalFeed::record);
         let stored = match self.store.feed(&reader.owner, &cursor.feed).instrument(tracing::info_span!("store")).await {
             Ok(stored) => stored,
             Err(error) => {
                 log_store("feed", &error);
                 degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
-                return local();
+                return ours();
             }
         };
         let known = stored.as_ref().map_or(0, |r| r.pages.len());
@@ -93,30 +120,38 @@ impl FeedService {
             return stored;
         }
         // Pages were frozen here while the store was away: bring the store up to date.
-        let Some(ours) = local().filter(|r| r.pages.len() > known) else { return stored };
+        let Some((local, ours)) = local.zip(ours()).filter(|(_, ours)| ours.pages.len() > known) else { return stored };
         if let Some(stored) = &stored {
+            let mut is_stored = true;
             for (number, page) in ours.pages.iter().enumerate().skip(stored.pages.len()) {
                 if self.store.freeze_page(&reader.owner, &cursor.feed, number as u32, page).await.is_err() {
+                    is_stored = false;
                     break;
                 }
             }
+            local.set_stored(is_stored);
         }
         Some(ours)
     }
 
-    /// Freezes a page in the store and here; what is frozen is what is served.
-    async fn freeze(&self, feed: &crate::domain::feed::StoredFeed, number: usize, page: Page, degraded: &mut Vec<Degradation>) -> Page {
+    /// Freezes a page in the store and here; what is frozen is what is served. `None`: the feed was deleted meanwhile.
+    async fn freeze(&self, feed: &StoredFeed, number: usize, page: Page, degraded: &mut Vec<Degradation>) -> Option<Page> {
         let span = tracing::info_span!("store");
-        let frozen = match self.store.freeze_page(&feed.owner, &feed.id, number as u32, &page).instrument(span).await {
-            Ok(Some(frozen)) => frozen,
-            Ok(None) => page,
+        let (frozen, is_stored) = match self.store.freeze_page(&feed.owner, &feed.id, number as u32, &page).instrument(span).await {
+            Ok(Some(frozen)) => (frozen, true),
+            Ok(None) if self.local.get(&feed.id).is_none_or(|local| local.is_stored()) => {
+                self.local.forget(&feed.id);
+                return None;
+            }
+            // Made while the store was away: it lives here alone.
+            Ok(None) => (page, false),
             Err(error) => {
                 log_store("feed", &error);
                 degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
-                page
+                (page, false)
             }
         };
-        self.local.freeze(&feed.id, number, &frozen)
+        Some(self.local.freeze(&feed.id, number, &frozen, is_stored))
     }
 
     /// The policy that made the feed: the active one, or an earlier one kept in the store.

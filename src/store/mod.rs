@@ -13,6 +13,8 @@ pub mod metered;
 pub mod redis;
 mod touched;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 pub use crate::{
@@ -115,7 +117,7 @@ pub struct PopularityDelta {
 /// A stored feed with its frozen pages, page 0 first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeedRecord {
-    pub feed: StoredFeed,
+    pub feed: Arc<StoredFeed>,
     pub pages: Vec<Page>,
 }
 

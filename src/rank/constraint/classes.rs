@@ -1,11 +1,10 @@
 //! Candidates with the same values on the constrained facets are one class: what the search chooses among.
 
-use std::collections::HashMap;
-
 use super::{
     rule::{UNSEEN, Value},
     state::mix,
 };
+use crate::catalogue::NumberMap;
 
 /// A candidate that is gone has none.
 pub const NO_CLASS: u16 = u16::MAX;
@@ -30,7 +29,7 @@ impl Classes {
     /// `rows`: `width` values per candidate; `open`: `None` for a candidate that is gone. Also the class of each candidate.
     pub fn new(width: usize, rows: &[Value], open: &[Option<bool>]) -> (Self, Vec<u16>) {
         let mut classes = Self::empty(width);
-        let mut numbers = HashMap::new();
+        let mut numbers = NumberMap::default();
         let class = |(index, open): (usize, &Option<bool>)| {
             let Some(is_open) = *open else { return NO_CLASS };
             let class = classes.number(&mut numbers, &rows[index * width..(index + 1) * width]);
@@ -44,7 +43,7 @@ impl Classes {
     /// As a search sees them that looks only at the slots of `seen` (one bit each). Also what each class becomes.
     pub fn seen_through(&self, seen: u32) -> (Self, Vec<u16>) {
         let mut groups = Self::empty(self.width);
-        let mut numbers = HashMap::new();
+        let mut numbers = NumberMap::default();
         let mut row = vec![UNSEEN; self.width];
         let group = |class: usize| {
             for (slot, value) in self.row(class as u16).iter().enumerate() {
@@ -58,7 +57,7 @@ impl Classes {
         (groups, to)
     }
 
-    fn number(&mut self, numbers: &mut HashMap<Vec<Value>, u16>, row: &[Value]) -> u16 {
+    fn number(&mut self, numbers: &mut NumberMap<Vec<Value>, u16>, row: &[Value]) -> u16 {
         if let Some(number) = numbers.get(row) {
             return *number;
         }

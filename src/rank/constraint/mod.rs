@@ -36,10 +36,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-
 use crate::{
-    catalogue::{Entry, FacetCode, FacetCodes},
+    catalogue::{Entry, FacetCode, FacetCodes, NumberMap},
     domain::{
         Facet,
         feed::Relaxed,
@@ -263,7 +261,7 @@ fn known(state: &State, missing: &mut (usize, u32), rule: usize, here: u32, page
 /// The numbers of one facet's values: those that constraints name, then by their first candidate.
 #[derive(Default)]
 struct Numbers {
-    of: HashMap<FacetCode, Value>,
+    of: NumberMap<FacetCode, Value>,
     next: Value,
 }
 

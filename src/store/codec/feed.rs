@@ -1,5 +1,7 @@
 //! The stored form of a [`StoredFeed`] and of its [`Page`]s.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::corrupt;
@@ -51,7 +53,7 @@ pub fn decode_record<'a>(feed: &[u8], pages: impl IntoIterator<Item = &'a [u8]>)
     if let Some(stray) = pages.iter().flat_map(|page| &page.placed).find(|placed| placed.pool_index as usize >= feed.pool.len()) {
         return Err(corrupt(PAGE, format!("it names entry {} of a pool of {}", stray.pool_index, feed.pool.len())));
     }
-    Ok(FeedRecord { feed, pages })
+    Ok(FeedRecord { feed: Arc::new(feed), pages })
 }
 
 /// One bit per feature: eight of them.

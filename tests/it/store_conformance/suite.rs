@@ -187,7 +187,7 @@ pub async fn a_feed_keeps_its_pages(store: Shared, _: &ManualClock) {
             assert_eq!(store.freeze_page(&owner, &written.id, number, &page(number)).await.unwrap(), Some(page(number)));
         }
         let record = store.feed(&owner, &written.id).await.unwrap().unwrap();
-        assert_eq!(record.feed, written);
+        assert_eq!(*record.feed, written);
         assert_eq!(record.pages, (0..12).map(page).collect::<Vec<_>>());
         assert!(store.freeze_page(&owner, &written.id, 0, &page(0)).await.is_err());
     }

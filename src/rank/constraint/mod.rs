@@ -28,6 +28,8 @@
 //! upper bounds. Otherwise `plan` finds the least that must be broken by `search` over classes of candidates.
 
 mod classes;
+#[cfg(test)]
+mod examples;
 mod plan;
 mod rule;
 mod search;

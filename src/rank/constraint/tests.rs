@@ -1,4 +1,4 @@
-//! The solver against exhaustive search on small pools, and worked examples.
+//! The solver against exhaustive search on small pools, and against itself on large ones.
 
 use proptest::{collection::vec, option, prelude::*};
 
@@ -11,9 +11,9 @@ use crate::domain::{
 const FACETS: [Facet; 3] = [Facet::Creator, Facet::Viewpoint, Facet::Format];
 
 /// One value per facet of [`FACETS`].
-type Values = [Option<u8>; 3];
+pub type Values = [Option<u8>; 3];
 
-fn value(number: u8) -> FacetValue {
+pub fn value(number: u8) -> FacetValue {
     format!("v{number}").into()
 }
 
@@ -38,7 +38,7 @@ fn entry(number: usize, values: Values, codes: &FacetCodes) -> Entry {
     Entry::new(item, codes)
 }
 
-fn solver(constraints: &[Constraint], page_size: usize, pool: &[Values]) -> Solver {
+pub fn solver(constraints: &[Constraint], page_size: usize, pool: &[Values]) -> Solver {
     let codes = FacetCodes::default();
     let entries: Vec<Entry> = pool.iter().enumerate().map(|(number, values)| entry(number, *values, &codes)).collect();
     let entries: Vec<Option<&Entry>> = entries.iter().map(Some).collect();
@@ -46,7 +46,7 @@ fn solver(constraints: &[Constraint], page_size: usize, pool: &[Values]) -> Solv
 }
 
 /// The constraints as they read, over whole lists of values. Shares nothing with the solver.
-mod definition {
+pub mod definition {
     use super::*;
 
     pub struct Problem<'a> {
@@ -172,6 +172,10 @@ mod definition {
     }
 }
 use definition::Problem;
+
+pub fn problem<'a>(constraints: &'a [Constraint], pool: &'a [Values]) -> Problem<'a> {
+    Problem { constraints, pool, page_size: 20 }
+}
 
 fn facet() -> impl Strategy<Value = Facet> {
     prop::sample::select(FACETS.to_vec())

@@ -226,7 +226,7 @@ impl App {
         self.metrics.items_served(surface, Slot::Ranked.name(), served.page.placed.len() as u64 - explored);
         for relaxed in &served.page.relaxed {
             if let Some(constraint) = served.policy.policy.constraint.get(usize::from(relaxed.constraint)) {
-                self.metrics.constraint_relaxed(constraint.kind(), 1);
+                self.metrics.constraint_relaxed(constraint.kind(), relaxed.why.name());
             }
         }
         if let Some(missed) = served.outcome.as_ref().and_then(|outcome| outcome.missed) {

@@ -98,6 +98,9 @@ pub struct FeedBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub target: Option<TargetBody>,
+    /// Constraints that could not be met on this page, where and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relaxed: Vec<RelaxedBody>,
     /// What was missing; the feed is valid all the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub degraded: Vec<DegradationBody>,
@@ -181,9 +184,23 @@ pub struct ExplainBody {
     pub constraint: Option<String>,
     /// Constraints that could not be met here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub relaxed: Vec<String>,
+    pub relaxed: Vec<RelaxedBody>,
     /// Candidate sources that found it.
     pub sources: Vec<&'static str>,
+}
+
+/// A constraint of the policy that could not be met.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RelaxedConstraint)]
+pub struct RelaxedBody {
+    #[schema(examples("max_share creator 2/10"))]
+    pub constraint: String,
+    /// Of the item that breaks it; for a lower bound, the first from which on its block cannot reach it.
+    pub position: u32,
+    /// `supply`: what is left of the pool cannot meet it. `conflict`: not together with those declared before it.
+    /// `budget`: the search for a way ended at its limit.
+    #[schema(examples("supply"))]
+    pub why: &'static str,
 }
 
 /// Where the feed goes on.
@@ -291,6 +308,7 @@ impl FeedBody {
                 relevance_kept: metrics.relevance_kept,
             }),
             target: served.outcome.as_ref().map(TargetBody::from),
+            relaxed: relaxed(served).collect(),
             degraded: served.degraded.iter().map(DegradationBody::from).collect(),
         }
     }
@@ -326,10 +344,17 @@ fn card(item: &Item, hydrate: Hydrate) -> Option<ItemForm> {
     Some(form)
 }
 
+fn relaxed(served: &Served) -> impl Iterator<Item = RelaxedBody> {
+    served.page.relaxed.iter().filter_map(|relaxed| {
+        let constraint = served.policy.policy.constraint.get(usize::from(relaxed.constraint))?.to_string();
+        Some(RelaxedBody { constraint, position: relaxed.position, why: relaxed.why.name() })
+    })
+}
+
 fn explain_body(served: &Served, position: usize, placed: &Placed, pooled: &PoolEntry) -> ExplainBody {
     let constraints = &served.policy.policy.constraint;
     let name = |index: u8| constraints.get(usize::from(index)).map(ToString::to_string);
-    let relaxed = served.page.relaxed.iter().filter(|r| r.position as usize == position);
+    let here = relaxed(served).filter(|relaxed| relaxed.position as usize == position);
     ExplainBody {
         relevance: pooled.relevance,
         contributions: Feature::ALL.into_iter().map(|f| (f.name(), pooled.contributions[f as usize])).filter(|(_, c)| *c != 0.0).collect(),
@@ -339,7 +364,7 @@ fn explain_body(served: &Served, position: usize, placed: &Placed, pooled: &Pool
         moved: i64::from(placed.pool_index) - position as i64,
         propensity: placed.propensity,
         constraint: placed.bound_by.and_then(name),
-        relaxed: relaxed.filter_map(|r| name(r.constraint)).collect(),
+        relaxed: here.collect(),
         sources: source_names(pooled.sources).collect(),
     }
 }

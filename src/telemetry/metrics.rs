@@ -83,7 +83,7 @@ labels! {
     SurfacePolicy { surface: String, policy: String }
     SurfaceSlot { surface: String, slot: &'static str }
     SurfaceMissed { surface: String, why: &'static str }
-    ConstraintKind { constraint: &'static str }
+    ConstraintRelaxed { constraint: &'static str, why: &'static str }
     EventLabels { r#type: Cow<'static, str>, result: &'static str }
     PolicyInfo { surface: String, policy: String, version: u32, digest: String }
     StoreCommand { store: &'static str, command: &'static str, result: &'static str }
@@ -143,7 +143,7 @@ metrics! {
         "feed_distinct_topics", "Distinct topics on a page";
     items_served: Family<SurfaceSlot, Counter> = Family::default(),
         "feed_items_served_total", "Items served by kind of slot";
-    constraints_relaxed: Family<ConstraintKind, Counter> = Family::default(),
+    constraints_relaxed: Family<ConstraintRelaxed, Counter> = Family::default(),
         "feed_constraint_relaxed_total", "Positions at which a constraint could not be met";
     targets_missed: Family<SurfaceMissed, Counter> = Family::default(),
         "feed_target_missed_total", "Feeds whose policy's target was not reached";
@@ -215,9 +215,9 @@ impl Metrics {
         self.items_served.get_or_create(&SurfaceSlot { surface: surface.to_owned(), slot }).inc_by(count);
     }
 
-    /// `constraint` is `Constraint::kind`.
-    pub fn constraint_relaxed(&self, constraint: &'static str, count: u64) {
-        self.constraints_relaxed.get_or_create(&ConstraintKind { constraint }).inc_by(count);
+    /// `constraint` is `Constraint::kind`, `why` is `RelaxedWhy::name`.
+    pub fn constraint_relaxed(&self, constraint: &'static str, why: &'static str) {
+        self.constraints_relaxed.get_or_create(&ConstraintRelaxed { constraint, why }).inc();
     }
 
     /// `why` is `Missed::name`.
@@ -307,12 +307,14 @@ mod tests {
         metrics.response("home", "balanced", Outcome::Degraded);
         metrics.event(&EventKind::Custom("x_party".into()), "accepted");
         metrics.page("home", "balanced", 0.6, 0.95, 7);
+        metrics.constraint_relaxed("min_share", "supply");
         let page = metrics.encode().unwrap();
         for line in [
             "http_server_request_duration_seconds_count{http_route=\"/v1/feed\",http_request_method=\"GET\",http_response_status_code=\"200\"} 1",
             "feed_responses_total{surface=\"home\",policy=\"balanced\",outcome=\"degraded\"} 1",
             "feed_events_total{type=\"custom\",result=\"accepted\"} 1",
             "feed_ild_ratio_count{surface=\"home\",policy=\"balanced\"} 1",
+            "feed_constraint_relaxed_total{constraint=\"min_share\",why=\"supply\"} 1",
         ] {
             assert!(page.contains(line), "{line} is not in\n{page}");
         }

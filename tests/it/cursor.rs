@@ -297,9 +297,17 @@ async fn constraints_hold_across_pages(kind: StoreKind) {
         }
         let placed: Vec<&Value> = pages.iter().flat_map(|page| page.items()).collect();
         let values: Vec<Option<String>> = placed.iter().map(|p| creator_of.get(p["id"].as_str().unwrap()).cloned()).collect();
-        let relaxed = |p: &&Value| p["explain"]["relaxed"].as_array().into_iter().flatten().map(|r| r.as_str().unwrap().into()).collect();
+        let relaxed = |p: &&Value| {
+            let relaxed = p["explain"]["relaxed"].as_array().into_iter().flatten();
+            relaxed.map(|r| r["constraint"].as_str().unwrap().into()).collect()
+        };
         let relaxed: Vec<Vec<String>> = placed.iter().map(relaxed).collect();
         assert_eq!(values.len(), 90);
+        for page in &pages {
+            let explained: Vec<&Value> = page.items().iter().filter_map(|p| p["explain"]["relaxed"].as_array()).flatten().collect();
+            assert_eq!(page.body["relaxed"].as_array().into_iter().flatten().collect::<Vec<_>>(), explained);
+            assert!(explained.iter().all(|relaxed| ["supply", "conflict", "budget"].contains(&relaxed["why"].as_str().unwrap())));
+        }
         let before = |position: usize, n: usize| values[position.saturating_sub(n)..position].to_vec();
         let mut given_way = check_constraints(&values, &relaxed, "max_share creator 2/10", |position| {
             before(position, 9).iter().filter(|value| **value == values[position]).count() >= 2

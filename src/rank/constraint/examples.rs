@@ -136,8 +136,7 @@ fn where_the_search_ends_at_its_limit_it_says_so() {
     let mixed = |n: usize, salt: u64, of: u64| Some((super::state::mix(n as u64 ^ salt << 32) % of) as u8);
     let pool: Vec<Values> = (0..100).map(|n| [mixed(n, 1, 8), mixed(n, 2, 4), mixed(n, 3, 2)]).collect();
     let share = |facet, max, per| Constraint::MaxShare { facet, value: None, max, per, top: None };
-    let constraints =
-        [share(Facet::Creator, 1, 9), min_gap(1), share(Facet::Viewpoint, 1, 5), share(Facet::Format, 3, 5)];
+    let constraints = [share(Facet::Creator, 1, 9), min_gap(1), share(Facet::Viewpoint, 1, 5), share(Facet::Format, 3, 5)];
     let mut solver = solver(&constraints, 20, &pool);
     let (mut slate, mut relaxed): (Vec<usize>, Vec<Relaxed>) = Default::default();
     while slate.len() < pool.len() {

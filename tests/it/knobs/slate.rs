@@ -74,6 +74,53 @@ const NARROW: &str = "diversify.diversity = 0.0\nscore.weights.follow = 5.0\nret
 const GAP_ALONE: &str = "diversify.diversity = 0.0\nscore.weights.follow = 5.0\nretrieve.sources.followed = 1.0\nexplore.share = 0.0
 constraint.0.max = 99\nconstraint.0.per = 100";
 
+/// Every key of every kind of constraint that `config/default.toml` shows in words alone: a rule, and the same changed.
+const RULES: &[(&str, &str)] = &[
+    ("{kind = 'max_share', facet = 'creator', max = 1, per = 20}", "{kind = 'max_share', facet = 'creator', max = 1, per = 20, top = 5}"),
+    (
+        "{kind = 'max_share', facet = 'topic', max = 2, per = 20}",
+        "{kind = 'max_share', facet = 'topic', value = 'science', max = 2, per = 20}",
+    ),
+    ("{kind = 'min_gap', facet = 'topic', gap = 3}", "{kind = 'min_gap', facet = 'topic', gap = 3, top = 4}"),
+    (
+        "{kind = 'min_distinct', facet = 'topic', min = 12, per = 20}",
+        "{kind = 'min_distinct', facet = 'topic', min = 12, per = 20, top = 20}",
+    ),
+    (
+        "{kind = 'min_share', facet = 'topic', value = 'science', min = 5, per = 10}",
+        "{kind = 'min_gap', facet = 'language', gap = 1, top = 2}",
+    ),
+    (
+        "{kind = 'min_share', facet = 'topic', value = 'science', min = 5, per = 10}",
+        "{kind = 'min_share', facet = 'topic', value = 'sport', min = 5, per = 10}",
+    ),
+    (
+        "{kind = 'min_share', facet = 'topic', value = 'science', min = 5, per = 10}",
+        "{kind = 'min_share', facet = 'source', value = 'science', min = 5, per = 10}",
+    ),
+    (
+        "{kind = 'min_share', facet = 'topic', value = 'science', min = 5, per = 10}",
+        "{kind = 'min_share', facet = 'topic', value = 'science', min = 9, per = 10}",
+    ),
+    (
+        "{kind = 'min_share', facet = 'topic', value = 'science', min = 5, per = 10}",
+        "{kind = 'min_share', facet = 'topic', value = 'science', min = 5, per = 5}",
+    ),
+    (
+        "{kind = 'min_share', facet = 'topic', value = 'science', min = 5, per = 10}",
+        "{kind = 'min_share', facet = 'topic', value = 'science', min = 5, per = 10, top = 10}",
+    ),
+    ("{kind = 'pin', facet = 'topic', value = 'science', position = 0}", "{kind = 'pin', facet = 'topic', value = 'sport', position = 0}"),
+    (
+        "{kind = 'pin', facet = 'topic', value = 'science', position = 0}",
+        "{kind = 'pin', facet = 'creator', value = 'science', position = 0}",
+    ),
+    (
+        "{kind = 'pin', facet = 'topic', value = 'science', position = 0}",
+        "{kind = 'pin', facet = 'topic', value = 'science', position = 1}",
+    ),
+];
+
 pub const SLATE: &[Knob] = &[
     knob("policy.id", "'other'"),
     knob("policy.version", "2"),
@@ -361,4 +408,19 @@ async fn every_key_of_the_policy_changes_feeds() {
         }
     }
     assert!(idle.is_empty(), "these keys change nothing: {idle:?}");
+}
+
+#[tokio::test]
+async fn every_key_of_every_constraint_changes_feeds() {
+    let world = World::new(Settings::default().policy.score.popularity_half_life).await;
+    let plain = "diversify.diversity = 0.0\nexplore.share = 0.0\npage_size = 40";
+    for (rule, changed) in RULES {
+        let mut slates = Vec::new();
+        for rule in [rule, changed] {
+            let policy = policy(plain, Some(("constraint", &format!("[{rule}]"))));
+            assert_eq!(policy.check(), [], "{rule}");
+            slates.push(fingerprint(&world.served(&policy, Ask::Feed).await));
+        }
+        assert_ne!(slates[0], slates[1], "{rule} is the same as {changed}");
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::{
     CatalogueRecord,
     chunked::Chunked,
@@ -24,9 +26,13 @@ impl Row {
     }
 }
 
-/// An item with its facet codes. What every candidate is asked for comes first, in two cache lines.
-#[derive(Debug)]
-#[repr(C)]
+/// Topics of an item with their weights: up to three in place, more behind a pointer.
+pub type Topics = SmallVec<[(FacetCode, f32); 3]>;
+
+/// An item with its facet codes: what every candidate is asked for, in two cache lines that stand beside those of the
+/// neighbouring rows.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Entry {
     /// [`ItemId::hash64`].
     pub hash: u64,
@@ -35,7 +41,7 @@ pub struct Entry {
     /// The item's.
     pub expires_at: Option<Time>,
     /// Same order as `item.topics`.
-    pub topics: Box<[(FacetCode, f32)]>,
+    pub topics: Topics,
     /// Sum of the topic weights.
     pub topic_mass: f32,
     /// The heaviest topic, ties by value: the item's one topic for constraints.
@@ -46,12 +52,15 @@ pub struct Entry {
     pub language: Option<FacetCode>,
     pub format: Option<FacetCode>,
     /// Without its embedding, which is the snapshot's row: [`Snapshot::item`] has both.
-    pub item: Item,
+    pub item: Arc<Item>,
 }
+
+// Two cache lines, and no more with a tag for "there is none".
+const _: () = assert!(size_of::<Option<Entry>>() == 2 * 64);
 
 impl Entry {
     pub fn new(item: Item, codes: &FacetCodes) -> Self {
-        let topics: Box<[_]> = item.topics.iter().map(|(value, weight)| (codes.intern(Facet::Topic, value), *weight)).collect();
+        let topics: Topics = item.topics.iter().map(|(value, weight)| (codes.intern(Facet::Topic, value), *weight)).collect();
         let mut primary: Option<(FacetCode, f32)> = None;
         for &(code, weight) in &topics {
             if primary.is_none_or(|(_, best)| weight > best) {
@@ -71,7 +80,7 @@ impl Entry {
             viewpoint: code(Facet::Viewpoint, item.viewpoint.as_ref()),
             language: code(Facet::Language, item.language.as_ref()),
             format: code(Facet::Format, item.format.as_ref()),
-            item,
+            item: Arc::new(item),
         }
     }
 
@@ -96,7 +105,7 @@ impl Entry {
 /// One state of the catalogue.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    pub(super) entries: Chunked<Option<Arc<Entry>>>,
+    pub(super) entries: Chunked<Option<Entry>>,
     pub(super) vectors: Vectors,
     pub(super) popularity: Chunked<Popularity>,
     /// By the top bits of the item hash; each sorted by hash.
@@ -161,13 +170,13 @@ impl Snapshot {
     }
 
     /// The item at `row`, if it is still there.
-    pub fn entry(&self, row: Row) -> Option<&Arc<Entry>> {
+    pub fn entry(&self, row: Row) -> Option<&Entry> {
         self.entries.get(row.index())?.as_ref()
     }
 
     /// The whole item at `row`, with its embedding.
     pub fn item(&self, row: Row) -> Option<Item> {
-        let mut item = self.entry(row)?.item.clone();
+        let mut item = Item::clone(&self.entry(row)?.item);
         if let Some(vector) = self.vector(row) {
             item.embedding = Some(Embedding { space: vector.space, values: vector.values.into() });
         }
@@ -217,12 +226,12 @@ impl Snapshot {
 
     /// Items of a topic or creator, newest first.
     pub fn posting(&self, code: FacetCode) -> &[Row] {
-        self.postings.get(code.0 as usize).map_or(&[], |rows| rows.as_slice())
+        self.postings.get(code.index()).map_or(&[], |rows| rows.as_slice())
     }
 
     /// How many items have a facet value.
     pub fn items_with(&self, code: FacetCode) -> u32 {
-        self.counts.get(code.0 as usize).copied().unwrap_or(0)
+        self.counts.get(code.index()).copied().unwrap_or(0)
     }
 
     /// Every item once, in item-hash order, starting at `start` and wrapping round: a walk that depends on the items
@@ -237,7 +246,7 @@ impl Snapshot {
     }
 
     /// Every item, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = (Row, &Arc<Entry>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Row, &Entry)> {
         self.entries.iter().enumerate().filter_map(|(index, entry)| entry.as_ref().map(|e| (Row(index as u32), e)))
     }
 }

@@ -324,7 +324,7 @@ fn placed_body(served: &Served, offset: usize, placed: &Placed, view: View, sign
         position: position as u32,
         slot: placed.slot.name(),
         track: signer.track(&served.feed.id, position as u32, &pooled.item),
-        reasons: explained.into_iter().map(|reason| reason_body(reason, entry.map(|e| &**e), served)).collect(),
+        reasons: explained.into_iter().map(|reason| reason_body(reason, entry, served)).collect(),
         item: entry.and_then(|e| card(&e.item, view.hydrate)),
         explain: (view.explain == Explain::Full).then(|| explain_body(served, position, placed, pooled)),
     })

@@ -73,8 +73,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(pool: &'a Pool<'a>, view: &'a View<'a>, slots: usize, context: &'a Context<'a>) -> Self {
         let policy = context.policy;
-        let entries: Vec<Option<&Entry>> =
-            pool.candidates.iter().map(|c| c.row.and_then(|row| context.snapshot.entry(row)).map(|entry| &**entry)).collect();
+        let entries: Vec<Option<&Entry>> = pool.candidates.iter().map(|c| c.row.and_then(|row| context.snapshot.entry(row))).collect();
         let relevance: Vec<f32> = pool.candidates.iter().map(|c| c.relevance).collect();
         let problem = Problem {
             view,

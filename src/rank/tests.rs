@@ -205,7 +205,7 @@ proptest! {
         let slate: Vec<&Entry> = pages[0]
             .placed
             .iter()
-            .map(|placed| &**pool[placed.pool_index as usize].row.and_then(|row| snapshot.entry(row)).expect("there"))
+            .map(|placed| pool[placed.pool_index as usize].row.and_then(|row| snapshot.entry(row)).expect("there"))
             .collect();
         for (index, constraint) in world.policy.constraint.iter().enumerate() {
             let reported: Vec<usize> =

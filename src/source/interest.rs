@@ -138,7 +138,7 @@ fn by_topics(query: &Query, limit: usize) -> Found {
     let total: f32 = topics.iter().map(|(_, liking)| liking).sum();
     let mut found = Found::default();
     for (topic, liking) in topics {
-        let Some(code) = query.snapshot.codes().get(Facet::Topic, &topic.into()) else { continue };
+        let Some(code) = query.snapshot.codes().get(Facet::Topic, topic) else { continue };
         let places = (limit as f32 * liking / total).ceil() as usize;
         let part = Found::take(query.snapshot.posting(code).iter().copied(), places, usize::MAX, query);
         found.rows.extend(part.rows);

@@ -85,7 +85,7 @@ impl<'a> Scorer<'a> {
     fn learn_prior(&mut self) {
         let fade = prior_fade(self.context.profile);
         for prior in &self.context.policy.score.prior {
-            if let Some(code) = self.context.snapshot.codes().get(Facet::Topic, &prior.topic.as_str().into()) {
+            if let Some(code) = self.context.snapshot.codes().get(Facet::Topic, &prior.topic) {
                 self.prior.insert(code, prior.weight * fade);
             }
         }

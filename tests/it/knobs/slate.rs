@@ -269,7 +269,7 @@ impl World {
         if ask == Ask::Rerank {
             let snapshot = catalogue.snapshot();
             let candidate = |(n, item): (usize, Item)| RerankCandidate { item, relevance: n as f32 / 100.0 };
-            let candidates = snapshot.iter().take(100).map(|(_, entry)| entry.item.clone()).enumerate().map(candidate).collect();
+            let candidates = snapshot.iter().take(100).map(|(_, entry)| Item::clone(&entry.item)).enumerate().map(candidate).collect();
             return feeds.rerank(RerankRequest { request, candidates }).await.unwrap();
         }
         feeds.serve(&request).await.unwrap()

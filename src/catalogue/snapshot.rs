@@ -1,6 +1,6 @@
 //! One immutable state of the catalogue and how to look things up in it.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use smallvec::SmallVec;
 
@@ -8,13 +8,17 @@ use super::{
     CatalogueRecord,
     chunked::Chunked,
     codes::{FacetCode, FacetCodes},
+    dot,
     head::Head,
-    vectors::{VectorView, Vectors},
+    vectors::{Query, VectorView, Vectors},
 };
 use crate::domain::{Embedding, Facet, Item, ItemId, Popularity, Span, Time};
 
 /// Shards of the index by item hash (the hash's top bits).
 pub(super) const HASH_SHARDS: usize = 1_024;
+
+/// Rows asked for before they are needed: about as many as a core waits for at once.
+const ROWS_AHEAD: usize = 12;
 
 /// Where an item is in a snapshot. Only meaningful together with the snapshot it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -191,6 +195,39 @@ impl Snapshot {
         self.popularity.get(row.index()).copied().unwrap_or_default()
     }
 
+    /// Calls `each` with the place and the cosine of every query that can be compared with the item; see [`Vectors::cosines`].
+    pub fn cosines(&self, queries: &[Query], row: Row, each: impl FnMut(usize, f32)) {
+        self.vectors.cosines(queries, row.index(), each);
+    }
+
+    /// Asks the processor for what is said of the item, without waiting for it.
+    pub fn prefetch(&self, row: Row) {
+        if let (Some(entry), Some(popularity)) = (self.entries.get(row.index()), self.popularity.get(row.index())) {
+            dot::prefetch(std::slice::from_ref(entry), size_of_val(entry));
+            dot::prefetch(std::slice::from_ref(popularity), size_of_val(popularity));
+        }
+    }
+
+    /// Asks the processor for the item's vector in int8, without waiting for it.
+    pub fn prefetch_vector(&self, row: Row) {
+        self.vectors.prefetch(row.index());
+    }
+
+    /// The rows of `rows` with their entries, which are on their way to the processor some rows before it needs them.
+    pub fn ahead(&self, rows: impl Iterator<Item = Row>) -> impl Iterator<Item = (Row, &Entry)> {
+        let mut rows = rows.inspect(|row| self.prefetch(*row)).fuse();
+        let mut coming: VecDeque<Row> = VecDeque::with_capacity(ROWS_AHEAD + 1);
+        std::iter::from_fn(move || {
+            loop {
+                coming.extend(rows.by_ref().take(ROWS_AHEAD + 1 - coming.len()));
+                let row = coming.pop_front()?;
+                if let Some(entry) = self.entry(row) {
+                    return Some((row, entry));
+                }
+            }
+        })
+    }
+
     /// Whether a record says otherwise about an item than this snapshot. Popularity only ever comes from records.
     pub(super) fn contradicts(&self, record: &CatalogueRecord) -> bool {
         match record {
@@ -202,6 +239,13 @@ impl Snapshot {
 
     pub fn find(&self, id: &ItemId) -> Option<Row> {
         self.find_hashed(id, id.hash64())
+    }
+
+    /// An item by [`ItemId::hash64`]; of two that share it, which nobody will live to see, one.
+    pub fn find_hash(&self, hash: u64) -> Option<Row> {
+        let shard = self.by_hash.get(shard_of(hash))?;
+        let at = shard.partition_point(|(h, _)| *h < hash);
+        shard.get(at).filter(|(h, _)| *h == hash).map(|(_, row)| *row)
     }
 
     pub(super) fn find_hashed(&self, id: &ItemId, hash: u64) -> Option<Row> {

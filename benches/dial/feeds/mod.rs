@@ -116,7 +116,7 @@ impl World {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let scored = rank::score(runtime.block_on(gathered).candidates, &[], &query.context()).scored;
-        scored.iter().map(|s| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources }).collect()
+        scored.iter().map(PoolCandidate::from).collect()
     }
 
     /// What the first pages are like under `policy` with the dial at `diversity`.
@@ -129,7 +129,7 @@ impl World {
 
     fn page(&self, asked: &Asked, candidates: &[PoolCandidate], policy: &Policy, diversity: f32, most: f64) -> Means {
         let context = rank::Context { snapshot: &self.snapshot, profile: Some(&asked.profile), policy, now: self.now };
-        let placed = rank::place(&Pool { candidates, diversity, seed: asked.seed }, &[], PAGE, &context).placed;
+        let placed = rank::place(&Pool { candidates, diversity, seed: asked.seed, exemplars: &[] }, &[], PAGE, &context).placed;
         let shown: Vec<&PoolCandidate> = placed.iter().map(|placed| &candidates[placed.pool_index as usize]).collect();
         let rows: Vec<Row> = shown.iter().filter_map(|candidate| candidate.row).collect();
         let kept = metrics::relevance_kept(shown.iter().map(|c| c.relevance), candidates.iter().map(|c| c.relevance));

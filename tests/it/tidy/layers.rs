@@ -9,7 +9,7 @@ use super::{
 /// what it may use is decided.
 const LEVELS: &[&[&str]] = &[
     &["domain", "suggest"],
-    &["clock", "settings", "wire", "catalogue"],
+    &["clock", "settings", "wire", "catalogue", "stats"],
     &["telemetry", "auth", "rank", "learn"],
     &["source", "store", "journal"],
     &["feed", "ingest", "follow", "rights", "audit", "evaluate", "simulate"],

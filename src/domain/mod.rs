@@ -9,6 +9,7 @@ pub mod facet;
 pub mod feed;
 pub mod ids;
 pub mod item;
+pub mod lottery;
 pub mod policy;
 pub mod popularity;
 pub mod profile;

@@ -8,7 +8,7 @@ const PRIOR_SQUARES: f64 = 0.25;
 /// The intervals are narrowest around this many units. They hold at every number of them.
 const TIGHTEST_AT_UNITS: f64 = 5_000.0;
 /// Below this the limit theorem says little.
-pub const MIN_UNITS: u64 = 100;
+pub const MIN_UNITS: u64 = 250;
 
 /// Count, mean and variance of values that come one after the other (Welford's update: no cancellation).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

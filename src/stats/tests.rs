@@ -46,11 +46,11 @@ fn mismatch_has_the_value_of_its_formula() {
 fn little_data_says_little() {
     let sequence = MeanSequence::new(0.05);
     assert_eq!((sequence.interval(), sequence.mean()), (Interval { lower: 0.0, upper: 1.0 }, 0.0));
-    let (few, none): (Moments, Moments) = (cycle(3, 99).collect(), Moments::default());
+    let (few, none): (Moments, Moments) = (cycle(3, 249).collect(), Moments::default());
     assert_eq!((mean(&few, 0.05), difference(&few, &few, 0.05), difference(&none, &few, 0.05)), (None, None, None));
     // Not one success yet is not certainty that there will be none.
-    let barren: Moments = std::iter::repeat_n(0.0, 200).collect();
-    assert!(mean(&barren, 0.05).unwrap().upper > 0.01);
+    let barren: Moments = std::iter::repeat_n(0.0, 300).collect();
+    assert!(mean(&barren, 0.05).unwrap().upper > 0.005);
 }
 
 #[test]

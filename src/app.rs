@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -19,7 +20,8 @@ use crate::{
     follow::{self, Report},
     ingest::{Ingest, Outcome},
     journal::{Journal, JournalOptions},
-    settings::{self, Settings},
+    policy::{self, PolicySet},
+    settings::Settings,
     store::{Store, StoreError, metered::Metered},
     telemetry::{self, Metrics, metrics::Stage},
 };
@@ -43,7 +45,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error(transparent)]
-    Settings(#[from] settings::Faults),
+    Policy(#[from] policy::Refused),
     #[error("the journal cannot be opened at {path}: {source}")]
     Journal { path: String, source: std::io::Error },
 }
@@ -58,6 +60,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     pub health: Arc<Health>,
     pub inflight: Inflight,
+    /// What shapes feeds, with its guardrails; the feed service holds the surfaces of it.
+    pub policy: ArcSwap<PolicySet>,
     pub feed: FeedService,
     pub ingest: Ingest,
 }
@@ -67,7 +71,9 @@ impl App {
     ///
     /// Errors: faults of settings that were made by hand (none for settings that were loaded), or the journal's folder.
     pub fn new(mut settings: Settings, clock: Arc<dyn Clock>, store: Arc<dyn Store>) -> Result<Self, BuildError> {
-        let surfaces = settings.surfaces()?;
+        let set = policy::chosen(&settings)?;
+        set.put_into(&mut settings);
+        let surfaces = set.surfaces.clone();
         let metrics = Arc::new(Metrics::new());
         metrics.build(VERSION, COMMIT);
         metrics.set_policies(&surfaces);
@@ -98,6 +104,7 @@ impl App {
             store,
             metrics,
             health: Arc::default(),
+            policy: ArcSwap::from_pointee(set),
             feed,
             ingest,
         })
@@ -147,13 +154,14 @@ impl App {
         self.keep_policies(&self.feed.surfaces.load_full()).await
     }
 
-    /// Makes feeds by `surfaces` from now on. Feeds that were begun go on as they began.
+    /// Makes feeds by `set` from now on. Feeds that were begun go on as they began.
     ///
     /// Errors: the store did not take the policies; nothing has changed then.
-    pub async fn activate(&self, surfaces: Surfaces) -> Result<(), StoreError> {
-        self.keep_policies(&surfaces).await?;
-        self.metrics.set_policies(&surfaces);
-        self.feed.surfaces.store(Arc::new(surfaces));
+    pub async fn activate(&self, set: PolicySet) -> Result<(), StoreError> {
+        self.keep_policies(&set.surfaces).await?;
+        self.metrics.set_policies(&set.surfaces);
+        self.feed.surfaces.store(Arc::new(set.surfaces.clone()));
+        self.policy.store(Arc::new(set));
         Ok(())
     }
 

@@ -21,6 +21,8 @@ pub mod rank;
 
 pub mod clock;
 pub mod settings;
+
+pub mod policy;
 pub mod telemetry;
 
 pub mod journal;

@@ -14,6 +14,7 @@ use polyphony::{
     clock::ManualClock,
     domain::{Item, ItemId, Policy, Span, UserId, policy::ActivePolicy},
     http::{mount, server::serve_with},
+    policy::PolicySet,
     settings::Settings,
     store::{
         Store, StoreOptions,
@@ -178,7 +179,8 @@ impl World {
         policy.version += 1;
         assert_eq!(policy.check(), []);
         surfaces.0.insert(surface.to_owned(), Arc::new(ActivePolicy::new(policy)));
-        self.app.activate(surfaces).await.unwrap();
+        let set = PolicySet { surfaces, ..(**self.app.policy.load()).clone() };
+        self.app.activate(set).await.unwrap();
     }
 
     // Anything else.

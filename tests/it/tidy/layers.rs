@@ -10,7 +10,7 @@ use super::{
 const LEVELS: &[&[&str]] = &[
     &["domain", "suggest"],
     &["clock", "settings", "wire", "catalogue", "stats"],
-    &["telemetry", "auth", "rank", "learn"],
+    &["telemetry", "auth", "policy", "rank", "learn"],
     &["source", "store", "journal"],
     &["feed", "ingest", "follow", "rights", "audit", "evaluate", "simulate"],
     &["app", "import"],

@@ -7,9 +7,10 @@ use toml::{Table, Value};
 use super::{
     PolicySet,
     code::Code,
+    experiment,
     finding::{Finding, Findings, Place, Severity, counted},
     library::{ACTIVE, Library, shown},
-    read::{self, Layer, SCHEMA},
+    read::{self, FILE_LISTS, Layer, SCHEMA},
     text::Text,
 };
 use crate::{
@@ -23,8 +24,14 @@ use crate::{
 /// Most files that build on each other.
 const EXTENDS_MAX_FILES: usize = 8;
 
-/// The file's policy, as far as it can be put together. Findings are added, errors too.
+/// The file's policy and experiments, as far as they can be put together. Findings are added, errors too.
 pub(super) fn build(text: &Text, library: &Library, findings: &mut Findings) -> Option<PolicySet> {
+    let (set, layer) = alone(text, library, findings)?;
+    Some(experiment::attach(set, &layer, library, findings))
+}
+
+/// The file's policy without experiments, and the file as it was read.
+pub(super) fn alone(text: &Text, library: &Library, findings: &mut Findings) -> Option<(PolicySet, Layer)> {
     let layer = read::read(text, findings)?;
     let base = base_of(&layer, library, &mut vec![text.name.to_string()], findings);
     // Without a base there is still something to check: the file on the defaults.
@@ -34,7 +41,7 @@ pub(super) fn build(text: &Text, library: &Library, findings: &mut Findings) -> 
     let mut set = assembled;
     set.owner.clone_from(&layer.owner);
     set.description.clone_from(&layer.description);
-    Some(set)
+    Some((set, layer))
 }
 
 /// What a file without `extends` builds on.
@@ -78,6 +85,7 @@ fn base_of(layer: &Layer, library: &Library, chain: &mut Vec<String>, findings: 
     let base = read::read(&text, &mut below).and_then(|lower| {
         let mut tree = base_of(&lower, library, chain, &mut below)?;
         overlay(&mut tree, lower.tree.clone());
+        FILE_LISTS.iter().for_each(|list| drop(tree.remove(*list)));
         assemble(tree.clone(), &lower, &mut below).map(|_| tree)
     });
     match base.filter(|_| !below.has_errors()) {
@@ -106,6 +114,7 @@ fn overlay(below: &mut Table, above: Table) {
 fn assemble(mut tree: Table, layer: &Layer, findings: &mut Findings) -> Option<PolicySet> {
     let guardrails = tree.remove("guardrails").unwrap_or_else(|| Value::Table(Table::new()));
     let Some(Value::Table(surfaces)) = tree.remove("surface") else { return None };
+    FILE_LISTS.iter().for_each(|list| drop(tree.remove(*list)));
     let mut maker = Maker { layer, findings, told: Vec::new() };
     let guardrails: Guardrails = maker.typed(guardrails, "guardrails")?;
     let shared: Policy = maker.typed(Value::Table(tree.clone()), "")?;
@@ -205,6 +214,9 @@ pub(super) fn render(set: &PolicySet) -> String {
         if let Some(text) = text {
             tree.insert(key.into(), Value::String(text.clone()));
         }
+    }
+    for (key, list) in experiment::lists(set) {
+        tree.insert(key.into(), list);
     }
     toml::to_string(&tree).unwrap_or_default()
 }

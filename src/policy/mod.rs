@@ -9,11 +9,16 @@
 //! place, a code of the closed table [`Code`], and what to do.
 
 mod code;
+mod conflicts;
+pub mod diff;
 pub mod explain;
 mod finding;
 mod library;
+mod lint;
 mod lists;
 mod read;
+pub mod report;
+pub mod schema;
 mod stack;
 #[cfg(test)]
 mod tests;

@@ -285,6 +285,7 @@ fn open_journal(settings: &Settings) -> Result<Journal, BuildError> {
         queue_records: journal.queue_records,
         rotate_bytes: journal.rotate_bytes,
         retention: journal.retention,
+        draws: journal.draws,
     };
     Journal::open(options).map_err(|source| BuildError::Journal { path: journal.path.display().to_string(), source })
 }

@@ -29,6 +29,7 @@ pub mod source;
 pub mod store;
 
 pub mod demo;
+pub mod evaluate;
 pub mod feed;
 pub mod follow;
 pub mod import;

@@ -61,7 +61,8 @@ impl FeedService {
         timings.score = watch.elapsed();
         let watch = Stopwatch::start();
         let making = Making { id, request, policy, reader, seed, now };
-        let (feed, page, outcome) = tracing::info_span!("diversify").in_scope(|| making.make(&scored, &context));
+        let (feed, mut page, outcome) = tracing::info_span!("diversify").in_scope(|| making.make(&scored, &context));
+        let draws = std::mem::take(&mut page.draws);
         timings.diversify = watch.elapsed();
         let watch = Stopwatch::start();
         let rows = scored.iter().map(|s| s.row).collect();
@@ -71,6 +72,7 @@ impl FeedService {
             feed,
             policy: Arc::clone(policy),
             page,
+            draws,
             page_number: 0,
             prefix_indices: Vec::new(),
             snapshot: Arc::clone(&query.snapshot),

@@ -2,21 +2,30 @@
 
 use super::{FeedRequest, Served};
 use crate::{
-    domain::{Time, feed::StoredFeed},
-    journal::{Journal, JournalRecord, ServedItem, ServedRecord},
+    domain::{
+        Time,
+        feed::{Draw, StoredFeed},
+    },
+    journal::{DrawRecord, ExploreRecord, Journal, JournalRecord, ServedItem, ServedRecord},
 };
+
+/// Most candidates of a draw that are journaled; a draw from more (of a caller's own) is journaled without them.
+const MAX_DRAW_ARMS: usize = 1_000;
 
 pub(super) fn record(served: &Served, request: &FeedRequest, journal: &Journal, now: Time) -> JournalRecord {
     let feed = &served.feed;
+    let draws: Vec<&Draw> = served.draws.iter().filter(|draw| journal.keeps_draws() && draw.arms.len() <= MAX_DRAW_ARMS).collect();
     let items = served.page.placed.iter().enumerate().filter_map(|(offset, placed)| {
         let entry = feed.pool.get(placed.pool_index as usize)?;
+        let position = (served.first_position + offset) as u32;
         Some(ServedItem {
             id: entry.item.to_string(),
-            position: (served.first_position + offset) as u32,
+            position,
             slot: placed.slot.name().to_owned(),
             propensity: placed.propensity,
             relevance: entry.relevance,
             rank_before: placed.pool_index,
+            draw: draws.iter().find(|draw| draw.position == position).map(|draw| DrawRecord::from(*draw)),
         })
     });
     JournalRecord::Served(ServedRecord {
@@ -28,6 +37,8 @@ pub(super) fn record(served: &Served, request: &FeedRequest, journal: &Journal, 
         policy: served.policy.policy.id.clone(),
         policy_version: served.policy.policy.version,
         policy_digest: served.policy.digest.clone(),
+        ranking_digest: served.policy.ranking_digest.clone(),
+        explore: (!draws.is_empty()).then(|| ExploreRecord::from(&served.policy.policy.explore)),
         diversity: feed.diversity,
         seed: feed.seed,
         page: served.page_number,

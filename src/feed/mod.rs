@@ -25,7 +25,7 @@ use crate::{
     clock::Clock,
     domain::{
         FeedId, ItemId, Profile, Time, UserId,
-        feed::{Owner, Page, StoredFeed},
+        feed::{Draw, Owner, Page, StoredFeed},
         policy::{ActivePolicy, Surfaces},
         profile::ProfileMode,
     },
@@ -102,6 +102,8 @@ pub struct Served {
     /// 0-based position of the page's first item.
     pub first_position: usize,
     pub page: Page,
+    /// What the page's exploration slots were drawn from; empty when the page was made before.
+    pub draws: Vec<Draw>,
     pub next: Option<String>,
     /// The catalogue the page is shown from.
     pub snapshot: Arc<Snapshot>,
@@ -194,7 +196,7 @@ impl FeedService {
 
     /// Measures and wraps a page.
     fn served(&self, parts: ServedParts, reader: &Reader, degraded: Vec<Degradation>) -> Served {
-        let ServedParts { feed, policy, page, page_number, prefix_indices, snapshot, restarted, outcome, timings } = parts;
+        let ServedParts { feed, policy, page, draws, page_number, prefix_indices, snapshot, restarted, outcome, timings } = parts;
         let rows: Vec<Row> = page.placed.iter().filter_map(|p| snapshot.find(&feed.pool.get(p.pool_index as usize)?.item)).collect();
         let explored = page.placed.iter().filter(|p| p.slot == crate::domain::feed::Slot::Exploration).count();
         let relevance = |index: u32| feed.pool.get(index as usize).map_or(0.0, |entry| entry.relevance);
@@ -211,6 +213,7 @@ impl FeedService {
             page_number,
             first_position,
             page,
+            draws,
             next,
             snapshot,
             metrics,
@@ -241,6 +244,7 @@ struct ServedParts {
     feed: Arc<StoredFeed>,
     policy: Arc<ActivePolicy>,
     page: Page,
+    draws: Vec<Draw>,
     page_number: u32,
     /// Pool indices of the pages before.
     prefix_indices: Vec<u32>,

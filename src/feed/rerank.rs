@@ -55,10 +55,12 @@ impl FeedService {
         let (feed, mut page, outcome) = making.make(&scored, &context);
         timings.diversify = watch.elapsed();
         page.has_next = false;
+        let draws = std::mem::take(&mut page.draws);
         let parts = ServedParts {
             feed,
             policy,
             page,
+            draws,
             page_number: 0,
             prefix_indices: Vec::new(),
             snapshot: Arc::clone(&snapshot),

@@ -4,10 +4,12 @@
 //! record that finds the queue full is dropped and counted. People appear under a keyed pseudonym, non-personalised
 //! feeds without any.
 
+mod reader;
 mod record;
 mod writer;
 
-pub use record::{EventRecord, JournalRecord, ServedItem, ServedRecord};
+pub use reader::JournalReader;
+pub use record::{ArmRecord, DrawRecord, EventRecord, ExploreRecord, JournalRecord, ServedItem, ServedRecord};
 
 use std::{
     io,
@@ -34,6 +36,8 @@ pub struct JournalOptions {
     pub rotate_bytes: u64,
     /// Closed files older than this are deleted.
     pub retention: Span,
+    /// Whether a served page says what its exploration slots were drawn from.
+    pub draws: bool,
 }
 
 /// Records dropped and written so far.
@@ -49,6 +53,7 @@ pub struct Journal {
     /// Empty: nothing is kept, or nothing any more.
     queue: ArcSwapOption<SyncSender<JournalRecord>>,
     counts: std::sync::Arc<JournalCounts>,
+    draws: bool,
     writer: Mutex<Option<JoinHandle<()>>>,
     pseudonym_key: ArcSwap<[u8; 32]>,
 }
@@ -59,8 +64,15 @@ impl Journal {
         std::fs::create_dir_all(&options.directory)?;
         let counts = std::sync::Arc::new(JournalCounts::default());
         let (queue, records) = mpsc::sync_channel(options.queue_records);
+        let draws = options.draws;
         let writer = writer::start(options, records, std::sync::Arc::clone(&counts))?;
-        Ok(Self { queue: ArcSwapOption::from_pointee(queue), counts, writer: Mutex::new(Some(writer)), pseudonym_key: ArcSwap::default() })
+        Ok(Self {
+            queue: ArcSwapOption::from_pointee(queue),
+            counts,
+            draws,
+            writer: Mutex::new(Some(writer)),
+            pseudonym_key: ArcSwap::default(),
+        })
     }
 
     /// A journal that keeps nothing.
@@ -68,6 +80,7 @@ impl Journal {
         Self {
             queue: ArcSwapOption::empty(),
             counts: std::sync::Arc::default(),
+            draws: false,
             writer: Mutex::new(None),
             pseudonym_key: ArcSwap::default(),
         }
@@ -90,6 +103,11 @@ impl Journal {
     /// The person's pseudonym in the journal: 128 bits of keyed BLAKE3, hex.
     pub fn pseudonym(&self, user: &UserId) -> String {
         blake3::keyed_hash(&self.pseudonym_key.load(), user.as_str().as_bytes()).to_hex()[..32].to_owned()
+    }
+
+    /// Whether a served page is to say what its exploration slots were drawn from.
+    pub fn keeps_draws(&self) -> bool {
+        self.draws
     }
 
     pub fn counts(&self) -> &JournalCounts {

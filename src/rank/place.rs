@@ -15,7 +15,7 @@ use crate::{
     catalogue::{Entry, Row},
     domain::{
         Policy,
-        feed::{Page, Placed, Slot},
+        feed::{Draw, Page, Placed, Slot},
     },
 };
 
@@ -52,6 +52,7 @@ pub fn place(pool: &Pool, prefix: &[Placed], count: usize, context: &Context) ->
         page.placed.push(placed);
     }
     page.has_next = run.open_count > 0;
+    page.draws = run.draws;
     page
 }
 
@@ -68,6 +69,7 @@ struct Run<'a> {
     diversifier: Diversifier<'a>,
     solver: Solver,
     position: usize,
+    draws: Vec<Draw>,
 }
 
 impl<'a> Run<'a> {
@@ -102,6 +104,7 @@ impl<'a> Run<'a> {
             diversifier,
             solver: Solver::new(&policy.constraint, policy.page_size as usize, &entries, context.snapshot.codes()),
             position: 0,
+            draws: Vec::new(),
         }
     }
 
@@ -138,6 +141,7 @@ impl<'a> Run<'a> {
         let (drawn, propensity) = explore::draw(&arms, &self.policy.explore, self.pool.seed, self.position)?;
         let index = *eligible.get(drawn)?;
         let objective = self.diversifier.objective(index);
+        self.draws.push(Draw { position: self.position as u32, arms, taken: drawn as u32 });
         Some(self.placed(index, objective, Slot::Exploration, propensity, None))
     }
 

@@ -130,6 +130,8 @@ pub struct Journal {
     pub queue_records: usize,
     pub rotate_bytes: u64,
     pub retention: Span,
+    /// For each exploration slot also what it was drawn from.
+    pub draws: bool,
 }
 
 /// What operators see.
@@ -179,6 +181,7 @@ impl Default for Settings {
                 queue_records: 10_000,
                 rotate_bytes: 64 * 1024 * 1024,
                 retention: Span::days(30),
+                draws: true,
             },
             telemetry: Telemetry {
                 log_format: LogFormat::Auto,

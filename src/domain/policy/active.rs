@@ -9,12 +9,13 @@ use super::Policy;
 pub struct ActivePolicy {
     pub policy: Policy,
     pub digest: String,
+    pub ranking_digest: String,
 }
 
 impl ActivePolicy {
     pub fn new(policy: Policy) -> Self {
-        let digest = policy.digest();
-        Self { policy, digest }
+        let (digest, ranking_digest) = (policy.digest(), policy.ranking_digest());
+        Self { policy, digest, ranking_digest }
     }
 }
 

@@ -118,6 +118,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::policy::ExploreMethod;
 
     #[test]
     fn the_default_is_sound() {
@@ -141,5 +142,17 @@ mod tests {
         assert_eq!(base.digest(), other.digest());
         other.diversify.diversity += 0.01;
         assert_ne!(base.digest(), other.digest());
+    }
+
+    #[test]
+    fn the_ranking_digest_leaves_out_the_name_and_the_chances_of_draws() {
+        let base = Policy::default();
+        let mut other = Policy { id: "other".into(), version: 9, ..base.clone() };
+        other.explore.method = ExploreMethod::Softmax;
+        (other.explore.epsilon, other.explore.temperature) = (0.5, 0.5);
+        assert_eq!(base.ranking_digest(), other.ranking_digest());
+        other.explore.share += 0.01;
+        assert_ne!(base.ranking_digest(), other.ranking_digest());
+        assert_ne!(base.ranking_digest(), Policy { page_size: 10, ..base }.ranking_digest());
     }
 }

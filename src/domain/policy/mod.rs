@@ -163,4 +163,13 @@ impl Policy {
         let json = serde_json::to_vec(self).unwrap_or_default();
         format!("b3:{}", &blake3::hash(&json).to_hex()[..16])
     }
+
+    /// The digest of everything but the policy's name and the chances of its exploration slots (`explore.method`, `epsilon`,
+    /// `temperature`): policies that share it gather the same pools, explore in the same positions, and rank alike after the
+    /// same positions before. What one of them journals can tell how another would have fared.
+    pub fn ranking_digest(&self) -> String {
+        let Explore { method, epsilon, temperature, .. } = Policy::default().explore;
+        let explore = Explore { method, epsilon, temperature, ..self.explore.clone() };
+        Policy { id: String::new(), version: 0, explore, ..self.clone() }.digest()
+    }
 }

@@ -252,7 +252,8 @@ impl From<PageV2> for Page {
             RelaxedWhyV2::Budget => RelaxedWhy::Budget,
         };
         let relaxed = stored.relaxed.into_iter().map(|(constraint, position, w)| Relaxed { constraint, position, why: why(w) });
-        Self { placed: stored.placed.into_iter().map(Placed::from).collect(), relaxed: relaxed.collect(), has_next: stored.has_next }
+        let placed = stored.placed.into_iter().map(Placed::from).collect();
+        Self { placed, relaxed: relaxed.collect(), has_next: stored.has_next, draws: Vec::new() }
     }
 }
 
@@ -260,7 +261,8 @@ impl From<PageV1> for Page {
     fn from(stored: PageV1) -> Self {
         // Its server placed without looking ahead: whether the constraint could have been met was not known.
         let relaxed = stored.relaxed.into_iter().map(|(constraint, position)| Relaxed { constraint, position, why: RelaxedWhy::Budget });
-        Self { placed: stored.placed.into_iter().map(Placed::from).collect(), relaxed: relaxed.collect(), has_next: stored.has_next }
+        let placed = stored.placed.into_iter().map(Placed::from).collect();
+        Self { placed, relaxed: relaxed.collect(), has_next: stored.has_next, draws: Vec::new() }
     }
 }
 

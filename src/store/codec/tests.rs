@@ -157,7 +157,7 @@ prop_compose! {
             Placed { pool_index, slot, propensity, max_similarity, objective, bound_by }
         });
         let relaxed = relaxed.into_iter().map(|(constraint, position, why)| Relaxed { constraint, position, why });
-        Page { placed: placed.collect(), relaxed: relaxed.collect(), has_next }
+        Page { placed: placed.collect(), relaxed: relaxed.collect(), has_next, draws: Vec::new() }
     }
 }
 
@@ -365,7 +365,7 @@ fn version_1_is_read() {
 #[test]
 fn pages_of_both_versions_are_read() {
     let placed = Placed { pool_index: 3, slot: Slot::Ranked, propensity: 1.0, max_similarity: 0.0, objective: 0.5, bound_by: Some(1) };
-    let page = |why| Page { placed: vec![placed.clone()], relaxed: vec![Relaxed { constraint: 1, position: 300, why }], has_next: true };
+    let page = |why| Page { placed: vec![placed.clone()], relaxed: vec![Relaxed { constraint: 1, position: 300, why }], has_next: true, draws: vec![] };
     let old = [1, 1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f, 1, 1, 1, 1, 0xac, 2, 1];
     assert_eq!(feed::decode_page(&old).unwrap(), page(RelaxedWhy::Budget));
     for (number, why) in RelaxedWhy::ALL.into_iter().enumerate() {

@@ -84,6 +84,7 @@ operations! {
     "journal.queue_records" = "1000000" => queue_records;
     "journal.rotate_bytes" = "1048576" => rotate_bytes;
     "journal.retention" = "1h" => retention;
+    "journal.draws" = "false" => draws;
     "telemetry.log_format" = "text" => log_format;
     "telemetry.log_level" = "error" => log_level;
     "telemetry.server_timing" = "true" => server_timing;

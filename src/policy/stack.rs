@@ -25,15 +25,14 @@ use crate::{
 const EXTENDS_MAX_FILES: usize = 8;
 
 /// The file's policy, as far as it can be put together. Findings are added, errors too.
-pub(super) fn build(text: &Text, library: &Library, findings: &mut Findings) -> Option<PolicySet> {
-    let layer = read::read(text, findings)?;
-    let base = base_of(&layer, library, &mut vec![text.name.to_string()], findings);
+pub(super) fn build(layer: &Layer, library: &Library, findings: &mut Findings) -> Option<PolicySet> {
+    let base = base_of(layer, library, &mut vec![layer.text.name.to_string()], findings);
     // Without a base there is still something to check: the file on the defaults.
     let base = base.unwrap_or_else(defaults);
     let mut tree = base.clone();
     overlay(&mut tree, layer.tree.clone());
-    let mut set = assemble(tree, &layer, findings)?;
-    lint::look(&set, &layer, &base, findings);
+    let mut set = assemble(tree, layer, findings)?;
+    lint::look(&set, layer, &base, findings);
     set.owner.clone_from(&layer.owner);
     set.description.clone_from(&layer.description);
     Some(set)

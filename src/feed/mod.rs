@@ -11,7 +11,10 @@ mod first;
 mod journaling;
 mod local;
 mod next;
+pub mod preview;
 mod rerank;
+pub mod supply;
+pub mod verdict;
 
 pub use rerank::{RerankCandidate, RerankRequest};
 

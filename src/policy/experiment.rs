@@ -13,7 +13,7 @@ use super::{
     code::Code,
     finding::{Finding, Findings, Severity, counted},
     library::{Library, shown},
-    read::Layer,
+    read::{self, Layer},
     stack,
 };
 use crate::domain::{Span, policy::ActivePolicy};
@@ -276,7 +276,8 @@ impl Maker<'_> {
             }
         };
         let mut below = Findings::default();
-        let set = stack::alone(&text, self.library, &mut below).map(|(set, _)| set).filter(|_| !below.has_errors());
+        let layer = read::read(&text, &mut below);
+        let set = layer.and_then(|layer| stack::alone(&layer, self.library, &mut below)).filter(|_| !below.has_errors());
         let Some(set) = set else {
             let first = below.iter().find(|finding| finding.severity == Severity::Error).map(ToString::to_string).unwrap_or_default();
             let message = format!("the arm's policy \"{}\" has {}", shown(name), counted(&below));

@@ -96,18 +96,18 @@ impl Findings {
 }
 
 impl Finding {
-    pub(super) fn new(severity: Severity, code: Code, key: &str, message: String) -> Self {
+    pub fn new(severity: Severity, code: Code, key: &str, message: String) -> Self {
         Self { severity, code, key: key.to_owned(), message, help: String::new(), place: None }
     }
 
     #[must_use]
-    pub(super) fn at(mut self, place: Option<Place>) -> Self {
+    pub fn at(mut self, place: Option<Place>) -> Self {
         self.place = place;
         self
     }
 
     #[must_use]
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
         self
     }

@@ -9,12 +9,17 @@
 //! place, a code of the closed table [`Code`], and what to do.
 
 mod code;
+mod conflicts;
+pub mod diff;
 mod experiment;
 pub mod explain;
 mod finding;
 mod library;
+mod lint;
 mod lists;
 mod read;
+pub mod report;
+pub mod schema;
 pub mod serving;
 mod stack;
 #[cfg(test)]
@@ -69,19 +74,44 @@ pub struct Checked {
     pub set: Option<PolicySet>,
     /// In the order of the file.
     pub findings: Findings,
+    /// Where the file sets its keys; there when it is TOML.
+    pub places: Option<Places>,
 }
 
-/// Reads and checks a policy file by itself. Checks against a catalogue: `feed::supply`.
+impl Checked {
+    /// The same with what else was found; the set stays only if nothing of it is an error.
+    #[must_use]
+    pub fn and(mut self, more: Findings) -> Self {
+        self.findings.append(more);
+        self.findings.sort();
+        self.set = self.set.filter(|_| !self.findings.has_errors());
+        self
+    }
+}
+
+/// Where a file sets its keys.
+#[derive(Clone, Debug)]
+pub struct Places(read::Layer);
+
+impl Places {
+    /// Where the value of `key` on `surface` comes from, if the file says so: for the surface, or for all.
+    pub fn place(&self, surface: Option<&str>, key: &str) -> Option<Place> {
+        stack::place(&self.0, surface, key)
+    }
+}
+
+/// Reads and checks a policy file by itself. Checks against a catalogue: `feed::supply`, `feed::verdict`.
 pub fn check(text: &Text, library: &Library) -> Checked {
     let mut findings = Findings::default();
-    let set = stack::build(text, library, &mut findings);
+    let layer = read::read(text, &mut findings);
+    let set = layer.as_ref().and_then(|layer| stack::build(layer, library, &mut findings));
     findings.sort();
-    Checked { set: set.filter(|_| !findings.has_errors()), findings }
+    Checked { set: set.filter(|_| !findings.has_errors()), findings, places: layer.map(Places) }
 }
 
 /// [`check`], for those who need only the policy. Errors: every finding, warnings too.
 pub fn load(text: &Text, library: &Library) -> Result<PolicySet, Findings> {
-    let Checked { set, findings } = check(text, library);
+    let Checked { set, findings, .. } = check(text, library);
     set.ok_or(findings)
 }
 

@@ -10,6 +10,7 @@ use super::{
     experiment,
     finding::{Finding, Findings, Place, Severity, counted},
     library::{ACTIVE, Library, shown},
+    lint,
     read::{self, FILE_LISTS, Layer, SCHEMA},
     text::Text,
 };
@@ -25,23 +26,23 @@ use crate::{
 const EXTENDS_MAX_FILES: usize = 8;
 
 /// The file's policy and experiments, as far as they can be put together. Findings are added, errors too.
-pub(super) fn build(text: &Text, library: &Library, findings: &mut Findings) -> Option<PolicySet> {
-    let (set, layer) = alone(text, library, findings)?;
-    Some(experiment::attach(set, &layer, library, findings))
+pub(super) fn build(layer: &Layer, library: &Library, findings: &mut Findings) -> Option<PolicySet> {
+    let set = alone(layer, library, findings)?;
+    Some(experiment::attach(set, layer, library, findings))
 }
 
-/// The file's policy without experiments, and the file as it was read.
-pub(super) fn alone(text: &Text, library: &Library, findings: &mut Findings) -> Option<(PolicySet, Layer)> {
-    let layer = read::read(text, findings)?;
-    let base = base_of(&layer, library, &mut vec![text.name.to_string()], findings);
+/// The file's policy without its experiments.
+pub(super) fn alone(layer: &Layer, library: &Library, findings: &mut Findings) -> Option<PolicySet> {
+    let base = base_of(layer, library, &mut vec![layer.text.name.to_string()], findings);
     // Without a base there is still something to check: the file on the defaults.
-    let mut tree = base.unwrap_or_else(defaults);
+    let base = base.unwrap_or_else(defaults);
+    let mut tree = base.clone();
     overlay(&mut tree, layer.tree.clone());
-    let assembled = assemble(tree, &layer, findings)?;
-    let mut set = assembled;
+    let mut set = assemble(tree, layer, findings)?;
+    lint::look(&set, layer, &base, findings);
     set.owner.clone_from(&layer.owner);
     set.description.clone_from(&layer.description);
-    Some((set, layer))
+    Some(set)
 }
 
 /// What a file without `extends` builds on.
@@ -52,12 +53,16 @@ fn defaults() -> Table {
 
 /// A set as a tree: the policy's keys, `guardrails`, `surface`.
 fn tree_of(set: &PolicySet) -> Table {
-    // Plain data: it is always a tree.
-    let mut tree = Table::try_from(&set.shared).unwrap_or_default();
-    tree.insert("guardrails".into(), Value::Table(Table::try_from(set.guardrails).unwrap_or_default()));
+    let mut tree = plain(&set.shared);
+    tree.insert("guardrails".into(), Value::Table(plain(&set.guardrails)));
     let surfaces = set.overrides.iter().map(|(name, overrides)| (name.clone(), Value::Table(overrides.clone()))).collect();
     tree.insert("surface".into(), Value::Table(surfaces));
     tree
+}
+
+/// Plain data as a tree. By way of text, so that 0.35 stays 0.35 and does not become the `f64` next to the `f32`.
+pub(super) fn plain(data: &impl serde::Serialize) -> Table {
+    serde_json::to_string(data).ok().and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
 }
 
 /// What `layer` builds on. `chain` holds the names of the files above. `None`, with a finding: there is no such thing.
@@ -96,6 +101,17 @@ fn base_of(layer: &Layer, library: &Library, chain: &mut Vec<String>, findings: 
             fail(Code::ExtendsBroken, message, format!("first: {first}"), findings)
         }
     }
+}
+
+/// The file and those it extends, nearest first, as far as they can be read.
+pub(super) fn layers(text: &Text, library: &Library) -> Vec<Layer> {
+    let mut layers: Vec<Layer> = Vec::new();
+    let mut next = Some(text.clone());
+    while let Some(layer) = next.filter(|_| layers.len() < EXTENDS_MAX_FILES).and_then(|text| read::read(&text, &mut Findings::default())) {
+        next = layer.extends.as_ref().and_then(|name| library.find(name).ok());
+        layers.push(layer);
+    }
+    layers
 }
 
 /// Later over earlier: tables key by key, everything else whole.

@@ -29,6 +29,23 @@ fn uniform(bits: u64) -> f64 {
     ((bits >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
+/// A place in [0, 1) for every unit, evenly: for splits whose parts are stated as ranges. Units fall independently under
+/// different salts.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    salt: u64,
+}
+
+impl Places {
+    pub fn new(salt: &str) -> Self {
+        Self { salt: hash(salt) }
+    }
+
+    pub fn of(&self, unit: Unit) -> f64 {
+        uniform(mix(unit.0 ^ self.salt))
+    }
+}
+
 /// A split of units among named options by weight: weighted rendezvous hashing (Schindelhauer & Schomaker, "Weighted
 /// distributed hash tables", SPAA 2005). Option `i` waits `−ln(uᵢ) / wᵢ`, with `uᵢ` a hash of unit, salt and the option's
 /// name; the first to come wins, which is `i` with probability `wᵢ / Σw`.
@@ -120,6 +137,15 @@ mod tests {
         let moves = moved([50.0, 50.0, 0.0], [50.0, 50.0, 25.0]);
         assert_eq!(moves.iter().map(|(pair, _)| *pair).collect::<Vec<_>>(), [(0, 2), (1, 2)]);
         moves.iter().for_each(|(_, share)| near(*share, 0.1));
+    }
+
+    #[test]
+    fn places_are_even_and_independent_of_other_splits() {
+        let (places, lottery) = (Places::new("s"), Lottery::new("s", [("a", 1.0), ("b", 1.0)]));
+        near(share(|unit| places.of(unit) < 0.25), 0.25);
+        near(share(|unit| (0.25..0.75).contains(&places.of(unit))), 0.5);
+        near(share(|unit| places.of(unit) < 0.25 && lottery.draw(unit) == 0), 0.125);
+        assert!(units().all(|unit| (0.0..1.0).contains(&places.of(unit))));
     }
 
     #[test]

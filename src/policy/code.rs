@@ -122,11 +122,11 @@ codes! {
         "An experiment compares two or more arms, each with a policy of its own; at least two of them need a weight above 0. The first \
         is the control that the others are compared with."
     Layer "P0603" "experiments that do not fit one layer"
-        "Experiments of one layer share out its people between them, and nobody is in two. Their shares and the holdout sum to at most \
-        1, and they count the same units: people (`user`) or visits (`session`)."
+        "Experiments of one layer share out its people between them, and nobody is in two. Each takes a `slice` of the layer's places \
+        from 0 to 1, the holdout takes the end, and all count the same units: people (`user`) or visits (`session`)."
     Overlap "P0604" "two experiments on one surface"
         "A feed belongs to one experiment, or its outcome would be of two causes. Experiments that act on the same surface stand in \
-        the same `layer`, with a `share` of its people each."
+        the same `layer`, with a `slice` of it each."
     Alike "P0605" "an experiment in which everybody gets the same"
         "The arms' policies do not differ on any of the experiment's surfaces: nobody is exposed to anything, and nothing is counted."
 }

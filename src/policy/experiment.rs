@@ -24,8 +24,8 @@ pub const MAX_EXPERIMENTS: usize = 16;
 pub const MAX_ARMS: usize = 8;
 /// How long after a unit's first exposure its outcome is complete.
 const OUTCOME_WINDOW: Span = Span::hours(24);
-/// Shares that sum to this little more than 1 are meant to sum to 1.
-const SHARE_TOLERANCE: f64 = 1e-6;
+/// A slice that ends this little past the holdout's begin is meant to end there.
+const SLICE_TOLERANCE: f64 = 1e-6;
 
 /// What an experiment counts: who always gets the same arm, and has one outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +45,8 @@ pub struct Experiment {
     pub id: String,
     /// Experiments of one layer share out its people; its own `id` where the file names none.
     pub layer: String,
-    /// Of the layer's people, in [0, 1].
-    pub share: f64,
+    /// Which of the layer's people, `low ≤ u < high` of their places in [0, 1).
+    pub slice: [f64; 2],
     pub unit: UnitKind,
     /// Another salt, other people in each arm. Its own `id` where the file names none.
     pub salt: String,
@@ -90,7 +90,7 @@ impl Experiment {
             self.surfaces.iter().map(|surface| arm.policy(own, surface).map(|active| active.digest.clone())).collect()
         };
         let arms: Vec<_> = self.arms.iter().map(|arm| (&arm.name, arm.weight, digests(arm))).collect();
-        let decides = (&self.layer, self.share, own.holdouts.get(&self.layer), self.unit, &self.salt, &self.surfaces, arms);
+        let decides = (&self.layer, self.slice, own.holdouts.get(&self.layer), self.unit, &self.salt, &self.surfaces, arms);
         blake3::hash(&serde_json::to_vec(&decides).unwrap_or_default()).to_hex()[..8].to_owned()
     }
 }
@@ -102,7 +102,7 @@ struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     layer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    share: Option<f64>,
+    slice: Option<[f64; 2]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<UnitKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,10 +129,11 @@ struct WrittenLayer {
 
 /// The file's experiments, put to its set. What is wrong is found, and left out.
 pub(super) fn attach(mut set: PolicySet, layer: &Layer, library: &Library, findings: &mut Findings) -> PolicySet {
-    let mut maker = Maker { set: &set, layer, library, findings };
-    let holdouts = maker.holdouts();
+    let mut maker = Maker { set: &set, layer, library, findings, holdouts: BTreeMap::new() };
+    maker.holdouts();
     let experiments = maker.experiments();
-    maker.together(&experiments, &holdouts);
+    maker.together(&experiments);
+    let holdouts = maker.holdouts;
     if !experiments.is_empty() || !holdouts.is_empty() {
         (set.experiments, set.holdouts) = (experiments, holdouts);
         set.digest = digest(&set);
@@ -152,7 +153,7 @@ pub(super) fn lists(set: &PolicySet) -> Vec<(&'static str, Value)> {
     let experiment = |e: &Experiment| Written {
         id: e.id.clone(),
         layer: Some(e.layer.clone()),
-        share: Some(e.share),
+        slice: Some(e.slice),
         unit: Some(e.unit),
         salt: Some(e.salt.clone()),
         surfaces: Some(e.surfaces.clone()),
@@ -175,6 +176,7 @@ struct Maker<'a> {
     layer: &'a Layer,
     library: &'a Library,
     findings: &'a mut Findings,
+    holdouts: BTreeMap<String, f64>,
 }
 
 impl Maker<'_> {
@@ -187,14 +189,16 @@ impl Maker<'_> {
         self.findings.add(Finding::new(severity, code, key, message).help(help).at(self.layer.place(key)));
     }
 
-    fn holdouts(&mut self) -> BTreeMap<String, f64> {
-        let mut holdouts = BTreeMap::new();
+    fn holdout(&self, layer: &str) -> f64 {
+        self.holdouts.get(layer).copied().unwrap_or(0.0)
+    }
+
+    fn holdouts(&mut self) {
         for (index, WrittenLayer { id, holdout }) in self.written("layer").into_iter().enumerate() {
-            if holdouts.insert(id.clone(), holdout).is_some() {
+            if self.holdouts.insert(id.clone(), holdout).is_some() {
                 self.find(Severity::Error, Code::Once, &format!("layer[{index}].id"), format!("there are two layers \"{id}\""), "");
             }
         }
-        holdouts
     }
 
     fn experiments(&mut self) -> Vec<Experiment> {
@@ -227,9 +231,10 @@ impl Maker<'_> {
             return None;
         }
         let arms = self.arms(key, &surfaces, written.arms)?;
+        let layer = written.layer.unwrap_or_else(|| id.clone());
         let experiment = Experiment {
-            layer: written.layer.unwrap_or_else(|| id.clone()),
-            share: written.share.unwrap_or(1.0),
+            slice: written.slice.unwrap_or_else(|| [0.0, 1.0 - self.holdout(&layer)]),
+            layer,
             unit: written.unit.unwrap_or_default(),
             salt: written.salt.unwrap_or_else(|| id.clone()),
             surfaces,
@@ -293,7 +298,7 @@ impl Maker<'_> {
     }
 
     /// What must hold between experiments.
-    fn together(&mut self, experiments: &[Experiment], holdouts: &BTreeMap<String, f64>) {
+    fn together(&mut self, experiments: &[Experiment]) {
         for (index, later) in experiments.iter().enumerate() {
             let key = format!("experiment[{index}]");
             let earlier = &experiments[..index];
@@ -307,16 +312,30 @@ impl Maker<'_> {
                 let help = format!("give both the same layer, e.g. `layer = \"{}\"`, and a share of it each", other.layer);
                 self.find(Severity::Error, Code::Overlap, &key, message, help);
             }
-            let of_layer = experiments[..=index].iter().filter(|e| e.layer == later.layer);
-            let taken = of_layer.map(|e| e.share).sum::<f64>() + holdouts.get(&later.layer).copied().unwrap_or(0.0);
-            if taken > 1.0 + SHARE_TOLERANCE {
-                let message = format!("with \"{}\", layer \"{}\" gives away {taken:.3} of its people", later.id, later.layer);
-                self.find(Severity::Error, Code::Layer, &key, message, "shares and holdout of a layer sum to 1 at most");
-            }
+            self.slice(&format!("{key}.slice"), later, earlier);
         }
-        for (index, id) in holdouts.keys().enumerate().filter(|(_, id)| !experiments.iter().any(|e| e.layer == **id)) {
+        let idle: Vec<(usize, String)> = self.holdouts.keys().cloned().enumerate().collect();
+        for (index, id) in idle.into_iter().filter(|(_, id)| !experiments.iter().any(|e| e.layer == *id)) {
             let message = format!("no experiment is in layer \"{id}\"");
             self.find(Severity::Warning, Code::NoEffect, &format!("layer[{index}]"), message, "");
+        }
+    }
+
+    /// Nobody is in two experiments of a layer, or in one and held out of all.
+    fn slice(&mut self, key: &str, of: &Experiment, earlier: &[Experiment]) {
+        let ([low, high], end) = (of.slice, 1.0 - self.holdout(&of.layer));
+        let help = "places in a layer go from 0 to 1; experiments take slices of it, e.g. `slice = [0.0, 0.5]`, a holdout the end";
+        if low >= high {
+            let message = format!("the slice of \"{}\" is empty: [{low}, {high}]", of.id);
+            self.find(Severity::Error, Code::Layer, key, message, help);
+        } else if high > end + SLICE_TOLERANCE {
+            let message = format!("the slice of \"{}\" ends at {high}, and the layer's holdout begins at {end}", of.id);
+            self.find(Severity::Error, Code::Layer, key, message, help);
+        }
+        let meets = |e: &&Experiment| e.layer == of.layer && e.slice[0] < high && low < e.slice[1];
+        if let Some(other) = earlier.iter().find(meets) {
+            let message = format!("the slice of \"{}\", [{low}, {high}], meets that of \"{}\", {:?}", of.id, other.id, other.slice);
+            self.find(Severity::Error, Code::Layer, key, message, help);
         }
     }
 }

@@ -112,7 +112,7 @@ fn value(knob: &Knob) -> Value {
         Kind::Duration(..) => json!({ "type": "string", "pattern": DURATION }),
         Kind::Choice(names) => json!({ "type": "string", "enum": names }),
         Kind::Id => json!({ "type": "string", "pattern": NAME }),
-        Kind::Range => json!({ "type": "array", "items": { "type": "number", "minimum": 0, "maximum": 1 }, "minItems": 2, "maxItems": 2 }),
+        Kind::Range => range(),
         Kind::List(most) => list(knob.key, most),
     };
     if let Some(map) = schema.as_object_mut() {
@@ -136,6 +136,10 @@ fn default(key: &str) -> Value {
     tree.insert("guardrails".into(), toml::Value::Table(plain(&Guardrails::default())));
     let pointer = format!("/{}", key.replace('.', "/"));
     serde_json::to_value(tree).ok().and_then(|tree| tree.pointer(&pointer).cloned()).unwrap_or(Value::Null)
+}
+
+fn range() -> Value {
+    json!({ "type": "array", "items": { "type": "number", "minimum": 0, "maximum": 1 }, "minItems": 2, "maxItems": 2 })
 }
 
 fn list(key: &str, most: usize) -> Value {
@@ -169,6 +173,7 @@ fn field_of(field: &Field) -> Value {
         FieldKind::Choice(names) => json!({ "type": "string", "enum": names }),
         FieldKind::Name => json!({ "type": "string", "pattern": NAME }),
         FieldKind::Duration(..) => json!({ "type": "string", "pattern": DURATION }),
+        FieldKind::Range => range(),
         FieldKind::Surfaces => json!({ "type": "array", "items": { "type": "string", "pattern": SURFACE_NAME } }),
         FieldKind::List(name) => list(name, MAX_ARMS),
     }

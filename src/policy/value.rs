@@ -72,6 +72,7 @@ impl<'a> Written<'a> {
             FieldKind::Choice(names) => self.choice(names),
             FieldKind::Name => self.id(),
             FieldKind::Duration(low, high) => self.duration(&Kind::Duration(low, high)),
+            FieldKind::Range => self.range(),
             FieldKind::Surfaces => self.surfaces(),
             FieldKind::List(_) => Err(self.other_kind("a list of tables")),
         }

@@ -302,6 +302,8 @@ pub enum FieldKind {
     /// 1 to 64 of a-z, 0-9 and -.
     Name,
     Duration(Span, Span),
+    /// `[low, high]` within 0 to 1.
+    Range,
     /// Names of surfaces.
     Surfaces,
     /// A list of its own, under this name in [`LISTS`].
@@ -359,7 +361,7 @@ pub const LISTS: &[Form] = &[
         required: &[ID, field("arms", FieldKind::List("experiment.arms"))],
         optional: &[
             field("layer", FieldKind::Name),
-            field("share", FieldKind::Number(0.0, 1.0)),
+            field("slice", FieldKind::Range),
             field("unit", FieldKind::Choice(&["user", "session"])),
             field("salt", FieldKind::Text),
             field("surfaces", FieldKind::Surfaces),

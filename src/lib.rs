@@ -36,6 +36,8 @@ pub mod follow;
 pub mod import;
 pub mod ingest;
 
+pub mod rollout;
+
 pub mod auth;
 
 pub mod app;

@@ -6,7 +6,8 @@ use crate::{
         Time,
         feed::{Draw, StoredFeed},
     },
-    journal::{DrawRecord, ExploreRecord, Journal, JournalRecord, ServedItem, ServedRecord},
+    journal::{DrawRecord, ExploreRecord, ExposureRecord, Journal, JournalRecord, MetricsRecord, ServedItem, ServedRecord},
+    policy::{UnitKind, serving::Exposure},
 };
 
 /// Most candidates of a draw that are journaled; a draw from more (of a caller's own) is journaled without them.
@@ -45,8 +46,27 @@ pub(super) fn record(served: &Served, request: &FeedRequest, journal: &Journal, 
         pool_size: feed.pool.len() as u32,
         pool_digest: pool_digest(feed),
         items: items.collect(),
+        metrics: Some(MetricsRecord {
+            ild: served.metrics.ild as f32,
+            topics: served.metrics.topics as u32,
+            topic_entropy: served.metrics.topic_entropy as f32,
+            exploration_share: served.metrics.exploration_share as f32,
+            relevance_kept: served.metrics.relevance_kept as f32,
+        }),
+        experiment: served.exposure.as_ref().map(|exposure| exposed(exposure, request, journal)),
         degraded: served.degraded.iter().map(|d| format!("{}:{}", d.stage, d.reason)).collect(),
     })
+}
+
+fn exposed(exposure: &Exposure, request: &FeedRequest, journal: &Journal) -> ExposureRecord {
+    let session = request.session.as_ref().filter(|_| exposure.unit == UnitKind::Session);
+    ExposureRecord {
+        layer: exposure.layer.to_string(),
+        id: exposure.experiment.as_deref().map(str::to_owned),
+        arm: exposure.arm.to_string(),
+        allocation: exposure.allocation.to_string(),
+        session: session.map(|session| journal.session_pseudonym(session)),
+    }
 }
 
 /// First 16 hex digits of BLAKE3 over ids and relevances in pool order.

@@ -167,7 +167,7 @@ impl FeedService {
         if active.digest == digest {
             return Arc::clone(active);
         }
-        if let Some(policy) = self.surfaces.load().0.values().find(|p| p.digest == digest) {
+        if let Some(policy) = self.serving.load().by_digest(digest) {
             return Arc::clone(policy);
         }
         let reason = match self.store.policy(digest).await {

@@ -86,6 +86,7 @@ fn request(surface: &str, reader: usize) -> FeedRequest {
         request_id: String::new(),
         surface: surface.to_owned(),
         user: None,
+        session: None,
         personalise: true,
         limit: None,
         diversity: None,

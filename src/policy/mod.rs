@@ -8,6 +8,7 @@
 //! A file builds on another (`extends`), every file in the end on the defaults. Every finding of a file is told at once, with its
 //! place, a code of the closed table [`Code`], and what to do.
 
+mod bundle;
 mod code;
 mod conflicts;
 pub mod diff;
@@ -29,6 +30,7 @@ mod value;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use bundle::Bundle;
 pub use code::Code;
 pub use experiment::{Experiment, ExperimentArm, UnitKind};
 pub use finding::{Finding, Findings, Place, Severity, counted};
@@ -145,6 +147,12 @@ impl PolicySet {
         let (id, version) = (shared.id.clone(), shared.version);
         let (experiments, holdouts) = (Vec::new(), BTreeMap::new());
         Self { id, version, owner: None, description: None, shared, overrides, surfaces, guardrails, experiments, holdouts, digest }
+    }
+
+    /// Policies that come from no file, with the default guardrails; the set is named after one of them.
+    pub fn of(surfaces: Surfaces) -> Self {
+        let shared = surfaces.0.values().next().map(|active| active.policy.clone()).unwrap_or_default();
+        Self::new(shared, BTreeMap::new(), surfaces, Guardrails::default())
     }
 
     /// The policy of a surface.

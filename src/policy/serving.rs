@@ -108,6 +108,18 @@ struct Split {
     policies: BTreeMap<String, Vec<Arc<ActivePolicy>>>,
 }
 
+impl From<Surfaces> for Serving {
+    fn from(surfaces: Surfaces) -> Self {
+        PolicySet::of(surfaces).into()
+    }
+}
+
+impl From<PolicySet> for Serving {
+    fn from(set: PolicySet) -> Self {
+        Self::new(Arc::new(set), None)
+    }
+}
+
 impl Serving {
     /// Experiments of `set` run among those who do not get the canary.
     pub fn new(set: Arc<PolicySet>, canary: Option<Canary>) -> Self {
@@ -150,14 +162,15 @@ impl Serving {
 
     /// The policy of that digest, if anybody gets it.
     pub fn by_digest(&self, digest: &str) -> Option<&Arc<ActivePolicy>> {
-        self.policies().find(|policy| policy.digest == digest)
+        self.by_surface().map(|(_, policy)| policy).find(|policy| policy.digest == digest)
     }
 
-    /// Every policy that anybody gets, some of them perhaps twice.
-    pub fn policies(&self) -> impl Iterator<Item = &Arc<ActivePolicy>> {
-        let canary = self.canary.iter().flat_map(|canary| canary.set.surfaces.0.values());
-        let splits = self.layers.iter().flat_map(|layer| &layer.experiments);
-        self.set.surfaces.0.values().chain(canary).chain(splits.flat_map(|split| split.policies.values().flatten()))
+    /// Every policy that anybody gets, with its surface; some of them perhaps twice.
+    pub fn by_surface(&self) -> impl Iterator<Item = (&str, &Arc<ActivePolicy>)> {
+        let canary = self.canary.iter().flat_map(|canary| &canary.set.surfaces.0);
+        let splits = self.layers.iter().flat_map(|layer| &layer.experiments).flat_map(|split| &split.policies);
+        let arms = splits.flat_map(|(surface, policies)| policies.iter().map(move |policy| (surface, policy)));
+        self.set.surfaces.0.iter().chain(canary).chain(arms).map(|(surface, policy)| (surface.as_str(), policy))
     }
 }
 
@@ -274,7 +287,7 @@ mod tests {
         let nobody = serving.choose("home", Who::default()).unwrap();
         assert_eq!((nobody.exposure, nobody.policy.policy.id.as_str()), (None, "mine"));
         assert!(serving.choose("nowhere", Who::default()).is_none() && !serving.knows("nowhere"));
-        let digests: Vec<&str> = serving.policies().map(|policy| policy.digest.as_str()).collect();
+        let digests: Vec<&str> = serving.by_surface().map(|(_, policy)| policy.digest.as_str()).collect();
         assert!(digests.iter().all(|digest| serving.by_digest(digest).is_some()) && serving.by_digest("b3:0").is_none());
     }
 

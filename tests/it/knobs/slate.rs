@@ -265,6 +265,7 @@ impl World {
             limit: None,
             diversity: (ask == Ask::Diverse).then_some(0.9),
             seed: Some(SEED),
+            session: None,
             cursor: None,
             strict: false,
             exclude: Vec::new(),

@@ -12,7 +12,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::{Layers, Override, Settings};
+use crate::{
+    policy,
+    settings::{Layers, Override, Settings},
+};
 
 /// The settings or the arguments are wrong.
 const EXIT_USAGE: u8 = 2;
@@ -112,10 +115,15 @@ fn settings_with(overrides: Vec<Override>) -> Result<Settings, ExitCode> {
 }
 
 fn loaded(layers: &Layers) -> Result<Settings, ExitCode> {
-    Settings::load(layers).map_err(|faults| {
-        eprintln!("error: {faults}");
+    let usage = |told: String| {
+        eprintln!("error: {told}");
         ExitCode::from(EXIT_USAGE)
-    })
+    };
+    let mut settings = Settings::load(layers).map_err(|faults| usage(faults.to_string()))?;
+    // A policy file takes the place of the policy sections, before anything is made by them.
+    let set = policy::chosen(&settings).map_err(|refused| usage(refused.to_string()))?;
+    set.put_into(&mut settings);
+    Ok(settings)
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

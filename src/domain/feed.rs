@@ -150,4 +150,27 @@ pub struct Page {
     pub relaxed: Vec<Relaxed>,
     /// Whether candidates may remain after it.
     pub has_next: bool,
+    /// What its exploration slots were drawn from. For the journal, when the page is made: not kept with it.
+    pub draws: Vec<Draw>,
+}
+
+/// What an exploration slot was drawn from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draw {
+    /// 0-based position in the feed.
+    pub position: u32,
+    /// The candidates that could have come here, in pool order.
+    pub arms: Vec<Arm>,
+    /// Index into `arms` of the one that did.
+    pub taken: u32,
+}
+
+/// One candidate of a draw: all that its chance depends on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Arm {
+    /// In [0, 1].
+    pub relevance: f32,
+    /// Posterior of its open rate: mean in [0, 1] and standard deviation > 0.
+    pub mean: f64,
+    pub deviation: f64,
 }

@@ -11,7 +11,7 @@ use crate::{
     clock::Stopwatch,
     domain::{
         FacetValue, FeedId, ItemId, Span, Time,
-        feed::{Page, PoolEntry, StoredFeed},
+        feed::{Draw, Page, PoolEntry, StoredFeed},
         policy::{ActivePolicy, TargetMetric},
     },
     rank::{self, Context, Pool, Scored, SourceKind, Sources, place::PoolCandidate, target::Outcome},
@@ -23,6 +23,29 @@ const KEEP_AFTER_EXPIRY: Duration = Duration::from_secs(24 * 3_600);
 /// Non-personalised feeds share their draws for this long: two readers see the same feed, and it still changes.
 const SHARED_SEED_SPAN: Span = Span::minutes(10);
 
+/// A first page that is asked for.
+pub(super) struct First<'a> {
+    pub request: &'a FeedRequest,
+    pub policy: &'a Arc<ActivePolicy>,
+    pub reader: &'a Reader,
+    /// Hashes of items that must not come, besides the request's own.
+    pub excluded: &'a [u64],
+    /// For all sources together.
+    pub deadline: Duration,
+}
+
+/// A feed with its first page, made and not kept anywhere.
+pub(super) struct Made {
+    feed: Arc<StoredFeed>,
+    page: Page,
+    draws: Vec<Draw>,
+    outcome: Option<Outcome>,
+    /// Where the pool's items are in `snapshot`.
+    rows: Arc<[Row]>,
+    snapshot: Arc<Snapshot>,
+    timings: Timings,
+}
+
 impl FeedService {
     /// Makes a feed and serves its first page. `excluded` holds item hashes.
     pub(super) async fn first_page(
@@ -33,6 +56,18 @@ impl FeedService {
         excluded: &[u64],
         mut degraded: Vec<Degradation>,
     ) -> Result<Served, FeedError> {
+        let first = First { request, policy, reader, excluded, deadline: policy.policy.retrieve.deadline.as_std() };
+        let mut made = self.make(&first, &mut degraded).await?;
+        let watch = Stopwatch::start();
+        let rows = Arc::clone(&made.rows);
+        self.keep(&made.feed, rows, &made.page, policy, &mut degraded).instrument(tracing::info_span!("store")).await;
+        made.timings.store = watch.elapsed();
+        Ok(self.served(made.into_parts(&first), reader, degraded))
+    }
+
+    /// Makes a feed and its first page, and does nothing else: what is asked for twice is made twice.
+    pub(super) async fn make(&self, first: &First<'_>, degraded: &mut Vec<Degradation>) -> Result<Made, FeedError> {
+        let First { request, policy, reader, excluded, deadline } = *first;
         let now = self.clock.now();
         let snapshot = self.catalogue.snapshot();
         if snapshot.is_empty() {
@@ -47,10 +82,10 @@ impl FeedService {
         excluded.extend(request.exclude.iter().map(ItemId::hash64));
         let query = Arc::new(Query::new(snapshot, reader.profile.clone(), Arc::clone(policy), now, seed, excluded));
 
-        let deadline = Instant::now() + policy.policy.retrieve.deadline.as_std();
         let mut timings = Timings::default();
         let watch = Stopwatch::start();
-        let gathered = source::gather(&self.sources, &query, deadline).instrument(tracing::info_span!("candidates")).await;
+        let until = Instant::now() + deadline;
+        let gathered = source::gather(&self.sources, &query, until).instrument(tracing::info_span!("candidates")).await;
         timings.candidates = watch.elapsed();
         if !gathered.missing.is_empty() {
             degraded.push(Degradation { stage: "candidates", reason: "source_late", fallback: "other_sources" });
@@ -61,24 +96,11 @@ impl FeedService {
         timings.score = watch.elapsed();
         let watch = Stopwatch::start();
         let making = Making { id, request, policy, reader, seed, now };
-        let (feed, page, outcome) = tracing::info_span!("diversify").in_scope(|| making.make(&scored, &context));
+        let (feed, mut page, outcome) = tracing::info_span!("diversify").in_scope(|| making.make(&scored, &context));
+        let draws = std::mem::take(&mut page.draws);
         timings.diversify = watch.elapsed();
-        let watch = Stopwatch::start();
         let rows = scored.iter().map(|s| s.row).collect();
-        self.keep(&feed, rows, &page, policy, &mut degraded).instrument(tracing::info_span!("store")).await;
-        timings.store = watch.elapsed();
-        let parts = ServedParts {
-            feed,
-            policy: Arc::clone(policy),
-            page,
-            page_number: 0,
-            prefix_indices: Vec::new(),
-            snapshot: Arc::clone(&query.snapshot),
-            restarted: request.cursor.is_some(),
-            outcome,
-            timings,
-        };
-        Ok(self.served(parts, reader, degraded))
+        Ok(Made { feed, page, draws, outcome, rows, snapshot: Arc::clone(&query.snapshot), timings })
     }
 
     /// Keeps a new feed here and in the store.
@@ -91,6 +113,24 @@ impl FeedService {
                 log_store("feed", &error);
                 degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
             }
+        }
+    }
+}
+
+impl Made {
+    pub fn into_parts(self, first: &First<'_>) -> ServedParts {
+        let Self { feed, page, draws, outcome, snapshot, timings, .. } = self;
+        ServedParts {
+            feed,
+            policy: Arc::clone(first.policy),
+            page,
+            draws,
+            page_number: 0,
+            prefix_indices: Vec::new(),
+            snapshot,
+            restarted: first.request.cursor.is_some(),
+            outcome,
+            timings,
         }
     }
 }

@@ -2,21 +2,31 @@
 
 use super::{FeedRequest, Served};
 use crate::{
-    domain::{Time, feed::StoredFeed},
-    journal::{Journal, JournalRecord, ServedItem, ServedRecord},
+    domain::{
+        Time,
+        feed::{Draw, StoredFeed},
+    },
+    journal::{DrawRecord, ExploreRecord, ExposureRecord, Journal, JournalRecord, MetricsRecord, ServedItem, ServedRecord},
+    policy::{UnitKind, serving::Exposure},
 };
+
+/// Most candidates of a draw that are journaled; a draw from more (of a caller's own) is journaled without them.
+const MAX_DRAW_ARMS: usize = 1_000;
 
 pub(super) fn record(served: &Served, request: &FeedRequest, journal: &Journal, now: Time) -> JournalRecord {
     let feed = &served.feed;
+    let draws: Vec<&Draw> = served.draws.iter().filter(|draw| journal.keeps_draws() && draw.arms.len() <= MAX_DRAW_ARMS).collect();
     let items = served.page.placed.iter().enumerate().filter_map(|(offset, placed)| {
         let entry = feed.pool.get(placed.pool_index as usize)?;
+        let position = (served.first_position + offset) as u32;
         Some(ServedItem {
             id: placed.item.to_string(),
-            position: (served.first_position + offset) as u32,
+            position,
             slot: placed.slot.name().to_owned(),
             propensity: placed.propensity,
             relevance: entry.relevance,
             rank_before: placed.pool_index,
+            draw: draws.iter().find(|draw| draw.position == position).map(|draw| DrawRecord::from(*draw)),
         })
     });
     JournalRecord::Served(ServedRecord {
@@ -28,14 +38,35 @@ pub(super) fn record(served: &Served, request: &FeedRequest, journal: &Journal, 
         policy: served.policy.policy.id.clone(),
         policy_version: served.policy.policy.version,
         policy_digest: served.policy.digest.clone(),
+        ranking_digest: served.policy.ranking_digest.clone(),
+        explore: (!draws.is_empty()).then(|| ExploreRecord::from(&served.policy.policy.explore)),
         diversity: feed.diversity,
         seed: feed.seed,
         page: served.page_number,
         pool_size: feed.pool.len() as u32,
         pool_digest: pool_digest(feed),
         items: items.collect(),
+        metrics: Some(MetricsRecord {
+            ild: served.metrics.ild as f32,
+            topics: served.metrics.topics as u32,
+            topic_entropy: served.metrics.topic_entropy as f32,
+            exploration_share: served.metrics.exploration_share as f32,
+            relevance_kept: served.metrics.relevance_kept as f32,
+        }),
+        experiment: served.exposure.as_ref().map(|exposure| exposed(exposure, request, journal)),
         degraded: served.degraded.iter().map(|d| format!("{}:{}", d.stage, d.reason)).collect(),
     })
+}
+
+fn exposed(exposure: &Exposure, request: &FeedRequest, journal: &Journal) -> ExposureRecord {
+    let session = request.session.as_ref().filter(|_| exposure.unit == UnitKind::Session);
+    ExposureRecord {
+        layer: exposure.layer.to_string(),
+        id: exposure.experiment.as_deref().map(str::to_owned),
+        arm: exposure.arm.to_string(),
+        allocation: exposure.allocation.to_string(),
+        session: session.map(|session| journal.session_pseudonym(session)),
+    }
 }
 
 /// First 16 hex digits of BLAKE3 over item hashes and relevances in pool order, little-endian.

@@ -45,6 +45,7 @@ impl FeedService {
         let policy = self.policy_of(&feed.policy_digest, active, &mut degraded).await;
         let snapshot = self.catalogue.snapshot();
         let prefix: Vec<Placed> = pages[..number].iter().flat_map(|page| page.placed.iter().cloned()).collect();
+        let mut draws = Vec::new();
         let page = match pages.get(number) {
             Some(frozen) => frozen.clone(),
             None => {
@@ -52,7 +53,7 @@ impl FeedService {
                     Context { snapshot: &snapshot, profile: reader.profile.as_deref(), policy: &policy.policy, now: self.clock.now() };
                 let limit = request.limit.unwrap_or(policy.policy.page_size as usize);
                 let watch = Stopwatch::start();
-                let page = tracing::info_span!("diversify").in_scope(|| {
+                let mut page = tracing::info_span!("diversify").in_scope(|| {
                     let excluded: Vec<u64> = request.exclude.iter().map(ItemId::hash64).collect();
                     let rows = local.as_ref().map_or(&[][..], |local| local.rows());
                     let candidates = candidates_of(&feed, rows, &excluded, &context);
@@ -60,11 +61,17 @@ impl FeedService {
                     rank::place(&pool, &prefix, limit, &context)
                 });
                 timings.diversify = watch.elapsed();
+                draws = std::mem::take(&mut page.draws);
+                let made = page.placed.clone();
                 let watch = Stopwatch::start();
                 let frozen = self.freeze(&feed, number, page, &mut degraded).await;
                 timings.store += watch.elapsed();
                 match frozen {
-                    Some(frozen) => frozen,
+                    Some(frozen) => {
+                        // Another server was faster: its page was drawn from what it knew.
+                        draws.retain(|_| frozen.placed == made);
+                        frozen
+                    }
                     None => return self.restart(request, active, reader, record.as_ref(), degraded).await,
                 }
             }
@@ -74,6 +81,7 @@ impl FeedService {
             feed,
             policy,
             page,
+            draws,
             page_number: cursor.page,
             prefix_indices,
             snapshot,
@@ -160,12 +168,12 @@ impl FeedService {
         if active.digest == digest {
             return Arc::clone(active);
         }
-        if let Some(policy) = self.surfaces.load().0.values().find(|p| p.digest == digest) {
+        if let Some(policy) = self.serving.load().by_digest(digest) {
             return Arc::clone(policy);
         }
         let reason = match self.store.policy(digest).await {
             Ok(Some(json)) => match serde_json::from_str::<Policy>(&json) {
-                Ok(policy) => return Arc::new(ActivePolicy { policy, digest: digest.to_owned() }),
+                Ok(policy) => return Arc::new(ActivePolicy { digest: digest.to_owned(), ..ActivePolicy::new(policy) }),
                 Err(_) => "store_corrupt",
             },
             Ok(None) => "policy_missing",

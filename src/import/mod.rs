@@ -10,6 +10,7 @@
 //! import continues where it stopped ([`checkpoint`]). No bytes make it panic.
 
 pub mod checkpoint;
+mod collect;
 mod csv;
 mod dates;
 mod draft;
@@ -24,6 +25,7 @@ mod row;
 mod run;
 mod source;
 
+pub use collect::{Collected, collect};
 pub use embeddings::EmbeddingFiles;
 pub use mapping::Mapping;
 pub use mind::{HISTORY_STEP, TIMELESS_START};

@@ -4,10 +4,14 @@
 //! record that finds the queue full is dropped and counted. People appear under a keyed pseudonym, non-personalised
 //! feeds without any.
 
+mod reader;
 mod record;
 mod writer;
 
-pub use record::{EventRecord, JournalRecord, ServedItem, ServedRecord};
+pub use reader::JournalReader;
+pub use record::{
+    ArmRecord, DrawRecord, EventRecord, ExploreRecord, ExposureRecord, JournalRecord, MetricsRecord, ServedItem, ServedRecord,
+};
 
 use std::{
     io,
@@ -22,7 +26,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 
-use crate::domain::{Span, UserId};
+use crate::domain::{SessionId, Span, UserId};
 
 /// Where and how much is kept.
 #[derive(Clone, Debug)]
@@ -34,6 +38,8 @@ pub struct JournalOptions {
     pub rotate_bytes: u64,
     /// Closed files older than this are deleted.
     pub retention: Span,
+    /// Whether a served page says what its exploration slots were drawn from.
+    pub draws: bool,
 }
 
 /// Records dropped and written so far.
@@ -49,6 +55,7 @@ pub struct Journal {
     /// Empty: nothing is kept, or nothing any more.
     queue: ArcSwapOption<SyncSender<JournalRecord>>,
     counts: std::sync::Arc<JournalCounts>,
+    draws: bool,
     writer: Mutex<Option<JoinHandle<()>>>,
     pseudonym_key: ArcSwap<[u8; 32]>,
 }
@@ -59,8 +66,15 @@ impl Journal {
         std::fs::create_dir_all(&options.directory)?;
         let counts = std::sync::Arc::new(JournalCounts::default());
         let (queue, records) = mpsc::sync_channel(options.queue_records);
+        let draws = options.draws;
         let writer = writer::start(options, records, std::sync::Arc::clone(&counts))?;
-        Ok(Self { queue: ArcSwapOption::from_pointee(queue), counts, writer: Mutex::new(Some(writer)), pseudonym_key: ArcSwap::default() })
+        Ok(Self {
+            queue: ArcSwapOption::from_pointee(queue),
+            counts,
+            draws,
+            writer: Mutex::new(Some(writer)),
+            pseudonym_key: ArcSwap::default(),
+        })
     }
 
     /// A journal that keeps nothing.
@@ -68,6 +82,7 @@ impl Journal {
         Self {
             queue: ArcSwapOption::empty(),
             counts: std::sync::Arc::default(),
+            draws: false,
             writer: Mutex::new(None),
             pseudonym_key: ArcSwap::default(),
         }
@@ -90,6 +105,19 @@ impl Journal {
     /// The person's pseudonym in the journal: 128 bits of keyed BLAKE3, hex.
     pub fn pseudonym(&self, user: &UserId) -> String {
         blake3::keyed_hash(&self.pseudonym_key.load(), user.as_str().as_bytes()).to_hex()[..32].to_owned()
+    }
+
+    /// The visit's pseudonym in the journal; no person has the same.
+    pub fn session_pseudonym(&self, session: &SessionId) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.pseudonym_key.load());
+        // No id holds a control character.
+        hasher.update(b"session\0").update(session.as_str().as_bytes());
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+
+    /// Whether a served page is to say what its exploration slots were drawn from.
+    pub fn keeps_draws(&self) -> bool {
+        self.draws
     }
 
     pub fn counts(&self) -> &JournalCounts {

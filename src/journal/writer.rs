@@ -94,7 +94,7 @@ fn number(path: &Path) -> Option<u64> {
 }
 
 /// The journal's files, oldest first.
-fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> =
         fs::read_dir(directory)?.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| number(p).is_some()).collect();
     found.sort_by_key(|path| number(path));
@@ -135,8 +135,13 @@ mod tests {
     #[test]
     fn every_record_is_a_line_and_files_rotate() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let options =
-            JournalOptions { directory: directory.path().into(), queue_records: 1_000, rotate_bytes: 1_000, retention: Span::days(1) };
+        let options = JournalOptions {
+            directory: directory.path().into(),
+            queue_records: 1_000,
+            rotate_bytes: 1_000,
+            retention: Span::days(1),
+            draws: true,
+        };
         let journal = Journal::open(options.clone()).expect("opens");
         for n in 0..100 {
             journal.record(record(n));
@@ -178,6 +183,7 @@ mod tests {
             queue_records: 10,
             rotate_bytes: 1 << 30,
             retention: Span::hours(hours),
+            draws: true,
         };
         Journal::open(options(3)).expect("opens").close();
         assert!(old.exists());
@@ -188,8 +194,13 @@ mod tests {
     #[test]
     fn a_full_queue_drops_and_counts() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let options =
-            JournalOptions { directory: directory.path().into(), queue_records: 1, rotate_bytes: 1 << 30, retention: Span::days(1) };
+        let options = JournalOptions {
+            directory: directory.path().into(),
+            queue_records: 1,
+            rotate_bytes: 1 << 30,
+            retention: Span::days(1),
+            draws: true,
+        };
         let journal = Journal::open(options).expect("opens");
         for n in 0..10_000 {
             journal.record(record(n));

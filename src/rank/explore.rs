@@ -3,21 +3,12 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub use crate::domain::feed::Arm;
 use crate::domain::policy::{Explore, ExploreMethod};
 
 /// Points at which the propensity of a Thompson draw is integrated, over ± [`SPREAD`] standard deviations.
 const POINTS: u32 = 400;
 const SPREAD: f64 = 8.0;
-
-/// One candidate of a draw.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Arm {
-    /// In [0, 1].
-    pub relevance: f32,
-    /// Posterior of its open rate: mean in [0, 1] and standard deviation > 0.
-    pub mean: f64,
-    pub deviation: f64,
-}
 
 /// Whether `position` is reserved: evenly spaced, `share` of all positions, none before `earliest_position`.
 pub fn is_slot(position: usize, explore: &Explore) -> bool {

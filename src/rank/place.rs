@@ -15,7 +15,7 @@ use crate::{
     catalogue::{Entry, Row, Snapshot, dot_halves},
     domain::{
         ItemId, Policy,
-        feed::{Page, Placed, Slot},
+        feed::{Draw, Page, Placed, Slot},
     },
 };
 
@@ -72,6 +72,7 @@ pub fn place(pool: &Pool, prefix: &[Placed], count: usize, context: &Context) ->
         page.placed.push(placed);
     }
     page.has_next = run.open_count > 0;
+    page.draws = run.draws;
     page
 }
 
@@ -88,6 +89,7 @@ struct Run<'a> {
     diversifier: Diversifier<'a>,
     solver: Solver,
     position: usize,
+    draws: Vec<Draw>,
 }
 
 impl<'a> Run<'a> {
@@ -121,6 +123,7 @@ impl<'a> Run<'a> {
             diversifier,
             solver: Solver::new(&policy.constraint, policy.page_size as usize, &entries, context.snapshot.codes()),
             position: 0,
+            draws: Vec::new(),
         }
     }
 
@@ -157,6 +160,7 @@ impl<'a> Run<'a> {
         let (drawn, propensity) = explore::draw(&arms, &self.policy.explore, self.pool.seed, self.position)?;
         let index = *eligible.get(drawn)?;
         let objective = self.diversifier.objective(index);
+        self.draws.push(Draw { position: self.position as u32, arms, taken: drawn as u32 });
         self.placed(index, objective, Slot::Exploration, propensity, None)
     }
 

@@ -1,16 +1,13 @@
 //! Data sets that are not part of the repository: from `POLYPHONY_DATA`, or `../shared/data` beside it.
 
 use std::{
-    convert::Infallible,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use async_trait::async_trait;
 use polyphony::{
     clock::SystemClock,
-    domain::{Event, Item},
-    import::{self, EmbeddingFiles, ImportSink, Options, Source},
+    import::{self, Collected, EmbeddingFiles, Options, Source},
 };
 
 /// Numbers in the embeddings beside the data.
@@ -38,34 +35,10 @@ pub fn unpack(name: &str, folder: &Path) -> Option<()> {
     Some(())
 }
 
-/// Items and events of a data set.
-#[derive(Default)]
-pub struct Collected {
-    pub items: Vec<Item>,
-    pub events: Vec<Event>,
-}
-
-#[async_trait]
-impl ImportSink for Collected {
-    type Error = Infallible;
-
-    async fn items(&mut self, items: Vec<Item>) -> Result<(), Infallible> {
-        self.items.extend(items);
-        Ok(())
-    }
-
-    async fn events(&mut self, events: Vec<Event>) -> Result<u64, Infallible> {
-        self.events.extend(events);
-        Ok(0)
-    }
-}
-
 /// Imports a set with its embeddings.
 pub fn catalogue(source: Source, embeddings: PathBuf) -> Collected {
     let embeddings = Some(EmbeddingFiles::new(embeddings, None));
     let options = Options { source, dimension: DIMENSION, embeddings, strict: false, restart: false, checkpoint: None };
-    let mut collected = Collected::default();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(import::run(&options, &mut collected, &SystemClock)).expect("an import");
-    collected
+    runtime.block_on(import::collect(&options, &SystemClock)).expect("an import").0
 }

@@ -11,21 +11,16 @@ pub mod setting;
 mod sweep;
 pub mod viewpoints;
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    num::NonZero,
-    sync::Arc,
-    thread,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use polyphony::{
     catalogue::{Row, Snapshot},
     domain::{
-        Facet, FacetValue, Policy, Profile, Time,
+        Facet, FacetValue, Policy,
         policy::{ActivePolicy, SimilarityWeights},
     },
-    rank::{self, Pool, View, metrics, place::PoolCandidate},
-    source,
+    evaluate::{Asked, Pipeline, over_threads},
+    rank::{View, metrics, place::PoolCandidate},
 };
 
 pub use sweep::Sweep;
@@ -38,17 +33,9 @@ const FIRST_SCREEN: usize = 5;
 
 /// A catalogue and the feeds it is asked for.
 pub struct World {
+    pub pipeline: Pipeline,
     pub snapshot: Arc<Snapshot>,
-    pub now: Time,
     pub asked: Vec<Asked>,
-}
-
-/// One feed that is asked for.
-pub struct Asked {
-    pub profile: Arc<Profile>,
-    /// What the reader likes and the profile was not told of: the truth of nDCG.
-    pub liked: HashSet<Row>,
-    pub seed: u64,
 }
 
 /// The scored candidates of every feed, best first. The dial and the method do not change them.
@@ -102,21 +89,7 @@ impl World {
     /// Gathers and scores every feed's candidates under `policy`.
     pub fn pools(&self, policy: &Policy) -> Pools {
         let active = Arc::new(ActivePolicy::new(policy.clone()));
-        Pools(over_threads(&self.asked, |asked| self.pool(asked, &active)))
-    }
-
-    fn pool(&self, asked: &Asked, policy: &Arc<ActivePolicy>) -> Vec<PoolCandidate> {
-        let profile = Some(Arc::clone(&asked.profile));
-        let query = source::Query::new(Arc::clone(&self.snapshot), profile, Arc::clone(policy), self.now, asked.seed, Vec::new());
-        let query = Arc::new(query);
-        // So far away that no source is ever late: lateness would not be repeatable.
-        let gathered = async {
-            let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(3_600);
-            source::gather(&source::in_process(), &query, deadline).await
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let scored = rank::score(runtime.block_on(gathered).candidates, &[], &query.context()).scored;
-        scored.iter().map(PoolCandidate::from).collect()
+        Pools(over_threads(&self.asked, |asked| self.pipeline.pool(asked, &active)))
     }
 
     /// What the first pages are like under `policy` with the dial at `diversity`.
@@ -128,8 +101,7 @@ impl World {
     }
 
     fn page(&self, asked: &Asked, candidates: &[PoolCandidate], policy: &Policy, diversity: f32, most: f64) -> Means {
-        let context = rank::Context { snapshot: &self.snapshot, profile: Some(&asked.profile), policy, now: self.now };
-        let placed = rank::place(&Pool { candidates, diversity, seed: asked.seed, exemplars: &[] }, &[], PAGE, &context).placed;
+        let placed = asked.page(candidates, policy, diversity, PAGE).placed;
         let shown: Vec<&PoolCandidate> = placed.iter().map(|placed| &candidates[placed.pool_index as usize]).collect();
         let rows: Vec<Row> = shown.iter().filter_map(|candidate| candidate.row).collect();
         let kept = metrics::relevance_kept(shown.iter().map(|c| c.relevance), candidates.iter().map(|c| c.relevance));
@@ -188,14 +160,3 @@ impl World {
 /// Similarity by embeddings and nothing else.
 pub const EMBEDDING_ONLY: SimilarityWeights =
     SimilarityWeights { topic: 0.0, creator: 0.0, source: 0.0, viewpoint: 0.0, language: 0.0, embedding: 1.0 };
-
-/// `of` each, in order, on all cores.
-fn over_threads<T: Sync, R: Send>(all: &[T], of: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let of = &of;
-    thread::scope(|scope| {
-        let parts: Vec<_> = all.chunks(all.len().div_ceil(threads).max(1)).collect();
-        let parts: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || part.iter().map(of).collect::<Vec<R>>())).collect();
-        parts.into_iter().flat_map(|part| part.join().expect("a part")).collect()
-    })
-}

@@ -5,21 +5,22 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::Policy;
 
 /// A checked policy with its digest: what a request holds from start to end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ActivePolicy {
     pub policy: Policy,
     pub digest: String,
+    pub ranking_digest: String,
 }
 
 impl ActivePolicy {
     pub fn new(policy: Policy) -> Self {
-        let digest = policy.digest();
-        Self { policy, digest }
+        let (digest, ranking_digest) = (policy.digest(), policy.ranking_digest());
+        Self { policy, digest, ranking_digest }
     }
 }
 
 /// The active policy of every surface: one snapshot, swapped whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Surfaces(pub BTreeMap<String, Arc<ActivePolicy>>);
 
 impl Surfaces {

@@ -1,19 +1,24 @@
 //! The policy: every knob that shapes a slate, resolved for one surface. Same names here, in TOML, API and metrics.
 //!
-//! Ranges stand on each field and are held by [`Policy::check`]; `config/default.toml` documents what each knob does.
+//! Ranges stand in [`knob`] and are held by [`Policy::check`]; `config/default.toml` documents what each knob does.
 
 mod active;
 mod check;
 mod constraint;
 mod diversify;
 mod explore;
+mod guardrails;
+pub mod knob;
 mod score;
 
 pub use active::{ActivePolicy, Surfaces};
-pub use check::PolicyFault;
+pub use check::{PolicyFault, Rule};
 pub use constraint::{Constraint, MAX_CONSTRAINTS};
-pub use diversify::{Aggregate, Calibrate, Diversify, EditorialShare, Method, SimilarityWeights, Target, TargetMetric, Toward};
+pub use diversify::{
+    Aggregate, Calibrate, Diversify, EditorialShare, MAX_EDITORIAL_VALUES, Method, SimilarityWeights, Target, TargetMetric, Toward,
+};
 pub use explore::{Explore, ExploreMethod};
+pub use guardrails::Guardrails;
 pub use score::{MAX_PRIOR_TOPICS, Normalize, Repeat, Score, TopicPrior, Weights};
 
 use serde::{Deserialize, Serialize};
@@ -157,5 +162,14 @@ impl Policy {
     pub fn digest(&self) -> String {
         let json = serde_json::to_vec(self).unwrap_or_default();
         format!("b3:{}", &blake3::hash(&json).to_hex()[..16])
+    }
+
+    /// The digest of everything but the policy's name and the chances of its exploration slots (`explore.method`, `epsilon`,
+    /// `temperature`): policies that share it gather the same pools, explore in the same positions, and rank alike after the
+    /// same positions before. What one of them journals can tell how another would have fared.
+    pub fn ranking_digest(&self) -> String {
+        let Explore { method, epsilon, temperature, .. } = Policy::default().explore;
+        let explore = Explore { method, epsilon, temperature, ..self.explore.clone() };
+        Policy { id: String::new(), version: 0, explore, ..self.clone() }.digest()
     }
 }

@@ -1,4 +1,5 @@
-//! How good the order of one slate is: discounted gain (DCG, nDCG, α-nDCG) and the relevance kept.
+//! How good the order of one slate is: discounted gain (DCG, nDCG, α-nDCG), what was found (recall, hit, reciprocal rank) and
+//! the relevance kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,6 +91,33 @@ fn take_gain<'a, F: Ord>(item: &BTreeSet<&'a F>, keep: f64, seen: &mut BTreeMap<
         *seen.entry(*value).or_insert(0) += 1;
     }
     gain
+}
+
+/// Recall: the share of what the person liked that the slate shows.
+///
+/// `recall@k = |{r ≤ k : relevant(r)}| / min(k, liked)`
+///
+/// `relevant`: of each item, best rank first. `liked`: how many items there were to find. Divided by at most k, so that 1 can be
+/// reached by a short slate (Liang et al., WWW 2018); where `liked` ≤ k it is the plain recall. In [0, 1], without unit; 0 when
+/// there was nothing to find or k = 0. Source: van Rijsbergen, Information Retrieval, 1979.
+pub fn recall(relevant: &[bool], liked: usize, k: usize) -> f64 {
+    let found = relevant.iter().take(k).filter(|relevant| **relevant).count();
+    let most = liked.min(k);
+    if most == 0 { 0.0 } else { unit(found as f64 / most as f64) }
+}
+
+/// Hit: 1 when any of the first `k` is relevant, else 0. Its mean over slates is the hit rate.
+///
+/// `relevant` as in [`recall`]. Source: Deshpande & Karypis, ACM TOIS 2004.
+pub fn hit(relevant: &[bool], k: usize) -> f64 {
+    f64::from(u8::from(relevant.iter().take(k).any(|relevant| *relevant)))
+}
+
+/// Reciprocal rank: 1 / rank of the first relevant item among the first `k`, 0 when there is none. Its mean over slates is MRR.
+///
+/// `relevant` as in [`recall`]. In [0, 1], without unit. Source: Voorhees, TREC-8 Question Answering Track, 1999.
+pub fn reciprocal_rank(relevant: &[bool], k: usize) -> f64 {
+    relevant.iter().take(k).position(|relevant| *relevant).map_or(0.0, |index| 1.0 / (index as f64 + 1.0))
 }
 
 /// Relevance kept: what diversity left of the most relevant slate of the same length from the same pool.

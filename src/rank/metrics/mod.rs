@@ -3,7 +3,7 @@
 //! | file | asks |
 //! |---|---|
 //! | [`diversity`] | how different are the items of a slate: ILD, EILD, entropy, S-recall |
-//! | [`accuracy`] | how good is the order: DCG, nDCG, α-nDCG, relevance kept |
+//! | [`accuracy`] | how good is the order: DCG, nDCG, α-nDCG, recall, hit, reciprocal rank, relevance kept |
 //! | [`distribution`] | how is exposure spread: calibration (KL, JS), Gini, coverage |
 //! | [`novelty`] | what is new to the person: novelty, serendipity, repeat exposure |
 //!
@@ -23,7 +23,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-pub use accuracy::{alpha_ndcg, dcg, log_discount, ndcg, relevance_kept};
+pub use accuracy::{alpha_ndcg, dcg, hit, log_discount, ndcg, recall, reciprocal_rank, relevance_kept};
 pub use distribution::{CALIBRATION_SMOOTHING, calibration_kl_nats, coverage, exposure, facet_shares, gini, js_divergence_bits};
 pub use diversity::{eild, entropy_bits, ild, normalised_entropy, s_recall};
 pub use novelty::{facet_repeat_exposure, novelty_bits, repeat_exposure, serendipity, smoothed_share};

@@ -291,3 +291,16 @@ fn repeats_count_by_item_and_by_facet() {
     assert_eq!(facet_repeat_exposure(&slate, |value| *value != "opera"), 0.75);
     assert_eq!(facet_repeat_exposure::<u8>(&[vec![]], |_| true), 0.0);
 }
+
+#[test]
+fn what_was_found_and_where() {
+    let slate = [false, true, false, true, true];
+    // Two of the first four, of three there were; of nine there were, four could have been shown.
+    assert_eq!(recall(&slate, 3, 4), 2.0 / 3.0);
+    assert_eq!(recall(&slate, 9, 4), 0.5);
+    assert_eq!(reciprocal_rank(&slate, 4), 0.5);
+    assert_eq!((hit(&slate, 1), hit(&slate, 2)), (0.0, 1.0));
+    assert_eq!([recall(&slate, 0, 4), recall(&slate, 3, 0), recall(&[], 3, 4), reciprocal_rank(&slate, 1), hit(&[], 3)], [0.0; 5]);
+    // More found than there were to find: somebody counted wrong, and it is still a share.
+    assert_eq!(recall(&slate, 1, 5), 1.0);
+}

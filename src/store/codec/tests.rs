@@ -157,7 +157,7 @@ prop_compose! {
             Placed { item, pool_index, is_like_exemplar, slot, propensity, max_similarity, objective, bound_by }
         });
         let relaxed = relaxed.into_iter().map(|(constraint, position, why)| Relaxed { constraint, position, why });
-        Page { placed: placed.collect(), relaxed: relaxed.collect(), has_next }
+        Page { placed: placed.collect(), relaxed: relaxed.collect(), has_next, draws: Vec::new() }
     }
 }
 
@@ -377,7 +377,12 @@ fn version_1_is_read() {
 /// Pages of versions 1 and 2 are read with their feed, which has the ids; version 3 is fixed.
 #[test]
 fn pages_of_every_version_are_read() {
-    let page = |why| Page { placed: vec![placed("a", 0)], relaxed: vec![Relaxed { constraint: 1, position: 300, why }], has_next: true };
+    let page = |why| Page {
+        placed: vec![placed("a", 0)],
+        relaxed: vec![Relaxed { constraint: 1, position: 300, why }],
+        has_next: true,
+        draws: vec![],
+    };
     let feed_v2 = unhex(
         "02016600_04686f6d65_00_0000003f_0100000000000000_0204_0000_01_0161_0000803f_8010_01000080bf_010000".replace('_', "").as_str(),
     );

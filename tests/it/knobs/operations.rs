@@ -84,6 +84,7 @@ operations! {
     "journal.queue_records" = "1000000" => queue_records;
     "journal.rotate_bytes" = "1048576" => rotate_bytes;
     "journal.retention" = "1h" => retention;
+    "journal.draws" = "false" => draws;
     "telemetry.log_format" = "text" => log_format;
     "telemetry.log_level" = "error" => log_level;
     "telemetry.server_timing" = "true" => server_timing;
@@ -249,6 +250,18 @@ async fn journal_path(change: Change) -> String {
     let recipe = recipe(change);
     let _server = recipe.ready().await;
     is_there(&recipe, "data/journal") + &is_there(&recipe, "elsewhere/journal")
+}
+
+async fn draws(change: Change) -> String {
+    let recipe = recipe(change);
+    let server = recipe.ready().await;
+    server.put_items(&items(60)).await;
+    server.feed("limit=20").await;
+    assert!(server.terminate().await.success());
+    let files = std::fs::read_dir(recipe.data().join("journal")).unwrap();
+    let text: String = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    assert!(text.contains("\"slot\":\"exploration\""), "{text}");
+    format!("says what was drawn from: {}", text.contains("\"draw\":"))
 }
 
 /// In process, because only then records come faster than any disk.

@@ -201,6 +201,9 @@ pub const SLATE: &[Knob] = &[
     ask("surface.email_digest.page_size", "3", Ask::Surface("email_digest")),
     ask("surface.email_digest.explore.share", "0.5", Ask::Surface("email_digest")),
     ask("surface.email_digest.repeat.seen_cooldown", "'0s'", Ask::Surface("email_digest")),
+    ask("surface.push.page_size", "7", Ask::Surface("push")),
+    ask("surface.push.explore.share", "0.5", Ask::Surface("push")),
+    ask("surface.push.repeat.seen_cooldown", "'0s'", Ask::Surface("push")),
 ];
 
 /// The demo's catalogue and people in a store.
@@ -262,6 +265,7 @@ impl World {
             limit: None,
             diversity: (ask == Ask::Diverse).then_some(0.9),
             seed: Some(SEED),
+            session: None,
             cursor: None,
             strict: false,
             exclude: Vec::new(),

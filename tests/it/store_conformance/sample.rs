@@ -117,5 +117,10 @@ pub fn page(pool_index: u32) -> Page {
         objective: 0.25,
         bound_by: Some(1),
     };
-    Page { placed: vec![placed], relaxed: vec![Relaxed { constraint: 1, position: 0, why: RelaxedWhy::Supply }], has_next: true }
+    Page {
+        placed: vec![placed],
+        relaxed: vec![Relaxed { constraint: 1, position: 0, why: RelaxedWhy::Supply }],
+        has_next: true,
+        draws: vec![],
+    }
 }

@@ -191,6 +191,7 @@ impl TryFrom<PageV3<'_>> for Page {
             placed: stored.placed.into_iter().map(Placed::try_from).collect::<Result<_, _>>()?,
             relaxed: stored.relaxed.into_iter().map(relaxed).collect(),
             has_next: stored.has_next,
+            draws: Vec::new(),
         })
     }
 }

@@ -69,9 +69,12 @@ fn gives_way(case: &Case<'_>) -> Option<Finding> {
         felt.iter().map(|(surface, _, pages, strain)| format!("{:.0} % of the sampled pages of {surface}", 100.0 * share(*pages, strain)));
     let message =
         format!("`{}` gives way on {}: {}", case.constraint, on.collect::<Vec<_>>().join(", "), needs(case.constraint, felt[0].3));
-    let (supply, all) = felt.iter().fold((0, 0), |(supply, all), (.., strain)| (supply + strain.by_supply, all + strain.relaxed));
+    let sum = |of: fn(&Strain) -> usize| felt.iter().map(|(.., strain)| of(strain)).sum::<usize>();
+    let (all, supply, budget) = (sum(|s| s.relaxed), sum(|s| s.by_supply), sum(|s| s.by_budget));
     let help = if supply * 2 >= all {
         "the candidates cannot meet it even alone: ask for less, gather more (retrieve.candidates), or get more such items"
+    } else if budget * 2 >= all {
+        "the search for a way ended at its limit: fewer or simpler constraints are kept better, and faster"
     } else {
         "it could be met alone, but not together with the constraints declared before it: reorder them, or ask for less"
     };

@@ -116,6 +116,11 @@ codes! {
 }
 
 impl Code {
+    /// Whether it is found only with a catalogue.
+    pub const fn needs_catalogue(self) -> bool {
+        matches!(self, Self::Infeasible | Self::Strained | Self::NoSuchValue | Self::GuardrailMissed)
+    }
+
     /// Reads `P0203`, in either case.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(text))

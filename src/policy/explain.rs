@@ -9,7 +9,7 @@ use super::{
     library::PRESETS,
     lists::fields,
     load_from,
-    report::wrapped,
+    report::{COLUMNS, wrapped},
     stack::{self, plain},
 };
 use crate::domain::{
@@ -26,6 +26,8 @@ static NOTES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| notes(PRESET
 
 /// Columns before a fact of an explanation.
 const LABEL_COLUMNS: usize = 11;
+/// Columns of a default in a list of keys.
+const DEFAULT_COLUMNS: usize = 16;
 
 /// What the key or section means and which values it takes, as one paragraph.
 pub fn about(key: &str) -> Option<&'static str> {
@@ -35,8 +37,9 @@ pub fn about(key: &str) -> Option<&'static str> {
 /// The first sentence of [`about`], without its full stop.
 pub(super) fn in_short(key: &str) -> Option<&'static str> {
     let about = about(key)?;
-    let end = about.match_indices(". ").map(|(at, _)| at).next().unwrap_or(about.len());
-    Some(about[..end].trim_end_matches('.'))
+    let first = about.split('\n').next().unwrap_or(about);
+    let end = first.match_indices(". ").map(|(at, _)| at).find(|at| !first[..*at].ends_with("e.g")).unwrap_or(first.len());
+    Some(first[..end].trim_end_matches('.'))
 }
 
 /// What can be explained.
@@ -217,14 +220,27 @@ pub fn human(explanation: &Explanation) -> String {
     }
 }
 
-/// Keys with what they take and their defaults, one a line.
-pub fn list(keys: &[KeyForm]) -> String {
+/// Every key on one line each, with its default.
+pub fn overview(keys: &[KeyForm]) -> String {
     let width = keys.iter().map(|key| key.key.len()).max().unwrap_or(0);
     let line = |key: &KeyForm| {
         let default = if key.default.starts_with('[') && key.default.len() > 20 { "[…]" } else { &key.default };
         let short = in_short(key.key).unwrap_or_default();
-        let used = width + 18;
-        format!("  {:<width$}  {default:<14}{}\n", key.key, wrapped(short, used, used))
+        let room = COLUMNS - (width + 4 + DEFAULT_COLUMNS);
+        let short: String =
+            if short.chars().count() > room { short.chars().take(room - 1).chain(['…']).collect() } else { short.to_owned() };
+        format!("  {:<width$}  {default:<DEFAULT_COLUMNS$}{short}\n", key.key)
+    };
+    keys.iter().map(line).collect()
+}
+
+/// Keys with their defaults and what they mean.
+fn list(keys: &[KeyForm]) -> String {
+    let width = keys.iter().map(|key| key.key.len()).max().unwrap_or(0);
+    let line = |key: &KeyForm| {
+        let default = if key.default.starts_with('[') && key.default.len() > 20 { "[…]" } else { &key.default };
+        let used = width + 4 + DEFAULT_COLUMNS;
+        format!("  {:<width$}  {default:<DEFAULT_COLUMNS$}{}\n", key.key, wrapped(in_short(key.key).unwrap_or_default(), used, used))
     };
     keys.iter().map(line).collect()
 }
@@ -304,7 +320,8 @@ fn paragraphs(text: &str, indent: usize) -> String {
         let wrapped = wrapped(line.trim_start(), indent + own, indent + own);
         format!("{}{wrapped}", " ".repeat(own))
     });
-    lines.collect::<Vec<_>>().join(&format!("\n{}", " ".repeat(indent)))
+    let text = lines.collect::<Vec<_>>().join(&format!("\n{}", " ".repeat(indent)));
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -6,14 +6,13 @@ use toml::{Spanned, Value, de::DeValue};
 
 use super::{
     code::Code,
-    library::{is_name, shown},
+    library::{did_you_mean, is_name, shown},
     text::Text,
 };
 use crate::domain::{
     Span,
     facet::MAX_FACET_VALUE_BYTES,
     policy::knob::{FieldKind, Kind, Size},
-    suggest::hint,
 };
 
 /// What is wrong with a value: to be read after the key.
@@ -131,7 +130,7 @@ impl<'a> Written<'a> {
             return Ok(Value::String(text.to_owned()));
         }
         let detail = format!("is \"{}\"; expected {}", shown(text), Kind::Choice(names));
-        Err(Wrong { code: Code::Choice, detail, help: hint(text, names.iter().copied()).trim().to_owned() })
+        Err(Wrong { code: Code::Choice, detail, help: did_you_mean(text, names.iter().copied()) })
     }
 
     fn id(&self) -> Result<Value, Wrong> {

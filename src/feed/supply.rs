@@ -38,6 +38,8 @@ pub struct Sampled {
     pub surface: String,
     pub policy: Arc<ActivePolicy>,
     pub pages: usize,
+    /// Mean time for placing one page.
+    pub placing: Duration,
     /// Means over the pages; `topics` rounded.
     pub metrics: SlateMetrics,
     /// One per constraint of the policy, in its order.
@@ -129,6 +131,7 @@ fn request(surface: &str, reader: usize) -> FeedRequest {
 /// What is kept of one page.
 struct PageOf {
     metrics: SlateMetrics,
+    placing: Duration,
     /// Per constraint: why it gave way first, if it did.
     relaxed: Vec<Option<RelaxedWhy>>,
     values: Vec<usize>,
@@ -147,7 +150,7 @@ fn page(served: &Served, longer: &Served) -> PageOf {
         items.push(codes().filter(|code| Some(*code) == wanted).count());
     }
     let why = |index: usize| longer.page.relaxed.iter().find(|relaxed| usize::from(relaxed.constraint) == index).map(|relaxed| relaxed.why);
-    PageOf { metrics: served.metrics, relaxed: (0..constraints.len()).map(why).collect(), values, items }
+    PageOf { metrics: served.metrics, placing: served.timings.diversify, relaxed: (0..constraints.len()).map(why).collect(), values, items }
 }
 
 fn summed_up(surface: &str, policy: &Arc<ActivePolicy>, pages: &[PageOf], snapshot: &Snapshot) -> Sampled {
@@ -168,6 +171,7 @@ fn summed_up(surface: &str, policy: &Arc<ActivePolicy>, pages: &[PageOf], snapsh
         surface: surface.to_owned(),
         policy: Arc::clone(policy),
         pages: pages.len(),
+        placing: pages.iter().map(|page| page.placing).sum::<Duration>() / pages.len().max(1) as u32,
         metrics: SlateMetrics {
             ild: mean(|m| m.ild),
             topics: mean(|m| m.topics as f64).round() as usize,

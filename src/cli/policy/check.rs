@@ -192,7 +192,7 @@ fn table(outcome: &Outcome, on: &On) -> String {
         On::Trial(trial) => trial.on.as_str(),
         _ => "the server's catalogue",
     };
-    let mut out = format!("Pages for {} sampled readers on {on}, means:\n", first["pages"]);
+    let mut out = format!("Means over {} sampled pages of each surface, on {on}:\n", first["pages"]);
     out +=
         &format!("  {:<16}{:>14}{:>8}{:>8}{:>16}{:>13}\n", "surface", "relevance kept", "ILD", "topics", "entropy (bits)", "exploration");
     for surface in &outcome.sampled {

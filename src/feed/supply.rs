@@ -118,6 +118,7 @@ fn request(surface: &str, reader: usize) -> FeedRequest {
         request_id: String::new(),
         surface: surface.to_owned(),
         user: None,
+        session: None,
         personalise: true,
         limit: None,
         diversity: None,
@@ -141,7 +142,7 @@ struct PageOf {
 /// `served` is the first page, `longer` as much as the constraints count together.
 fn page(served: &Served, longer: &Served) -> PageOf {
     let constraints = &served.policy.policy.constraint;
-    let rows: Vec<Row> = served.feed.pool.iter().filter_map(|entry| served.snapshot.find(&entry.item)).collect();
+    let rows: Vec<Row> = served.feed.pool.iter().filter_map(|entry| served.snapshot.find_hash(entry.item_hash)).collect();
     let (mut values, mut items) = (Vec::new(), Vec::new());
     for constraint in constraints {
         let codes = || rows.iter().filter_map(|row| served.snapshot.entry(*row)?.facet(constraint.facet()));

@@ -116,6 +116,22 @@ codes! {
     GuardrailMissed "P0502" "sampled pages break a guardrail"
         "Pages were made for sampled readers from the catalogue given, and on average they miss a bound under [guardrails]. The same \
         bounds stop a canary, so this policy would not get far."
+
+    // P06: experiments.
+    Arm "P0601" "an arm's policy cannot be used"
+        "An arm names a policy: the file's own `id`, a preset, or another file in the same folder by its name without `.toml`. That \
+        file must be sound and have the experiment's surfaces; what it says of experiments itself does not count."
+    Arms "P0602" "arms that make no experiment"
+        "An experiment compares two or more arms, each with a policy of its own; at least two of them need a weight above 0. The first \
+        is the control that the others are compared with."
+    Layer "P0603" "experiments that do not fit one layer"
+        "Experiments of one layer share out its people between them, and nobody is in two. Each takes a `slice` of the layer's places \
+        from 0 to 1, the holdout takes the end, and all count the same units: people (`user`) or visits (`session`)."
+    Overlap "P0604" "two experiments on one surface"
+        "A feed belongs to one experiment, or its outcome would be of two causes. Experiments that act on the same surface stand in \
+        the same `layer`, with a `slice` of it each."
+    Alike "P0605" "an experiment in which everybody gets the same"
+        "The arms' policies do not differ on any of the experiment's surfaces: nobody is exposed to anything, and nothing is counted."
 }
 
 impl Code {

@@ -7,7 +7,7 @@ use toml::Value;
 use utoipa::ToSchema;
 
 use super::{
-    PolicySet,
+    Experiment, PolicySet,
     report::{Paint, PolicyRef},
     stack::plain,
 };
@@ -25,6 +25,9 @@ pub struct Diff {
     pub surfaces_added: Vec<String>,
     /// Surfaces that only `from` has.
     pub surfaces_removed: Vec<String>,
+    /// Experiments and holdouts that begin, end or change, a sentence each.
+    #[serde(default)]
+    pub experiments: Vec<String>,
 }
 
 /// One knob that differs.
@@ -48,7 +51,7 @@ pub struct Change {
 impl Diff {
     /// The policies serve the same, under the same guardrails.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.surfaces_added.is_empty() && self.surfaces_removed.is_empty()
+        [&self.surfaces_added, &self.surfaces_removed, &self.experiments].iter().all(|list| list.is_empty()) && self.changes.is_empty()
     }
 }
 
@@ -82,6 +85,7 @@ pub fn diff(from: &PolicySet, to: &PolicySet) -> Diff {
         changes: all,
         surfaces_added: after.difference(&before).cloned().collect(),
         surfaces_removed: before.difference(&after).cloned().collect(),
+        experiments: experiments(from, to),
     }
 }
 
@@ -142,7 +146,30 @@ pub fn human(diff: &Diff, paint: Paint) -> String {
             out += &format!("\nsurfaces {what}: {}\n", names.join(", "));
         }
     }
+    for told in &diff.experiments {
+        out += &format!("\n{told}\n");
+    }
     out
+}
+
+fn experiments(from: &PolicySet, to: &PolicySet) -> Vec<String> {
+    let find = |set: &PolicySet, id: &str| set.experiments.iter().find(|e| e.id == id).map(|e| (told(e), e.allocation(set)));
+    let gone = from.experiments.iter().filter(|e| find(to, &e.id).is_none()).map(|e| format!("experiment {} ended", e.id));
+    let others = to.experiments.iter().filter_map(|e| match (find(from, &e.id), find(to, &e.id)) {
+        (before, after) if before == after => None,
+        (None, Some((after, _))) => Some(format!("experiment {} begun: {after}", e.id)),
+        (Some((before, _)), Some((after, _))) if before == after => Some(format!("experiment {} changed", e.id)),
+        (Some((before, _)), Some((after, _))) => Some(format!("experiment {}: {before} → {after}", e.id)),
+        (_, None) => None,
+    });
+    let holdouts = (from.holdouts != to.holdouts).then(|| format!("holdouts: {:?} → {:?}", from.holdouts, to.holdouts));
+    gone.chain(others).chain(holdouts).collect()
+}
+
+fn told(experiment: &Experiment) -> String {
+    let arms: Vec<String> = experiment.arms.iter().map(|arm| format!("{} {}", arm.name, arm.weight)).collect();
+    let [low, high] = experiment.slice;
+    format!("{} on {} [{low}, {high}]", arms.join(" / "), experiment.surfaces.join(", "))
 }
 
 fn lines(change: &Change, width: usize) -> String {

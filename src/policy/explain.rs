@@ -29,6 +29,16 @@ const LABEL_COLUMNS: usize = 11;
 /// Columns of a default in a list of keys.
 const DEFAULT_COLUMNS: usize = 16;
 
+/// Lists of a file that are no knobs of its policy, and what they are for.
+pub(super) const FILE_LISTS_ABOUT: [(&str, &str); 2] = [
+    (
+        "experiment",
+        "People split between this policy and others, to see what difference they make. Each entry has an id and two or more arms, \
+        the first of which is the control; who is in which arm stays so while weights change.",
+    ),
+    ("layer", "Experiments of one layer share out its people between them. `holdout` is the share that no experiment of it gets."),
+];
+
 /// What the key or section means and which values it takes, as one paragraph.
 pub fn about(key: &str) -> Option<&'static str> {
     NOTES.get(key).map(String::as_str).filter(|about| !about.is_empty())
@@ -47,6 +57,12 @@ pub(super) fn in_short(key: &str) -> Option<&'static str> {
 #[serde(untagged)]
 pub enum Explanation {
     Key(KeyForm),
+    /// A list of the file.
+    List {
+        list: &'static str,
+        about: &'static str,
+        takes: String,
+    },
     /// A section: its keys.
     Section {
         section: String,
@@ -93,6 +109,14 @@ pub fn explain(what: &str, policy: Option<(&Text, &Library)>) -> Result<Explanat
         Some((_, below)) => below,
         None => key,
     };
+    if let Some((list, about)) = FILE_LISTS_ABOUT.into_iter().find(|(list, _)| key.split(['.', '[']).next() == Some(list)) {
+        let forms = LISTS.iter().filter(|form| form.list == list || form.list.starts_with(&format!("{list}."))).map(one_form);
+        return Ok(Explanation::List {
+            list,
+            about,
+            takes: format!("a list of tables: {}", forms.collect::<Vec<_>>().join("; each of its arms ")),
+        });
+    }
     let list = LISTS.iter().find(|form| key.strip_prefix(form.list).is_some_and(|rest| rest.starts_with(['.', '['])));
     let key = list.map_or(key, |form| form.list);
     if let Some(knob) = knob(key) {
@@ -213,6 +237,10 @@ pub fn human(explanation: &Explanation) -> String {
     match explanation {
         Explanation::Code { code, title, about } => format!("{code}: {title}\n\n  {}\n", wrapped(about, 2, 2)),
         Explanation::Key(key) => of_key(key),
+        Explanation::List { list, about, takes } => {
+            let takes = wrapped(takes, LABEL_COLUMNS, LABEL_COLUMNS);
+            format!("[[{list}]]\n\n  {}\n\n  {:<9}{takes}\n", wrapped(about, 2, 2), "takes")
+        }
         Explanation::Section { section, about, keys } => {
             let about = if about.is_empty() { String::new() } else { format!("\n  {}\n", paragraphs(about, 2)) };
             format!("[{section}]\n{about}\n{}", list(keys))
@@ -357,12 +385,14 @@ mod tests {
             Ok(Explanation::Key(form)) => form.key.to_owned(),
             Ok(Explanation::Section { section, .. }) => format!("[{section}]"),
             Ok(Explanation::Code { code, .. }) => code.to_owned(),
+            Ok(Explanation::List { list, .. }) => format!("[[{list}]]"),
             Err(message) => message,
         };
         assert_eq!(key("policy.explore.share"), "explore.share");
         assert_eq!(key("surface.video.page_size"), "page_size");
         assert_eq!(key("[diversify.similarity]"), "[diversify.similarity]");
         assert_eq!(key("constraint[2].max"), "constraint");
+        assert_eq!(key("experiment[0].arms"), "[[experiment]]");
         assert_eq!(key("p0402"), "P0402");
         assert_eq!(key("share"), "nothing is known of `share`; there is explore.share");
         assert_eq!(key("diversty"), "nothing is known of `diversty`; did you mean `diversify.diversity`?");

@@ -1,6 +1,7 @@
 //! Where policies are found: the presets compiled in, a folder of files, and the policy in force.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -32,6 +33,8 @@ pub struct Library {
     /// Files of this folder, by name without `.toml`.
     folder: Option<PathBuf>,
     active: Option<Arc<PolicySet>>,
+    /// By name; before presets and files.
+    own: BTreeMap<String, Arc<str>>,
 }
 
 impl Library {
@@ -42,13 +45,18 @@ impl Library {
 
     /// The presets and the files beside `file`.
     pub fn beside(file: &Path) -> Self {
-        Self { folder: Some(file.parent().map_or_else(PathBuf::new, Path::to_owned)), active: None }
+        Self { folder: Some(file.parent().map_or_else(PathBuf::new, Path::to_owned)), ..Self::default() }
     }
 
     /// The same, with `active` standing for the policy in force.
     #[must_use]
     pub fn with_active(self, active: Arc<PolicySet>) -> Self {
         Self { active: Some(active), ..self }
+    }
+
+    /// The presets and these texts, by name: what came along with a policy.
+    pub fn of(own: BTreeMap<String, Arc<str>>) -> Self {
+        Self { own, ..Self::default() }
     }
 
     pub fn active(&self) -> Option<&Arc<PolicySet>> {
@@ -70,6 +78,9 @@ impl Library {
 
     /// What `extends = "name"` stands for. Errors: what is wrong, and what to do.
     pub(super) fn find(&self, name: &str) -> Result<Text, (String, String)> {
+        if let Some(text) = self.own.get(name) {
+            return Ok(Text::new(name, Arc::clone(text)));
+        }
         if let Some(preset) = preset(name) {
             return Ok(preset);
         }
@@ -90,6 +101,7 @@ impl Library {
 
     fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = PRESETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        names.extend(self.own.keys().filter(|name| preset(name).is_none()).cloned());
         names.extend(self.active.as_ref().map(|_| ACTIVE.to_owned()));
         if let Some(folder) = &self.folder
             && let Ok(entries) = std::fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::domain::policy::{
     Constraint,
-    knob::{Field, Form, LISTS},
+    knob::{Field, FieldKind, Form, LISTS},
 };
 
 /// The key that says which kind of table it is.
@@ -71,7 +71,7 @@ impl<'a> Reader<'a, '_> {
             self.spans.insert(field_key.clone(), value.span());
             match form.required.iter().chain(form.optional).find(|field| field.name == *name.get_ref()) {
                 None => self.unknown(&field_key, name.get_ref(), form, name.span()),
-                Some(field) => match Written::new(value, self.text).of_field(field.kind) {
+                Some(field) => match self.field(&field_key, field.kind, value) {
                     Ok(value) => {
                         read.insert(field.name.to_owned(), value);
                     }
@@ -87,6 +87,13 @@ impl<'a> Reader<'a, '_> {
         }
         self.constraint(key, forms, &read, span);
         Some(read)
+    }
+
+    fn field(&mut self, key: &str, kind: FieldKind, value: &'a Spanned<DeValue<'a>>) -> Result<Value, Wrong> {
+        match kind {
+            FieldKind::List(list) => self.read(key, list, value),
+            _ => Written::new(value, self.text).of_field(kind),
+        }
     }
 
     /// The numbers of a constraint must fit each other.

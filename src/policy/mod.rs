@@ -8,9 +8,11 @@
 //! A file builds on another (`extends`), every file in the end on the defaults. Every finding of a file is told at once, with its
 //! place, a code of the closed table [`Code`], and what to do.
 
+mod bundle;
 mod code;
 mod conflicts;
 pub mod diff;
+mod experiment;
 pub mod explain;
 mod finding;
 mod library;
@@ -19,6 +21,7 @@ mod lists;
 mod read;
 pub mod report;
 pub mod schema;
+pub mod serving;
 mod stack;
 #[cfg(test)]
 mod tests;
@@ -27,10 +30,13 @@ mod value;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use bundle::Bundle;
 pub use code::Code;
+pub use experiment::{Experiment, ExperimentArm, UnitKind};
 pub use finding::{Finding, Findings, Place, Severity, counted};
 pub use library::{ACTIVE, Library, MAX_POLICY_BYTES, PRESETS, open, preset};
 pub use read::SCHEMA;
+pub use serving::Serving;
 pub use text::Text;
 
 use crate::{
@@ -55,7 +61,11 @@ pub struct PolicySet {
     /// What is served: `shared` with each surface's own values.
     pub surfaces: Surfaces,
     pub guardrails: Guardrails,
-    /// `b3:` + the first 16 hex digits of BLAKE3 over surfaces and guardrails; `owner` and `description` do not count.
+    /// In the order of the file.
+    pub experiments: Vec<Experiment>,
+    /// Share of each layer's people that no experiment gets, by the layer's id; layers without a holdout are not in it.
+    pub holdouts: BTreeMap<String, f64>,
+    /// `b3:` + the first 16 hex digits of BLAKE3 over surfaces, guardrails, experiments and holdouts; `owner` and `description` do not count.
     pub digest: String,
 }
 
@@ -135,7 +145,14 @@ impl PolicySet {
     fn new(shared: Policy, overrides: BTreeMap<String, toml::Table>, surfaces: Surfaces, guardrails: Guardrails) -> Self {
         let digest = digest(&surfaces, &guardrails);
         let (id, version) = (shared.id.clone(), shared.version);
-        Self { id, version, owner: None, description: None, shared, overrides, surfaces, guardrails, digest }
+        let (experiments, holdouts) = (Vec::new(), BTreeMap::new());
+        Self { id, version, owner: None, description: None, shared, overrides, surfaces, guardrails, experiments, holdouts, digest }
+    }
+
+    /// Policies that come from no file, with the default guardrails; the set is named after one of them.
+    pub fn of(surfaces: Surfaces) -> Self {
+        let shared = surfaces.0.values().next().map(|active| active.policy.clone()).unwrap_or_default();
+        Self::new(shared, BTreeMap::new(), surfaces, Guardrails::default())
     }
 
     /// The policy of a surface.

@@ -32,8 +32,11 @@ pub const SCHEMA: i64 = 1;
 const PROSE_BYTES_MAX: usize = 1_000;
 /// Keys of the file itself, besides the policy's knobs.
 pub(super) const HEAD: [&str; 4] = ["schema", "extends", "owner", "description"];
+/// Lists of a file that are no knobs of its policy.
+pub(super) const FILE_LISTS: [&str; 2] = ["experiment", "layer"];
 /// What holds for the file, and so not for one surface alone.
-const WHOLE_FILE: [&str; 8] = ["schema", "extends", "owner", "description", "id", "version", "guardrails", "surface"];
+const WHOLE_FILE: [&str; 10] =
+    ["schema", "extends", "owner", "description", "id", "version", "guardrails", "surface", "experiment", "layer"];
 /// One value for the whole server: items have one popularity, whatever the surface.
 const SERVER_WIDE: &str = "score.popularity_half_life";
 
@@ -44,7 +47,7 @@ pub(super) struct Layer {
     pub extends: Option<String>,
     pub owner: Option<String>,
     pub description: Option<String>,
-    /// Sound values: a policy's keys, and `guardrails` and `surface`.
+    /// Sound values: a policy's keys, and `guardrails`, `surface` and [`FILE_LISTS`].
     pub tree: Table,
     /// Where every key stands that is there, sound or not: `surface.video.page_size`, `constraint[1]`, `constraint[1].max`.
     pub spans: BTreeMap<String, Range<usize>>,
@@ -128,6 +131,7 @@ impl<'a> Reader<'a> {
                 "schema" => self.schema(key, value),
                 "extends" | "owner" | "description" => self.prose(name, key, value),
                 "surface" => self.surfaces(key, value),
+                name if FILE_LISTS.contains(&name) => self.list(name, key, value),
                 _ => self.entry(&At::default(), key, value),
             }
         }
@@ -166,6 +170,16 @@ impl<'a> Reader<'a> {
             "extends" => self.layer.extends = Some(text),
             "owner" => self.layer.owner = Some(text),
             _ => self.layer.description = Some(text),
+        }
+    }
+
+    /// A list that belongs to the file, not to its policy.
+    fn list(&mut self, name: &str, key: &Spanned<toml::de::DeString<'_>>, value: &'a Spanned<DeValue<'a>>) {
+        self.layer.spans.insert(name.into(), key.span());
+        let mut list = lists::Reader { text: self.text, spans: &mut self.layer.spans, findings: self.findings };
+        match list.read(name, name, value) {
+            Ok(read) => put(&mut self.layer.tree, &[name], read),
+            Err(wrong) => self.wrong(name, span_of(&key.span(), value), wrong),
         }
     }
 
@@ -291,6 +305,7 @@ pub(super) fn siblings(key: &str, in_surface: bool) -> Vec<&'static str> {
     }
     if key.is_empty() && !in_surface {
         names.push("surface");
+        names.extend(FILE_LISTS);
     }
     names
 }

@@ -2,7 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{explain::about, read::SCHEMA, stack::plain};
+use super::{
+    experiment::{MAX_ARMS, MAX_EXPERIMENTS},
+    explain::{FILE_LISTS_ABOUT, about},
+    read::SCHEMA,
+    stack::plain,
+};
 use crate::domain::{
     Policy,
     policy::{
@@ -13,6 +18,8 @@ use crate::domain::{
 
 /// Letters, digits and hyphens; the same as a policy's id.
 const NAME: &str = "^[a-z0-9-]{1,64}$";
+/// The same with underscores: files have them.
+const FILE_NAME: &str = "^[a-z0-9_-]{1,64}$";
 const SURFACE_NAME: &str = "^[a-z0-9_]{1,64}$";
 /// What a duration looks like.
 const DURATION: &str = "^([0-9]+(ms|s|m|h|d)|forever)$";
@@ -32,7 +39,7 @@ fn document() -> Value {
     properties.insert("schema".into(), json!({ "type": "integer", "enum": [SCHEMA], "description": "Version of this format." }));
     properties.insert(
         "extends".into(),
-        json!({ "type": "string", "pattern": NAME, "description": "What the file builds on: a preset (relevance-first, balanced, \
+        json!({ "type": "string", "pattern": FILE_NAME, "description": "What the file builds on: a preset (relevance-first, balanced, \
             discovery) or a file of the same folder, without .toml. Left out: balanced." }),
     );
     properties.insert("owner".into(), text("Who answers for it."));
@@ -47,6 +54,13 @@ fn document() -> Value {
             "additionalProperties": false
         }),
     );
+    for (name, about) in FILE_LISTS_ABOUT {
+        let mut schema = list(name, MAX_EXPERIMENTS);
+        if let Some(map) = schema.as_object_mut() {
+            map.insert("description".into(), about.into());
+        }
+        properties.insert(name.into(), schema);
+    }
     json!({
         "$schema": "http://json-schema.org/draft-04/schema#",
         "id": "https://polyphony.dev/schemas/policy.v1.schema.json",
@@ -97,7 +111,7 @@ fn value(knob: &Knob) -> Value {
         Kind::Duration(..) => json!({ "type": "string", "pattern": DURATION }),
         Kind::Choice(names) => json!({ "type": "string", "enum": names }),
         Kind::Id => json!({ "type": "string", "pattern": NAME }),
-        Kind::Range => json!({ "type": "array", "items": { "type": "number", "minimum": 0, "maximum": 1 }, "minItems": 2, "maxItems": 2 }),
+        Kind::Range => range(),
         Kind::List(most) => list(knob.key, most),
     };
     if let Some(map) = schema.as_object_mut() {
@@ -121,6 +135,10 @@ fn default(key: &str) -> Value {
     tree.insert("guardrails".into(), toml::Value::Table(plain(&Guardrails::default())));
     let pointer = format!("/{}", key.replace('.', "/"));
     serde_json::to_value(tree).ok().and_then(|tree| tree.pointer(&pointer).cloned()).unwrap_or(Value::Null)
+}
+
+fn range() -> Value {
+    json!({ "type": "array", "items": { "type": "number", "minimum": 0, "maximum": 1 }, "minItems": 2, "maxItems": 2 })
 }
 
 fn list(key: &str, most: usize) -> Value {
@@ -152,5 +170,10 @@ fn field_of(field: &Field) -> Value {
         FieldKind::Number(low, high) => json!({ "type": "number", "minimum": exact(low), "maximum": exact(high) }),
         FieldKind::Whole(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
         FieldKind::Choice(names) => json!({ "type": "string", "enum": names }),
+        FieldKind::Name => json!({ "type": "string", "pattern": NAME }),
+        FieldKind::Duration(..) => json!({ "type": "string", "pattern": DURATION }),
+        FieldKind::Range => range(),
+        FieldKind::Surfaces => json!({ "type": "array", "items": { "type": "string", "pattern": SURFACE_NAME } }),
+        FieldKind::List(name) => list(name, MAX_ARMS),
     }
 }

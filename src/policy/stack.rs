@@ -7,10 +7,11 @@ use toml::{Table, Value};
 use super::{
     PolicySet,
     code::Code,
+    experiment,
     finding::{Finding, Findings, Place, Severity, counted},
     library::{ACTIVE, Library, shown},
     lint,
-    read::{self, Layer, SCHEMA},
+    read::{self, FILE_LISTS, Layer, SCHEMA},
     text::Text,
 };
 use crate::{
@@ -24,8 +25,14 @@ use crate::{
 /// Most files that build on each other.
 const EXTENDS_MAX_FILES: usize = 8;
 
-/// The file's policy, as far as it can be put together. Findings are added, errors too.
+/// The file's policy and experiments, as far as they can be put together. Findings are added, errors too.
 pub(super) fn build(layer: &Layer, library: &Library, findings: &mut Findings) -> Option<PolicySet> {
+    let set = alone(layer, library, findings)?;
+    Some(experiment::attach(set, layer, library, findings))
+}
+
+/// The file's policy without its experiments.
+pub(super) fn alone(layer: &Layer, library: &Library, findings: &mut Findings) -> Option<PolicySet> {
     let base = base_of(layer, library, &mut vec![layer.text.name.to_string()], findings);
     // Without a base there is still something to check: the file on the defaults.
     let base = base.unwrap_or_else(defaults);
@@ -83,6 +90,7 @@ fn base_of(layer: &Layer, library: &Library, chain: &mut Vec<String>, findings: 
     let base = read::read(&text, &mut below).and_then(|lower| {
         let mut tree = base_of(&lower, library, chain, &mut below)?;
         overlay(&mut tree, lower.tree.clone());
+        FILE_LISTS.iter().for_each(|list| drop(tree.remove(*list)));
         assemble(tree.clone(), &lower, &mut below).map(|_| tree)
     });
     match base.filter(|_| !below.has_errors()) {
@@ -122,6 +130,7 @@ fn overlay(below: &mut Table, above: Table) {
 fn assemble(mut tree: Table, layer: &Layer, findings: &mut Findings) -> Option<PolicySet> {
     let guardrails = tree.remove("guardrails").unwrap_or_else(|| Value::Table(Table::new()));
     let Some(Value::Table(surfaces)) = tree.remove("surface") else { return None };
+    FILE_LISTS.iter().for_each(|list| drop(tree.remove(*list)));
     let mut maker = Maker { layer, findings, told: Vec::new() };
     let guardrails: Guardrails = maker.typed(guardrails, "guardrails")?;
     let shared: Policy = maker.typed(Value::Table(tree.clone()), "")?;
@@ -222,6 +231,9 @@ pub(super) fn render(set: &PolicySet) -> String {
         if let Some(text) = text {
             tree.insert(key.into(), Value::String(text.clone()));
         }
+    }
+    for (key, list) in experiment::lists(set) {
+        tree.insert(key.into(), list);
     }
     toml::to_string(&tree).unwrap_or_default()
 }

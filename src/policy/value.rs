@@ -9,10 +9,13 @@ use super::{
     library::{did_you_mean, is_name, shown},
     text::Text,
 };
-use crate::domain::{
-    Span,
-    facet::MAX_FACET_VALUE_BYTES,
-    policy::knob::{FieldKind, Kind, Size},
+use crate::{
+    domain::{
+        Span,
+        facet::MAX_FACET_VALUE_BYTES,
+        policy::knob::{FieldKind, Kind, Size},
+    },
+    settings::is_surface_name,
 };
 
 /// What is wrong with a value: to be read after the key.
@@ -66,6 +69,11 @@ impl<'a> Written<'a> {
             FieldKind::Number(low, high) => self.number(&Kind::Number(low, high)),
             FieldKind::Whole(low, high) => self.whole(&Kind::Whole(low, high)),
             FieldKind::Choice(names) => self.choice(names),
+            FieldKind::Name => self.id(),
+            FieldKind::Duration(low, high) => self.duration(&Kind::Duration(low, high)),
+            FieldKind::Range => self.range(),
+            FieldKind::Surfaces => self.surfaces(),
+            FieldKind::List(_) => Err(self.other_kind("a list of tables")),
         }
     }
 
@@ -147,6 +155,19 @@ impl<'a> Written<'a> {
             1..=MAX_FACET_VALUE_BYTES => Ok(Value::String(text.to_owned())),
             length => Err(Wrong::new(Code::Range, format!("has {length} bytes; expected 1 to {MAX_FACET_VALUE_BYTES}"))),
         }
+    }
+
+    fn surfaces(&self) -> Result<Value, Wrong> {
+        let expected = "a list of surfaces, e.g. [\"home\"]";
+        let DeValue::Array(names) = self.value else { return Err(self.other_kind(expected)) };
+        let names: Option<Vec<Value>> = names
+            .iter()
+            .map(|name| match name.get_ref() {
+                DeValue::String(text) if is_surface_name(text) => Some(Value::String(text.to_string())),
+                _ => None,
+            })
+            .collect();
+        names.map(Value::Array).ok_or_else(|| self.other_kind(expected))
     }
 
     fn range(&self) -> Result<Value, Wrong> {

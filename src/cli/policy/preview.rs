@@ -117,7 +117,7 @@ impl Preview {
     async fn here(&self, named: &[Named]) -> anyhow::Result<(String, Vec<Value>)> {
         let trial = self.ground.open().await?;
         let app = &trial.app;
-        let active = app.policy.load_full();
+        let active = Arc::clone(&app.feed.serving.load().set);
         let sets: Vec<&PolicySet> = named
             .iter()
             .map(|policy| match policy {
@@ -152,6 +152,7 @@ impl Preview {
             request_id: String::new(),
             surface: self.surface.clone(),
             user,
+            session: None,
             personalise: true,
             limit: self.limit.map(usize::from),
             diversity: self.diversity,

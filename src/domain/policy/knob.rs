@@ -299,12 +299,21 @@ pub enum FieldKind {
     Number(f32, f32),
     Whole(u32, u32),
     Choice(&'static [&'static str]),
+    /// 1 to 64 of a-z, 0-9 and -.
+    Name,
+    Duration(Span, Span),
+    /// `[low, high]` within 0 to 1.
+    Range,
+    /// Names of surfaces.
+    Surfaces,
+    /// A list of its own, under this name in [`LISTS`].
+    List(&'static str),
 }
 
 /// A kind of table a list holds: which fields it takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Form {
-    /// The knob.
+    /// The knob; or one of the lists of a file that is no knob of a policy: `experiment`, `layer`.
     pub list: &'static str,
     /// The value of `kind`, for lists whose tables are of several kinds.
     pub tag: Option<&'static str>,
@@ -316,6 +325,7 @@ const fn field(name: &'static str, kind: FieldKind) -> Field {
     Field { name, kind }
 }
 
+const ID: Field = field("id", FieldKind::Name);
 const FACET: Field = field("facet", FieldKind::Choice(&FACETS));
 const VALUE: Field = field("value", FieldKind::Text);
 const PAGE: u32 = MAX_PAGE_ITEMS as u32;
@@ -345,4 +355,24 @@ pub const LISTS: &[Form] = &[
     Form { list: "constraint", tag: Some("min_gap"), required: &[FACET, GAP], optional: &[TOP] },
     Form { list: "constraint", tag: Some("min_distinct"), required: &[FACET, MIN, PER], optional: &[TOP] },
     Form { list: "constraint", tag: Some("pin"), required: &[FACET, VALUE, POSITION], optional: &[] },
+    Form {
+        list: "experiment",
+        tag: None,
+        required: &[ID, field("arms", FieldKind::List("experiment.arms"))],
+        optional: &[
+            field("layer", FieldKind::Name),
+            field("slice", FieldKind::Range),
+            field("unit", FieldKind::Choice(&["user", "session"])),
+            field("salt", FieldKind::Text),
+            field("surfaces", FieldKind::Surfaces),
+            field("outcome_window", FieldKind::Duration(Span::hours(1), Span::days(28))),
+        ],
+    },
+    Form {
+        list: "experiment.arms",
+        tag: None,
+        required: &[field("policy", FieldKind::Name), field("weight", FieldKind::Number(0.0, 1_000.0))],
+        optional: &[],
+    },
+    Form { list: "layer", tag: None, required: &[ID, field("holdout", FieldKind::Number(0.0, 0.5))], optional: &[] },
 ];

@@ -19,7 +19,7 @@ pub fn library(app: &App) -> Library {
     let file = &app.settings.policies.file;
     let is_path = !file.is_empty() && policy::preset(file).is_none();
     let library = if is_path { Library::beside(Path::new(file)) } else { Library::presets() };
-    library.with_active(app.policy.load_full())
+    library.with_active(Arc::clone(&app.feed.serving.load().set))
 }
 
 /// Reads policies off a body, and collects everything that is wrong with any of them.

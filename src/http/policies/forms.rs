@@ -5,7 +5,6 @@ use utoipa::ToSchema;
 
 use super::super::slate::PolicyBody;
 use crate::{
-    catalogue::Entry,
     domain::feed::Placed,
     feed::{
         Served,
@@ -197,10 +196,10 @@ impl From<&Previewed> for SlateBody {
 
 fn item(served: &Served, position: u32, placed: &Placed, moved: Move) -> Option<ItemBody> {
     let pooled = served.feed.pool.get(placed.pool_index as usize)?;
-    let entry: Option<&Entry> = served.snapshot.find(&pooled.item).and_then(|row| served.snapshot.entry(row)).map(|entry| &**entry);
+    let entry = served.snapshot.find(&placed.item).and_then(|row| served.snapshot.entry(row));
     let creator = entry.and_then(|entry| entry.item.creator.as_ref());
     Some(ItemBody {
-        id: pooled.item.to_string(),
+        id: placed.item.to_string(),
         position,
         slot: placed.slot.name(),
         change: moved.name(),

@@ -189,7 +189,7 @@ pub async fn preview(
     let (asked, values) = preview_request(&body, id, &mut drafts.faults);
     let sets: Vec<_> = values.iter().enumerate().filter_map(|(n, value)| drafts.set(value, &format!("/policies/{n}"))).collect();
     drafts.finish()?;
-    let known: Vec<String> = app.policy.load().surfaces.names().map(str::to_owned).collect();
+    let known: Vec<String> = app.feed.serving.load().set.surfaces.names().map(str::to_owned).collect();
     let unknown = || Problem::unknown_surface(&asked.surface, known.iter().map(String::as_str));
     let policies: Option<Vec<_>> = sets.iter().map(|set| set.surface(&asked.surface).map(Arc::clone)).collect();
     let policies = policies.ok_or_else(unknown)?;
@@ -212,6 +212,7 @@ fn preview_request<'a>(body: &'a Value, id: RequestId, faults: &mut Faults) -> (
         request_id: id.as_str().to_owned(),
         surface: "home".to_owned(),
         user: None,
+        session: None,
         personalise: true,
         limit: None,
         diversity: None,

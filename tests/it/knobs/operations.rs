@@ -252,6 +252,18 @@ async fn journal_path(change: Change) -> String {
     is_there(&recipe, "data/journal") + &is_there(&recipe, "elsewhere/journal")
 }
 
+async fn draws(change: Change) -> String {
+    let recipe = recipe(change);
+    let server = recipe.ready().await;
+    server.put_items(&items(60)).await;
+    server.feed("limit=20").await;
+    assert!(server.terminate().await.success());
+    let files = std::fs::read_dir(recipe.data().join("journal")).unwrap();
+    let text: String = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    assert!(text.contains("\"slot\":\"exploration\""), "{text}");
+    format!("says what was drawn from: {}", text.contains("\"draw\":"))
+}
+
 /// In process, because only then records come faster than any disk.
 async fn queue_records(change: Change) -> String {
     let folder = tempfile::tempdir().unwrap();

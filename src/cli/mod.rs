@@ -2,11 +2,15 @@
 
 mod config;
 mod demo;
+mod evaluate;
 mod healthcheck;
 mod import;
+mod policy;
 mod serve;
 mod show;
 mod store;
+mod sweep;
+mod table;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -32,6 +36,9 @@ enum Command {
     /// Run the server
     Serve(serve::Serve),
     Import(import::Import),
+    Evaluate(evaluate::Evaluate),
+    /// Work on policies before they are shown to anybody
+    Policy(policy::Policy),
     /// Show a feed's JSON from standard input as lines to read
     Show(show::Show),
     /// Ask a running server whether it is ready; exit 0 if it is (for container health checks)
@@ -49,6 +56,8 @@ impl Cli {
             Command::Demo(command) => command.run(),
             Command::Serve(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Evaluate(command) => command.run(),
+            Command::Policy(command) => command.run(),
             Command::Show(command) => command.run(),
             Command::Healthcheck(command) => command.run(),
             Command::Openapi => {

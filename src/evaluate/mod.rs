@@ -16,6 +16,7 @@ pub mod off_policy;
 pub mod pipeline;
 pub mod replay;
 pub mod statistics;
+pub mod sweep;
 mod threads;
 
 pub use compare::{Comparison, Measured};

@@ -135,8 +135,13 @@ mod tests {
     #[test]
     fn every_record_is_a_line_and_files_rotate() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let options =
-            JournalOptions { directory: directory.path().into(), queue_records: 1_000, rotate_bytes: 1_000, retention: Span::days(1), draws: true };
+        let options = JournalOptions {
+            directory: directory.path().into(),
+            queue_records: 1_000,
+            rotate_bytes: 1_000,
+            retention: Span::days(1),
+            draws: true,
+        };
         let journal = Journal::open(options.clone()).expect("opens");
         for n in 0..100 {
             journal.record(record(n));
@@ -189,8 +194,13 @@ mod tests {
     #[test]
     fn a_full_queue_drops_and_counts() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let options =
-            JournalOptions { directory: directory.path().into(), queue_records: 1, rotate_bytes: 1 << 30, retention: Span::days(1), draws: true };
+        let options = JournalOptions {
+            directory: directory.path().into(),
+            queue_records: 1,
+            rotate_bytes: 1 << 30,
+            retention: Span::days(1),
+            draws: true,
+        };
         let journal = Journal::open(options).expect("opens");
         for n in 0..10_000 {
             journal.record(record(n));

@@ -73,11 +73,15 @@ pub enum Refusal {
          logging policy hardly ever drew. Log more, or choose a target closer to what was served"
     )]
     WeightsOff { mean: f64, deviations: f64 },
-    #[error("the effective sample is {effective:.0} draws of {draws}; at least {MIN_EFFECTIVE_SAMPLE:.0} are needed: log more, or choose a target closer to what was served")]
+    #[error(
+        "the effective sample is {effective:.0} draws of {draws}; at least {MIN_EFFECTIVE_SAMPLE:.0} are needed: log more, or choose a target closer to what was served"
+    )]
     TooFewDraws { effective: f64, draws: usize },
     #[error("the slots are of {people} people; at least {MIN_PEOPLE} are needed for an interval")]
     TooFewPeople { people: usize },
-    #[error("in {share_percent:.1} % of the draws the recorded chance is not that of the recorded policy: the journal was changed or mixed up")]
+    #[error(
+        "in {share_percent:.1} % of the draws the recorded chance is not that of the recorded policy: the journal was changed or mixed up"
+    )]
     Disagreeing { share_percent: f64 },
 }
 

@@ -3,12 +3,12 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{
-    estimators::LoggedDraw,
-    *,
-};
+use super::{estimators::LoggedDraw, *};
 use crate::{
-    domain::{Policy, policy::{Explore, ExploreMethod}},
+    domain::{
+        Policy,
+        policy::{Explore, ExploreMethod},
+    },
     journal::{ArmRecord, DrawRecord, EventRecord, ExploreRecord, JournalRecord, ServedItem, ServedRecord},
     rank::explore::{self, Arm},
 };
@@ -57,7 +57,8 @@ fn person(rng: &mut ChaCha8Rng) -> Vec<Context> {
 fn truth(target: &Explore) -> f64 {
     let mut rng = ChaCha8Rng::seed_from_u64(u64::MAX);
     let contexts = (0..60_000).flat_map(|_| person(&mut rng));
-    let value = |context: Context| -> f64 { explore::propensities(&context.arms, target).iter().zip(&context.truth).map(|(p, r)| p * r).sum() };
+    let value =
+        |context: Context| -> f64 { explore::propensities(&context.arms, target).iter().zip(&context.truth).map(|(p, r)| p * r).sum() };
     let (sum, count) = contexts.map(value).fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
     sum / count
 }
@@ -130,20 +131,23 @@ fn records(logging: &Policy, people: u32, seed: u64) -> Vec<JournalRecord> {
             draw: None,
         }];
         let feed_id = format!("fd_{n}");
-        let event = |id: &str| JournalRecord::Event(EventRecord {
-            at: 1_000,
-            id: format!("e_{n}_{id}"),
-            user: user.clone(),
-            event_type: "open".into(),
-            item: id.to_owned(),
-            feed_id: Some(feed_id.clone()),
-            position: None,
-            undo: false,
-        });
+        let event = |id: &str| {
+            JournalRecord::Event(EventRecord {
+                at: 1_000,
+                id: format!("e_{n}_{id}"),
+                user: user.clone(),
+                event_type: "open".into(),
+                item: id.to_owned(),
+                feed_id: Some(feed_id.clone()),
+                position: None,
+                undo: false,
+            })
+        };
         let mut events = Vec::new();
         for (slot, context) in person(&mut rng).into_iter().enumerate() {
             let arms: Vec<ArmRecord> = context.arms.iter().map(ArmRecord::from).collect();
-            let (taken, propensity) = explore::draw(&context.arms, &logging.explore, rng.random(), context.position as usize).expect("an arm");
+            let (taken, propensity) =
+                explore::draw(&context.arms, &logging.explore, rng.random(), context.position as usize).expect("an arm");
             let id = format!("i{slot}");
             if rng.random::<f64>() < context.truth[taken] {
                 events.push(event(&id));
@@ -208,7 +212,10 @@ fn a_target_beyond_the_logs_support_is_refused() {
     // Only ever the most relevant: nothing is known of the others.
     let greedy = policy(explore(ExploreMethod::Epsilon, 0.0, 1.0));
     let refusal = judged(&records(&greedy, 100, 5), &policy(uniform())).exploration.estimates.expect_err("no support");
-    assert!(matches!(refusal, Refusal::NoSupport { share_percent, mass_percent } if share_percent > 99.0 && mass_percent > 50.0), "{refusal}");
+    assert!(
+        matches!(refusal, Refusal::NoSupport { share_percent, mass_percent } if share_percent > 99.0 && mass_percent > 50.0),
+        "{refusal}"
+    );
     // The other way round there is support: the uniform log drew the best one now and then.
     assert!(judged(&records(&policy(uniform()), 400, 5), &greedy).exploration.estimates.is_ok());
 }

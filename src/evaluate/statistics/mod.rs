@@ -60,7 +60,9 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_tables() {
-        for (freedom, quantile) in [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (30, 2.042), (120, 1.980), (100_000, 1.960)] {
+        for (freedom, quantile) in
+            [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (30, 2.042), (120, 1.980), (100_000, 1.960)]
+        {
             let got = student_t_975(freedom);
             assert!((got - quantile).abs() < 2e-3 * quantile, "{freedom}: {got}, not {quantile}");
         }

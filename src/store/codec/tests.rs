@@ -365,7 +365,12 @@ fn version_1_is_read() {
 #[test]
 fn pages_of_both_versions_are_read() {
     let placed = Placed { pool_index: 3, slot: Slot::Ranked, propensity: 1.0, max_similarity: 0.0, objective: 0.5, bound_by: Some(1) };
-    let page = |why| Page { placed: vec![placed.clone()], relaxed: vec![Relaxed { constraint: 1, position: 300, why }], has_next: true, draws: vec![] };
+    let page = |why| Page {
+        placed: vec![placed.clone()],
+        relaxed: vec![Relaxed { constraint: 1, position: 300, why }],
+        has_next: true,
+        draws: vec![],
+    };
     let old = [1, 1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f, 1, 1, 1, 1, 0xac, 2, 1];
     assert_eq!(feed::decode_page(&old).unwrap(), page(RelaxedWhy::Budget));
     for (number, why) in RelaxedWhy::ALL.into_iter().enumerate() {

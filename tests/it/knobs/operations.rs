@@ -299,6 +299,20 @@ async fn retention(change: Change) -> String {
     format!("kept: {}", Path::exists(&old))
 }
 
+async fn draws(change: Change) -> String {
+    let recipe = recipe(change);
+    let server = recipe.ready().await;
+    server.put_items(&items(50)).await;
+    server.feed("user=ann").await;
+    assert!(server.terminate().await.success());
+    let text = std::fs::read_to_string(recipe.data().join("journal/journal-000001.ndjson")).unwrap();
+    let page: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let drawn = page["items"].as_array().unwrap().iter().filter(|item| item["slot"] == "exploration");
+    let arms: Vec<usize> = drawn.map(|item| item["draw"]["arms"].as_array().map_or(0, Vec::len)).collect();
+    assert_eq!(arms.len(), 2, "{page}");
+    format!("candidates of draws: {}, how they were drawn: {}", arms.iter().all(|arms| *arms > 1), page["explore"]["method"])
+}
+
 /// Everything up to the line that says the catalogue is there, or a moment's worth.
 async fn log_of(server: &Process) -> String {
     server.until_ready().await;

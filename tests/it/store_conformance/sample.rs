@@ -108,5 +108,10 @@ pub fn feed(id: &str, owner: Owner) -> StoredFeed {
 /// A page of one item, at `pool_index`.
 pub fn page(pool_index: u32) -> Page {
     let placed = Placed { pool_index, slot: Slot::Exploration, propensity: 0.125, max_similarity: 0.5, objective: 0.25, bound_by: Some(1) };
-    Page { placed: vec![placed], relaxed: vec![Relaxed { constraint: 1, position: 0, why: RelaxedWhy::Supply }], has_next: true, draws: vec![] }
+    Page {
+        placed: vec![placed],
+        relaxed: vec![Relaxed { constraint: 1, position: 0, why: RelaxedWhy::Supply }],
+        has_next: true,
+        draws: vec![],
+    }
 }

@@ -91,6 +91,7 @@ fn request(user: Option<&str>) -> FeedRequest {
         limit: Some(20),
         diversity: None,
         seed: None,
+        session: None,
         cursor: None,
         strict: false,
         exclude: Vec::new(),

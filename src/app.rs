@@ -14,12 +14,17 @@ use crate::{
     auth::Auth,
     catalogue::Catalogue,
     clock::Clock,
-    domain::{Event, EventKind, Time, feed::Slot, policy::Surfaces},
+    domain::{Event, EventKind, Time, feed::Slot},
     feed::{FeedService, Served, cursor::Signer},
     follow::{self, Report},
     ingest::{Ingest, Outcome},
     journal::{Journal, JournalOptions},
-    settings::{self, Settings},
+    policy,
+    rollout::{
+        Rollout, RolloutError,
+        file::{PolicyFile, Reload},
+    },
+    settings::Settings,
     store::{Store, StoreError, metered::Metered},
     telemetry::{self, Metrics, metrics::Stage},
 };
@@ -34,6 +39,8 @@ pub const COMMIT: &str = match option_env!("POLYPHONY_COMMIT") {
 
 /// Pause between tries to reach the store for what all instances share.
 const SHARE_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How often the activation log, the policy file and a canary's guardrails are looked at.
+const ROLL_EVERY: Duration = Duration::from_millis(500);
 /// How often what is over is swept out of a store that does not do it by itself.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// How often counters kept elsewhere are brought into the metrics.
@@ -43,7 +50,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error(transparent)]
-    Settings(#[from] settings::Faults),
+    Policy(#[from] policy::Refused),
     #[error("the journal cannot be opened at {path}: {source}")]
     Journal { path: String, source: std::io::Error },
 }
@@ -59,6 +66,9 @@ pub struct App {
     pub health: Arc<Health>,
     pub inflight: Inflight,
     pub feed: FeedService,
+    /// Which policy serves whom, over time.
+    pub rollout: Rollout,
+    pub policy_file: PolicyFile,
     pub ingest: Ingest,
 }
 
@@ -67,10 +77,11 @@ impl App {
     ///
     /// Errors: faults of settings that were made by hand (none for settings that were loaded), or the journal's folder.
     pub fn new(mut settings: Settings, clock: Arc<dyn Clock>, store: Arc<dyn Store>) -> Result<Self, BuildError> {
-        let surfaces = settings.surfaces()?;
+        let set = policy::chosen(&settings)?;
+        set.put_into(&mut settings);
+        let policy_file = PolicyFile::new(&settings.policies.file, &set);
         let metrics = Arc::new(Metrics::new());
         metrics.build(VERSION, COMMIT);
-        metrics.set_policies(&surfaces);
         let store: Arc<dyn Store> = Arc::new(Metered::new(store, Arc::clone(&metrics)));
         let catalogue = Arc::new(Catalogue::new(settings.catalogue.dimension, settings.policy.score.popularity_half_life));
         // Until the store gives the shared secret: cursors of this time are good here only, pseudonyms link to nothing.
@@ -87,8 +98,9 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&journal),
             Arc::clone(&signer),
-            surfaces,
+            set,
         );
+        let rollout = Rollout::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), Arc::clone(&feed.serving));
         let ingest = Ingest { store: Arc::clone(&store), catalogue, clock: Arc::clone(&clock), journal };
         Ok(Self {
             auth: Auth::take(&mut settings.auth),
@@ -99,17 +111,56 @@ impl App {
             metrics,
             health: Arc::default(),
             feed,
+            rollout,
+            policy_file,
             ingest,
         })
     }
 
-    /// Starts the work that goes on beside requests: following the catalogue, sharing secret and policies, sweeping,
+    /// Starts the work that goes on beside requests: following catalogue and policies, sharing secret and policies, sweeping,
     /// reporting. It ends when the returned value is dropped.
     pub fn start(self: &Arc<Self>) -> Background {
-        let app = Arc::clone(self);
-        let follower = follow::follow(Arc::clone(&self.store), Arc::clone(&self.feed.catalogue), move |report| app.followed(&report));
-        let (share, sweep, report) = (Arc::clone(self).share(), Arc::clone(self).sweep(), Arc::clone(self).report());
-        Background(vec![tokio::spawn(follower), tokio::spawn(share), tokio::spawn(sweep), tokio::spawn(report)])
+        let (follow, share) = (Arc::clone(self).follow(), Arc::clone(self).share());
+        let (sweep, report) = (Arc::clone(self).sweep(), Arc::clone(self).report());
+        Background(vec![tokio::spawn(follow), tokio::spawn(share), tokio::spawn(sweep), tokio::spawn(report)])
+    }
+
+    /// First the policies, then the catalogue: a server that comes back serves nothing by a policy that is over.
+    async fn follow(self: Arc<Self>) {
+        // A log that cannot be made out is loud and stays so; the settings' policy is better than none.
+        while let Err(RolloutError::Store(_)) = self.rollout.follow().await {
+            tokio::time::sleep(SHARE_RETRY_PAUSE).await;
+        }
+        let app = Arc::clone(&self);
+        let catalogue = follow::follow(Arc::clone(&self.store), Arc::clone(&self.feed.catalogue), move |report| app.followed(&report));
+        tokio::join!(catalogue, self.roll());
+    }
+
+    /// Looks again and again whether the policy changed, or a canary should not go on.
+    async fn roll(&self) {
+        loop {
+            let _ = self.rollout.follow().await;
+            self.counted(self.policy_file.look(&self.rollout).await);
+            if let Err(error) = self.rollout.guard().await {
+                tracing::warn!(reason = error.reason(), %error, "a canary violates its guardrails and cannot be rolled back yet");
+            }
+            tokio::time::sleep(ROLL_EVERY).await;
+        }
+    }
+
+    /// Reads the policy file of the settings again, whether it changed or not.
+    pub async fn reload_policy(&self) -> Reload {
+        let reload = self.policy_file.reload(&self.rollout).await;
+        tracing::info!(result = reload.result(), "the policy file was read again");
+        self.counted(reload)
+    }
+
+    fn counted(&self, reload: Reload) -> Reload {
+        // What was applied counts when it is served.
+        if !matches!(reload, Reload::NoFile | Reload::Unchanged | Reload::Applied(_)) {
+            self.metrics.policy_reload(reload.result());
+        }
+        reload
     }
 
     /// What the follower reports.
@@ -144,26 +195,7 @@ impl App {
             self.feed.signer.renew(derive(CURSOR_CONTEXT, &secret));
             self.feed.journal.renew_key(derive(PSEUDONYM_CONTEXT, &secret));
         }
-        self.keep_policies(&self.feed.surfaces.load_full()).await
-    }
-
-    /// Makes feeds by `surfaces` from now on. Feeds that were begun go on as they began.
-    ///
-    /// Errors: the store did not take the policies; nothing has changed then.
-    pub async fn activate(&self, surfaces: Surfaces) -> Result<(), StoreError> {
-        self.keep_policies(&surfaces).await?;
-        self.metrics.set_policies(&surfaces);
-        self.feed.surfaces.store(Arc::new(surfaces));
-        Ok(())
-    }
-
-    /// Later pages of a feed need the policy that made it, on whichever instance.
-    async fn keep_policies(&self, surfaces: &Surfaces) -> Result<(), StoreError> {
-        for active in surfaces.0.values() {
-            let json = serde_json::to_string(&active.policy).unwrap_or_default();
-            self.store.put_policy(&active.digest, &json).await?;
-        }
-        Ok(())
+        self.rollout.keep(self.rollout.base()).await
     }
 
     async fn sweep(self: Arc<Self>) {
@@ -219,6 +251,7 @@ impl App {
             None => telemetry::metrics::Outcome::Degraded,
         };
         self.metrics.response(surface, policy, outcome);
+        self.record_split(served);
         served.degraded.iter().for_each(|d| self.metrics.degraded(surface, d.reason));
         self.metrics.page(surface, policy, served.metrics.ild, served.metrics.relevance_kept, served.metrics.topics);
         let explored = served.page.placed.iter().filter(|p| p.slot == Slot::Exploration).count() as u64;
@@ -239,6 +272,17 @@ impl App {
         }
         self.metrics.stage(Stage::Diversify, served.timings.diversify);
         self.metrics.stage(Stage::Store, served.timings.store);
+    }
+
+    /// Counts a first page for the experiment or canary it belongs to.
+    fn record_split(&self, served: &Served) {
+        let surface = &served.feed.surface;
+        if let Some(watched) = served.watched {
+            self.rollout.observe(surface, watched, served.page.placed.len(), &served.metrics);
+        }
+        if let Some(exposure) = served.exposure.as_ref().filter(|_| served.page_number == 0) {
+            self.metrics.exposure(exposure.experiment.as_deref().unwrap_or(&exposure.layer), &exposure.arm, surface);
+        }
     }
 
     /// Counts an event that could not be read, under its kind where that is known.

@@ -12,6 +12,7 @@
 //! `domain` are pure: no I/O, no clock, no global randomness. See `ARCHITECTURE.md`.
 
 pub mod domain;
+pub mod stats;
 pub mod wire;
 
 pub mod catalogue;
@@ -20,6 +21,8 @@ pub mod rank;
 
 pub mod clock;
 pub mod settings;
+
+pub mod policy;
 pub mod telemetry;
 
 pub mod journal;
@@ -32,6 +35,8 @@ pub mod feed;
 pub mod follow;
 pub mod import;
 pub mod ingest;
+
+pub mod rollout;
 
 pub mod auth;
 

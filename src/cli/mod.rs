@@ -121,10 +121,15 @@ fn settings_with(overrides: Vec<Override>) -> Result<Settings, ExitCode> {
 }
 
 fn loaded(layers: &Layers) -> Result<Settings, ExitCode> {
-    Settings::load(layers).map_err(|faults| {
-        eprintln!("error: {faults}");
+    let usage = |told: String| {
+        eprintln!("error: {told}");
         ExitCode::from(EXIT_USAGE)
-    })
+    };
+    let mut settings = Settings::load(layers).map_err(|faults| usage(faults.to_string()))?;
+    // A policy file takes the place of the policy sections, before anything is made by them.
+    let set = crate::policy::chosen(&settings).map_err(|refused| usage(refused.to_string()))?;
+    set.put_into(&mut settings);
+    Ok(settings)
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -16,10 +16,10 @@ use super::{
     table::table,
 };
 use crate::{
-    domain::{Policy, feed::MAX_PAGE_ITEMS},
+    domain::{Policy, feed::MAX_PAGE_ITEMS, policy::Guardrails},
     evaluate::{
         Comparison, Measure, Measured, Pipeline, Replay,
-        sweep::{Guardrails, Judgement, Knob, Picture, picture::Mark, settings},
+        sweep::{Bounds, Judgement, Picture, Turn, picture::Mark, settings},
     },
     settings::Settings,
 };
@@ -40,7 +40,7 @@ const MAX_FEEDS: usize = 4_000_000;
 /// Turn knobs of a policy and see what each setting gives and costs
 ///
 /// Replays a log (see `polyphony evaluate`) once for every combination of the knobs' values, and for the policy as it is. Says
-/// which settings no other beats in both diversity and relevance (the Pareto front, within the guardrails), and where a
+/// which settings no other beats in both diversity and relevance (the Pareto front, within guardrails and floor), and where a
 /// little more diversity begins to cost more than its share of relevance (the knee).
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
@@ -48,9 +48,9 @@ const MAX_FEEDS: usize = 4_000_000;
   polyphony policy sweep --knob diversify.method=mmr,dpp --knob diversify.diversity=0.2,0.35,0.5 --data mind:MINDsmall_train
   polyphony policy sweep --knob explore.share=0:0.3:0.05 --data movielens:ml-100k --relevance ndcg --svg explore.svg")]
 pub(super) struct Sweep {
-    /// Knob and its values: KEY=FROM:TO:STEP or KEY=VALUE,VALUE…; may be given again for all combinations
-    #[arg(long = "knob", value_name = "KEY=VALUES", required = true, value_parser = Knob::parse)]
-    knobs: Vec<Knob>,
+    /// Turn and its values: KEY=FROM:TO:STEP or KEY=VALUE,VALUE…; may be given again for all combinations
+    #[arg(long = "knob", value_name = "KEY=VALUES", required = true, value_parser = Turn::parse)]
+    knobs: Vec<Turn>,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -61,12 +61,10 @@ pub(super) struct Sweep {
     /// What stands for relevance beside diversity
     #[arg(long, value_name = "MEASURE", default_value = "relevance-kept")]
     relevance: RelevanceArg,
-    /// Guardrail: no setting may keep less of the relevance [default: the policy's diversify.target.relevance_kept_min]
+    /// Least relevance kept that you would choose; below the policy's guardrails nothing is chosen anyway [default: the
+    /// policy's diversify.target.relevance_kept_min, where the server itself stops when it sets the dial]
     #[arg(long, value_name = "SHARE", value_parser = share)]
-    relevance_kept_min: Option<f64>,
-    /// Guardrail: no setting may have less intra-list diversity
-    #[arg(long, value_name = "ILD", default_value = "0", value_parser = share)]
-    ild_min: f64,
+    floor: Option<f64>,
     /// Write the picture here
     #[arg(long, value_name = "FILE.svg")]
     svg: Option<PathBuf>,
@@ -108,7 +106,7 @@ struct Swept {
     positions: usize,
     named: Vec<Named>,
     measured: Vec<Measured>,
-    guardrails: Guardrails,
+    bounds: Bounds,
     judgement: Judgement,
 }
 
@@ -146,7 +144,7 @@ impl Sweep {
         for setting in settings(&self.knobs).map_err(anyhow::Error::msg)? {
             let values: Vec<String> = setting.iter().map(|(_, value)| value).collect();
             match setting.apply(&base.policy) {
-                Ok(policy) => named.push(Named { name: values.join(" "), policy }),
+                Ok(policy) => named.push(Named { name: values.join(" "), policy, ..base.clone() }),
                 Err(found) => faults.extend(found),
             }
         }
@@ -159,10 +157,8 @@ impl Sweep {
         let policies = self.policies.named(settings)?;
         let [base] = &policies[..] else { anyhow::bail!("a sweep turns the knobs of one policy; {} were named", policies.len()) };
         let named = self.settings_of(base)?;
-        let guardrails = Guardrails {
-            relevance_kept_min: self.relevance_kept_min.unwrap_or_else(|| as_written(base.policy.diversify.target.relevance_kept_min)),
-            ild_min: self.ild_min,
-        };
+        let relevance_floor = self.floor.unwrap_or_else(|| as_written(base.policy.diversify.target.relevance_kept_min));
+        let bounds = Bounds { guardrails: base.guardrails, relevance_floor };
         let replay = self.data.replay(settings)?;
         let feeds = named.len() * replay.asked.len();
         anyhow::ensure!(
@@ -175,14 +171,14 @@ impl Sweep {
         let positions = self.positions.map_or(base.policy.page_size as usize, usize::from);
         let bar = data::bar(feeds as u64, "{bar:30} {pos}/{len} feeds  {msg}  {eta}");
         let mut comparison = Comparison::new(&replay, &pipeline, base.policy.diversify.similarity.clone(), positions);
-        for Named { name, policy } in &named {
+        for Named { name, policy, .. } in &named {
             bar.set_message(name.clone());
             comparison.add(policy, || bar.inc(1));
         }
         bar.finish_and_clear();
         let measured = comparison.finish();
-        let judgement = Judgement::new(&measured, self.relevance.measure(), &guardrails);
-        Ok(Swept { replay, positions, named, measured, guardrails, judgement })
+        let judgement = Judgement::new(&measured, self.relevance.measure(), &bounds);
+        Ok(Swept { replay, positions, named, measured, bounds, judgement })
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -190,7 +186,7 @@ impl Sweep {
     }
 
     fn human(&self, swept: &Swept) -> String {
-        let Swept { replay, positions, named, measured, guardrails, judgement } = swept;
+        let Swept { replay, positions, named, measured, bounds, judgement } = swept;
         let mut columns = vec![self.keys().join(" ")];
         columns.extend(COLUMNS.map(|(_, title)| title.to_owned()));
         columns.extend(["more than now", "coverage", ""].map(str::to_owned));
@@ -213,18 +209,19 @@ impl Sweep {
             "{}\nFirst {positions} positions; ± half of the 95 % interval over people; * the difference's interval does not contain 0.\n\n{}\n{}",
             shown::heading(replay, &self.data),
             table(&columns, &rows),
-            self.verdict(named, judgement, guardrails),
+            self.verdict(named, judgement, bounds),
         )
     }
 
-    fn verdict(&self, named: &[Named], judgement: &Judgement, guardrails: &Guardrails) -> String {
+    fn verdict(&self, named: &[Named], judgement: &Judgement, bounds: &Bounds) -> String {
         let relevance = self.relevance.measure().title();
         let at = |n: Option<usize>| n.map_or_else(|| "none".to_owned(), |n| named[n].name.clone());
+        let Guardrails { relevance_kept_min, ild_min, topic_entropy_min, exploration_share_max } = bounds.guardrails;
         format!(
-            "Guardrails: relevance kept at least {}, intra-list diversity at least {}; {} of {} settings hold them.\n\
-             Knee of {relevance} against intra-list diversity: {}. Without guardrails: {}.\n",
-            guardrails.relevance_kept_min,
-            guardrails.ild_min,
+            "Guardrails: relevance kept at least {relevance_kept_min}, ILD at least {ild_min}, entropy at least {topic_entropy_min} bits, \
+             at most {exploration_share_max} by chance. Floor: relevance kept at least {}. {} of {} settings are within.\n\
+             Knee of {relevance} against intra-list diversity: {}. Without bounds: {}.\n",
+            bounds.relevance_floor,
             judgement.admissible.len(),
             named.len(),
             at(judgement.knee),
@@ -233,7 +230,7 @@ impl Sweep {
     }
 
     fn as_json(&self, swept: &Swept) -> Value {
-        let Swept { replay, positions, named, measured, guardrails, judgement } = swept;
+        let Swept { replay, positions, named, measured, bounds, judgement } = swept;
         let of = |n: usize| {
             let mut point = shown::measured_as_json(&named[n], &measured[n]);
             let on_front = judgement.front.iter().position(|front| *front == n);
@@ -245,9 +242,9 @@ impl Sweep {
         };
         json!({
             "protocol": self.data.protocol(), "summary": replay.summary, "positions": positions,
-            "relevance": self.relevance.measure(), "guardrails": guardrails,
+            "relevance": self.relevance.measure(), "guardrails": bounds.guardrails, "floor": bounds.relevance_floor,
             "points": (0..named.len()).map(of).collect::<Vec<_>>(), "active": 0, "knee": judgement.knee,
-            "knee_without_guardrails": judgement.knee_of_all,
+            "knee_without_bounds": judgement.knee_of_all,
         })
     }
 
@@ -259,9 +256,9 @@ impl Sweep {
     }
 
     fn picture<'a>(&self, swept: &'a Swept) -> Picture<'a> {
-        let Swept { replay, positions, named, measured, guardrails, judgement } = swept;
+        let Swept { replay, positions, named, measured, bounds, judgement } = swept;
         let relevance = self.relevance.measure();
-        let marks = named.iter().zip(measured).map(|(Named { name, policy }, measured)| {
+        let marks = named.iter().zip(measured).map(|(Named { name, policy, .. }, measured)| {
             let values = self.values(policy);
             let told: Vec<String> =
                 values.as_object().into_iter().flatten().map(|(key, value)| format!("{key} {}", plain(value))).collect();
@@ -293,8 +290,8 @@ impl Sweep {
             decimals: relevance.decimals(),
             marks: marks.collect(),
             judgement,
-            guardrails,
-            shows_guardrail: relevance == Measure::RelevanceKept,
+            bounds,
+            shows_bounds: relevance == Measure::RelevanceKept,
             active: Some((0, format!("in force ({id} v{version})"))),
         }
     }
@@ -321,10 +318,10 @@ fn plain(value: &Value) -> String {
 fn words(n: usize, judgement: &Judgement) -> Vec<&'static str> {
     let said = [
         (n == 0, "in force"),
-        (!judgement.admissible.contains(&n), "breaks a guardrail"),
+        (!judgement.admissible.contains(&n), "out of bounds"),
         (judgement.front.contains(&n), "front"),
         (judgement.knee == Some(n), "knee"),
-        (judgement.knee_of_all == Some(n) && judgement.knee != Some(n), "knee without guardrails"),
+        (judgement.knee_of_all == Some(n) && judgement.knee != Some(n), "knee without bounds"),
     ];
     said.into_iter().filter(|(is, _)| *is).map(|(_, word)| word).collect()
 }

@@ -78,6 +78,10 @@ id!(
     UserId
 );
 id!(
+    /// A visit, as the client names it: for experiments that count visits. Not kept in clear.
+    SessionId
+);
+id!(
     /// An event's id, chosen by the client; the key of de-duplication.
     EventId
 );

@@ -1,17 +1,17 @@
 //! The first page: gather, score, place, keep.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::{Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, log_store};
 use crate::{
-    catalogue::{Row, Snapshot},
+    catalogue::{FacetCode, NumberMap, Row, Snapshot},
     clock::Stopwatch,
     domain::{
         FacetValue, FeedId, ItemId, Span, Time,
-        feed::{Page, PoolEntry, StoredFeed},
+        feed::{Draw, Page, PoolEntry, StoredFeed},
         policy::{ActivePolicy, TargetMetric},
     },
     rank::{self, Context, Pool, Scored, SourceKind, Sources, place::PoolCandidate, target::Outcome},
@@ -23,6 +23,29 @@ const KEEP_AFTER_EXPIRY: Duration = Duration::from_secs(24 * 3_600);
 /// Non-personalised feeds share their draws for this long: two readers see the same feed, and it still changes.
 const SHARED_SEED_SPAN: Span = Span::minutes(10);
 
+/// A first page that is asked for.
+pub(super) struct First<'a> {
+    pub request: &'a FeedRequest,
+    pub policy: &'a Arc<ActivePolicy>,
+    pub reader: &'a Reader,
+    /// Hashes of items that must not come, besides the request's own.
+    pub excluded: &'a [u64],
+    /// For all sources together.
+    pub deadline: Duration,
+}
+
+/// A feed with its first page, made and not kept anywhere.
+pub(super) struct Made {
+    feed: Arc<StoredFeed>,
+    page: Page,
+    draws: Vec<Draw>,
+    outcome: Option<Outcome>,
+    /// Where the pool's items are in `snapshot`.
+    rows: Arc<[Row]>,
+    snapshot: Arc<Snapshot>,
+    timings: Timings,
+}
+
 impl FeedService {
     /// Makes a feed and serves its first page. `excluded` holds item hashes.
     pub(super) async fn first_page(
@@ -33,6 +56,18 @@ impl FeedService {
         excluded: &[u64],
         mut degraded: Vec<Degradation>,
     ) -> Result<Served, FeedError> {
+        let first = First { request, policy, reader, excluded, deadline: policy.policy.retrieve.deadline.as_std() };
+        let mut made = self.make(&first, &mut degraded).await?;
+        let watch = Stopwatch::start();
+        let rows = Arc::clone(&made.rows);
+        self.keep(&made.feed, rows, &made.page, policy, &mut degraded).instrument(tracing::info_span!("store")).await;
+        made.timings.store = watch.elapsed();
+        Ok(self.served(made.into_parts(&first), reader, degraded))
+    }
+
+    /// Makes a feed and its first page, and does nothing else: what is asked for twice is made twice.
+    pub(super) async fn make(&self, first: &First<'_>, degraded: &mut Vec<Degradation>) -> Result<Made, FeedError> {
+        let First { request, policy, reader, excluded, deadline } = *first;
         let now = self.clock.now();
         let snapshot = self.catalogue.snapshot();
         if snapshot.is_empty() {
@@ -47,10 +82,10 @@ impl FeedService {
         excluded.extend(request.exclude.iter().map(ItemId::hash64));
         let query = Arc::new(Query::new(snapshot, reader.profile.clone(), Arc::clone(policy), now, seed, excluded));
 
-        let deadline = Instant::now() + policy.policy.retrieve.deadline.as_std();
         let mut timings = Timings::default();
         let watch = Stopwatch::start();
-        let gathered = source::gather(&self.sources, &query, deadline).instrument(tracing::info_span!("candidates")).await;
+        let until = Instant::now() + deadline;
+        let gathered = source::gather(&self.sources, &query, until).instrument(tracing::info_span!("candidates")).await;
         timings.candidates = watch.elapsed();
         if !gathered.missing.is_empty() {
             degraded.push(Degradation { stage: "candidates", reason: "source_late", fallback: "other_sources" });
@@ -64,23 +99,8 @@ impl FeedService {
         let (feed, mut page, outcome) = tracing::info_span!("diversify").in_scope(|| making.make(&scored, &context));
         let draws = std::mem::take(&mut page.draws);
         timings.diversify = watch.elapsed();
-        let watch = Stopwatch::start();
         let rows = scored.iter().map(|s| s.row).collect();
-        self.keep(&feed, rows, &page, policy, &mut degraded).instrument(tracing::info_span!("store")).await;
-        timings.store = watch.elapsed();
-        let parts = ServedParts {
-            feed,
-            policy: Arc::clone(policy),
-            page,
-            draws,
-            page_number: 0,
-            prefix_indices: Vec::new(),
-            snapshot: Arc::clone(&query.snapshot),
-            restarted: request.cursor.is_some(),
-            outcome,
-            timings,
-        };
-        Ok(self.served(parts, reader, degraded))
+        Ok(Made { feed, page, draws, outcome, rows, snapshot: Arc::clone(&query.snapshot), timings })
     }
 
     /// Keeps a new feed here and in the store.
@@ -93,6 +113,24 @@ impl FeedService {
                 log_store("feed", &error);
                 degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
             }
+        }
+    }
+}
+
+impl Made {
+    pub fn into_parts(self, first: &First<'_>) -> ServedParts {
+        let Self { feed, page, draws, outcome, snapshot, timings, .. } = self;
+        ServedParts {
+            feed,
+            policy: Arc::clone(first.policy),
+            page,
+            draws,
+            page_number: 0,
+            prefix_indices: Vec::new(),
+            snapshot,
+            restarted: first.request.cursor.is_some(),
+            outcome,
+            timings,
         }
     }
 }
@@ -110,10 +148,12 @@ pub(super) struct Making<'a> {
 impl Making<'_> {
     /// The feed and its first page, and what became of the policy's target where it has one.
     pub fn make(self, scored: &[Scored], context: &Context) -> (Arc<StoredFeed>, Page, Option<Outcome>) {
-        let candidate = |s: &Scored| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources };
-        let candidates: Vec<PoolCandidate> = scored.iter().map(candidate).collect();
+        let candidates: Vec<PoolCandidate> = scored.iter().map(PoolCandidate::from).collect();
+        let interests = self.reader.profile.as_ref().map(|p| p.interests.as_slice()).unwrap_or_default();
+        let exemplars: Vec<ItemId> = interests.iter().map(|interest| interest.exemplar.clone()).collect();
         let limit = self.request.limit.unwrap_or(self.policy.policy.page_size as usize);
-        let pool = Pool { candidates: &candidates, diversity: self.policy.policy.diversify.diversity, seed: self.seed };
+        let diversity = self.policy.policy.diversify.diversity;
+        let pool = Pool { candidates: &candidates, diversity, seed: self.seed, exemplars: &exemplars };
         let range = self.policy.policy.user_control.diversity_range;
         let (page, diversity, outcome) = match dial(self.request, self.reader, self.policy) {
             None if self.policy.policy.diversify.target.metric != TargetMetric::None => {
@@ -126,7 +166,6 @@ impl Making<'_> {
             }
         };
         let (pool, topics) = entries_of(scored, context.snapshot);
-        let interests = self.reader.profile.as_ref().map(|p| p.interests.as_slice()).unwrap_or_default();
         let feed = StoredFeed {
             id: self.id,
             owner: self.reader.owner.clone(),
@@ -137,7 +176,7 @@ impl Making<'_> {
             created_at: self.now,
             expires_at: self.now.plus(self.policy.policy.feed.ttl),
             topics,
-            exemplars: interests.iter().map(|interest| interest.exemplar.clone()).collect(),
+            exemplars,
             pool,
         };
         (Arc::new(feed), page, outcome)
@@ -165,18 +204,19 @@ fn shared_seed(policy: &ActivePolicy, surface: &str, now: Time) -> u64 {
 /// A scored pool as it is stored, and the topics it speaks of.
 fn entries_of(scored: &[Scored], snapshot: &Snapshot) -> (Vec<PoolEntry>, Vec<FacetValue>) {
     let mut topics: Vec<FacetValue> = Vec::new();
-    let mut topic_index: HashMap<FacetValue, u16> = HashMap::new();
+    let mut topic_index: NumberMap<FacetCode, u16> = NumberMap::default();
     let mut pool = Vec::with_capacity(scored.len());
     for candidate in scored {
         let Some(entry) = snapshot.entry(candidate.row) else { continue };
-        let topic = candidate.topic.and_then(|at| entry.item.topics.get(usize::from(at))).map(|(value, _)| {
-            *topic_index.entry(value.clone()).or_insert_with(|| {
-                topics.push(value.clone());
+        let topic = candidate.topic.and_then(|at| {
+            let (code, _) = entry.topics.get(usize::from(at))?;
+            Some(*topic_index.entry(*code).or_insert_with(|| {
+                topics.extend(entry.item.topics.get(usize::from(at)).map(|(value, _)| value.clone()));
                 (topics.len() - 1) as u16
-            })
+            }))
         });
         pool.push(PoolEntry {
-            item: entry.item.id.clone(),
+            item_hash: entry.hash,
             relevance: candidate.relevance,
             contributions: candidate.contributions,
             sources: candidate.sources.0,
@@ -194,17 +234,17 @@ fn entries_of(scored: &[Scored], snapshot: &Snapshot) -> (Vec<PoolEntry>, Vec<Fa
 pub(super) fn candidates_of(feed: &StoredFeed, rows: &[Row], excluded: &[u64], context: &Context) -> Vec<PoolCandidate> {
     let rules = rank::filter::Rules::new(excluded, context);
     let demotion = rank::relevance::Demotion::new(context, feed.created_at);
-    let still_at = |row: &Row, pooled: &PoolEntry| context.snapshot.entry(*row).is_some_and(|entry| entry.item.id == pooled.item);
+    let still_at = |row: &Row, pooled: &PoolEntry| context.snapshot.entry(*row).is_some_and(|entry| entry.hash == pooled.item_hash);
     let candidate = |(at, pooled): (usize, &PoolEntry)| {
         let sources = Sources(pooled.sources);
-        let row = rows.get(at).copied().filter(|row| still_at(row, pooled)).or_else(|| context.snapshot.find(&pooled.item));
+        let row = rows.get(at).copied().filter(|row| still_at(row, pooled)).or_else(|| context.snapshot.find_hash(pooled.item_hash));
         let found = row.and_then(|row| Some((row, context.snapshot.entry(row)?)));
         let Some((row, entry)) = found.filter(|(_, entry)| rules.check(entry).is_none()) else {
-            return PoolCandidate { row: None, relevance: pooled.relevance, sources };
+            return PoolCandidate { row: None, relevance: pooled.relevance, sources, interest: None };
         };
         let demoted = demotion.of(pooled, entry);
         let sources = if demoted.may_explore { sources } else { sources.without(SourceKind::Outside) };
-        PoolCandidate { row: Some(row), relevance: demoted.relevance, sources }
+        PoolCandidate { row: Some(row), relevance: demoted.relevance, sources, interest: pooled.interest }
     };
     feed.pool.iter().enumerate().map(candidate).collect()
 }

@@ -6,7 +6,8 @@ use crate::{
         Time,
         feed::{Draw, StoredFeed},
     },
-    journal::{DrawRecord, ExploreRecord, Journal, JournalRecord, ServedItem, ServedRecord},
+    journal::{DrawRecord, ExploreRecord, ExposureRecord, Journal, JournalRecord, MetricsRecord, ServedItem, ServedRecord},
+    policy::{UnitKind, serving::Exposure},
 };
 
 /// Most candidates of a draw that are journaled; a draw from more (of a caller's own) is journaled without them.
@@ -19,7 +20,7 @@ pub(super) fn record(served: &Served, request: &FeedRequest, journal: &Journal, 
         let entry = feed.pool.get(placed.pool_index as usize)?;
         let position = (served.first_position + offset) as u32;
         Some(ServedItem {
-            id: entry.item.to_string(),
+            id: placed.item.to_string(),
             position,
             slot: placed.slot.name().to_owned(),
             propensity: placed.propensity,
@@ -45,17 +46,35 @@ pub(super) fn record(served: &Served, request: &FeedRequest, journal: &Journal, 
         pool_size: feed.pool.len() as u32,
         pool_digest: pool_digest(feed),
         items: items.collect(),
+        metrics: Some(MetricsRecord {
+            ild: served.metrics.ild as f32,
+            topics: served.metrics.topics as u32,
+            topic_entropy: served.metrics.topic_entropy as f32,
+            exploration_share: served.metrics.exploration_share as f32,
+            relevance_kept: served.metrics.relevance_kept as f32,
+        }),
+        experiment: served.exposure.as_ref().map(|exposure| exposed(exposure, request, journal)),
         degraded: served.degraded.iter().map(|d| format!("{}:{}", d.stage, d.reason)).collect(),
     })
 }
 
-/// First 16 hex digits of BLAKE3 over ids and relevances in pool order.
-fn pool_digest(feed: &StoredFeed) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for entry in &feed.pool {
-        hasher.update(entry.item.as_str().as_bytes());
-        hasher.update(&[0]);
-        hasher.update(&entry.relevance.to_le_bytes());
+fn exposed(exposure: &Exposure, request: &FeedRequest, journal: &Journal) -> ExposureRecord {
+    let session = request.session.as_ref().filter(|_| exposure.unit == UnitKind::Session);
+    ExposureRecord {
+        layer: exposure.layer.to_string(),
+        id: exposure.experiment.as_deref().map(str::to_owned),
+        arm: exposure.arm.to_string(),
+        allocation: exposure.allocation.to_string(),
+        session: session.map(|session| journal.session_pseudonym(session)),
     }
-    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+/// First 16 hex digits of BLAKE3 over item hashes and relevances in pool order, little-endian.
+fn pool_digest(feed: &StoredFeed) -> String {
+    let mut bytes = Vec::with_capacity(feed.pool.len() * (size_of::<u64>() + size_of::<f32>()));
+    feed.pool.iter().for_each(|entry| {
+        bytes.extend_from_slice(&entry.item_hash.to_le_bytes());
+        bytes.extend_from_slice(&entry.relevance.to_le_bytes());
+    });
+    blake3::hash(&bytes).to_hex()[..16].to_owned()
 }

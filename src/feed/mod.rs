@@ -11,7 +11,10 @@ mod first;
 mod journaling;
 mod local;
 mod next;
+pub mod preview;
 mod rerank;
+pub mod supply;
+pub mod verdict;
 
 pub use rerank::{RerankCandidate, RerankRequest};
 
@@ -24,12 +27,16 @@ use crate::{
     catalogue::{Catalogue, Row, Snapshot},
     clock::Clock,
     domain::{
-        FeedId, ItemId, Profile, Time, UserId,
+        FeedId, ItemId, Profile, SessionId, Time, UserId,
         feed::{Draw, Owner, Page, StoredFeed},
-        policy::{ActivePolicy, Surfaces},
+        policy::ActivePolicy,
         profile::ProfileMode,
     },
     journal::Journal,
+    policy::{
+        Serving,
+        serving::{Choice, Exposure, Watched, Who},
+    },
     rank::{self, metrics::SlateMetrics, target::Outcome},
     source::CandidateSource,
     store::{Store, StoreError},
@@ -45,6 +52,8 @@ pub struct FeedRequest {
     pub surface: String,
     /// The person; `None` for an anonymous request.
     pub user: Option<UserId>,
+    /// The visit, for experiments that count visits. Not kept.
+    pub session: Option<SessionId>,
     /// `false`: `profile=off` or `Sec-GPC: 1`. The profile is neither read nor written.
     pub personalise: bool,
     /// 1 to 100; `None` takes the surface's page size.
@@ -113,6 +122,10 @@ pub struct Served {
     pub restarted: bool,
     /// What became of the policy's target, on the first page of a feed made with one.
     pub outcome: Option<Outcome>,
+    /// The experiment whose arm's policy made this page.
+    pub exposure: Option<Exposure>,
+    /// This first page tells how a canary does.
+    pub watched: Option<Watched>,
     pub degraded: Vec<Degradation>,
     pub timings: Timings,
 }
@@ -125,7 +138,7 @@ pub struct FeedService {
     pub journal: Arc<Journal>,
     pub signer: Arc<Signer>,
     /// One snapshot per request; swapped whole.
-    pub surfaces: ArcSwap<Surfaces>,
+    pub serving: Arc<ArcSwap<Serving>>,
     pub sources: Vec<Box<dyn CandidateSource>>,
     pub local: local::LocalFeeds,
 }
@@ -137,7 +150,7 @@ impl FeedService {
         clock: Arc<dyn Clock>,
         journal: Arc<Journal>,
         signer: Arc<Signer>,
-        surfaces: Surfaces,
+        serving: impl Into<Serving>,
     ) -> Self {
         let sources = crate::source::in_process();
         Self {
@@ -146,7 +159,7 @@ impl FeedService {
             clock,
             journal,
             signer,
-            surfaces: ArcSwap::from_pointee(surfaces),
+            serving: Arc::new(ArcSwap::from_pointee(serving.into())),
             sources,
             local: local::LocalFeeds::default(),
         }
@@ -159,18 +172,24 @@ impl FeedService {
     }
 
     async fn serve_page(&self, request: &FeedRequest) -> Result<Served, FeedError> {
-        let active = self.surfaces.load().get(&request.surface).cloned();
-        let policy = active.ok_or_else(|| FeedError::UnknownSurface(request.surface.clone()))?;
-        tracing::Span::current().record("feed.policy.digest", policy.digest.as_str());
+        let serving = self.serving.load_full();
+        let unknown = || FeedError::UnknownSurface(request.surface.clone());
+        if !serving.knows(&request.surface) {
+            return Err(unknown());
+        }
         let mut degraded = Vec::new();
         let reader = self.reader(request, &mut degraded).instrument(tracing::info_span!("profile")).await;
-        let served = match &request.cursor {
-            None => self.first_page(request, &policy, &reader, &[], degraded).await?,
+        let choice = serving.choose(&request.surface, who(request, &reader)).ok_or_else(unknown)?;
+        let policy = &choice.policy;
+        tracing::Span::current().record("feed.policy.digest", policy.digest.as_str());
+        let mut served = match &request.cursor {
+            None => self.first_page(request, policy, &reader, &[], degraded).await?,
             Some(text) => {
                 let cursor = self.signer.read_cursor(text, &reader.owner, &request.surface).ok_or(FeedError::InvalidCursor)?;
-                self.next_page(request, &policy, &reader, &cursor, degraded).await?
+                self.next_page(request, policy, &reader, &cursor, degraded).await?
             }
         };
+        served.owe_to(choice, request);
         self.journal.record(journaling::record(&served, request, &self.journal, self.clock.now()));
         Ok(served)
     }
@@ -197,7 +216,7 @@ impl FeedService {
     /// Measures and wraps a page.
     fn served(&self, parts: ServedParts, reader: &Reader, degraded: Vec<Degradation>) -> Served {
         let ServedParts { feed, policy, page, draws, page_number, prefix_indices, snapshot, restarted, outcome, timings } = parts;
-        let rows: Vec<Row> = page.placed.iter().filter_map(|p| snapshot.find(&feed.pool.get(p.pool_index as usize)?.item)).collect();
+        let rows: Vec<Row> = page.placed.iter().filter_map(|placed| snapshot.find(&placed.item)).collect();
         let explored = page.placed.iter().filter(|p| p.slot == crate::domain::feed::Slot::Exploration).count();
         let relevance = |index: u32| feed.pool.get(index as usize).map_or(0.0, |entry| entry.relevance);
         let unserved = (0..feed.pool.len() as u32).filter(|index| !prefix_indices.contains(index)).map(relevance);
@@ -220,6 +239,8 @@ impl FeedService {
             personalised,
             restarted,
             outcome,
+            exposure: None,
+            watched: None,
             degraded,
             timings,
         }
@@ -230,6 +251,28 @@ impl FeedService {
         let timestamp = uuid::Timestamp::from_unix_time(millis / 1_000, (millis % 1_000) as u32 * 1_000_000, 0, 0);
         FeedId::from_bits(uuid::Uuid::new_v7(timestamp).as_u128())
     }
+}
+
+impl Served {
+    /// Notes the experiment or canary behind the page, if it was made by what was chosen: a later page may be of a feed that
+    /// another policy began.
+    fn owe_to(&mut self, choice: Choice, request: &FeedRequest) {
+        if self.policy.digest == choice.policy.digest {
+            self.exposure = choice.exposure;
+            // What the request asked for is not the policy's doing.
+            let is_plain = self.page_number == 0 && request.diversity.is_none() && request.seed.is_none();
+            self.watched = choice.watched.filter(|_| is_plain);
+        }
+    }
+}
+
+/// What splits may know of who asks: nothing of somebody who wants no profile.
+fn who<'a>(request: &'a FeedRequest, reader: &Reader) -> Who<'a> {
+    let is_known = request.personalise && (request.user.is_none() || reader.profile.is_some());
+    if !is_known {
+        return Who::default();
+    }
+    Who { user: request.user.as_ref().map(UserId::as_str), session: request.session.as_ref().map(SessionId::as_str) }
 }
 
 /// The person a feed is for, as the request may know them.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{FeedError, FeedRequest, FeedService, Served, ServedParts, Timings, first, journaling};
+use super::{FeedError, FeedRequest, FeedService, Served, ServedParts, Timings, first, journaling, who};
 use crate::{
     catalogue::Snapshot,
     clock::Stopwatch,
@@ -30,10 +30,15 @@ impl FeedService {
     /// Ranks the caller's candidates under the surface's policy. The slate is journaled, not stored: there is no next page.
     pub async fn rerank(&self, rerank: RerankRequest) -> Result<Served, FeedError> {
         let RerankRequest { request, candidates } = rerank;
-        let active = self.surfaces.load().get(&request.surface).cloned();
-        let policy = active.ok_or_else(|| FeedError::UnknownSurface(request.surface.clone()))?;
+        let serving = self.serving.load_full();
+        let unknown = || FeedError::UnknownSurface(request.surface.clone());
+        if !serving.knows(&request.surface) {
+            return Err(unknown());
+        }
         let mut degraded = Vec::new();
         let reader = self.reader(&request, &mut degraded).await;
+        let choice = serving.choose(&request.surface, who(&request, &reader)).ok_or_else(unknown)?;
+        let policy = Arc::clone(&choice.policy);
         let now = self.clock.now();
         let live = self.catalogue.snapshot();
         let relevances: Vec<f32> = candidates.iter().map(|c| c.relevance).collect();
@@ -68,7 +73,8 @@ impl FeedService {
             outcome,
             timings,
         };
-        let served = self.served(parts, &reader, degraded);
+        let mut served = self.served(parts, &reader, degraded);
+        served.owe_to(choice, &request);
         self.journal.record(journaling::record(&served, &request, &self.journal, now));
         Ok(served)
     }

@@ -17,7 +17,7 @@ use crate::{
     app::App,
     auth::Caller,
     clock::Stopwatch,
-    domain::{ItemId, UserId, feed::MAX_PAGE_ITEMS},
+    domain::{ItemId, SessionId, UserId, feed::MAX_PAGE_ITEMS},
     feed::{FeedError, FeedRequest, RerankCandidate, RerankRequest, Served},
     telemetry::metrics::Stage,
     wire::{
@@ -33,10 +33,10 @@ pub const MAX_EXCLUDED: usize = 1_000;
 /// `Retry-After` while the catalogue is empty or not loaded yet.
 const EMPTY_RETRY_AFTER_SECS: u32 = 2;
 
-const FEED_FIELDS: [&str; 12] =
-    ["cursor", "diversity", "exclude", "explain", "hydrate", "include", "limit", "profile", "seed", "strict", "surface", "user"];
-const RERANK_FIELDS: [&str; 11] =
-    ["candidates", "diversity", "exclude", "explain", "hydrate", "include", "limit", "profile", "seed", "surface", "user"];
+const FEED_FIELDS: [&str; 13] =
+    ["cursor", "diversity", "exclude", "explain", "hydrate", "include", "limit", "profile", "seed", "session", "strict", "surface", "user"];
+const RERANK_FIELDS: [&str; 12] =
+    ["candidates", "diversity", "exclude", "explain", "hydrate", "include", "limit", "profile", "seed", "session", "surface", "user"];
 
 /// What `POST /v1/feed` takes.
 #[derive(ToSchema)]
@@ -61,6 +61,9 @@ pub struct FeedForm {
     /// `on` or `off`.
     profile: Option<String>,
     seed: Option<u64>,
+    /// Names the visit, for experiments that count visits. Not kept.
+    #[schema(max_length = 128)]
+    session: Option<String>,
     strict: Option<bool>,
 }
 
@@ -88,6 +91,9 @@ pub struct RerankForm {
     /// `on` or `off`.
     profile: Option<String>,
     seed: Option<u64>,
+    /// Names the visit, for experiments that count visits. Not kept.
+    #[schema(max_length = 128)]
+    session: Option<String>,
 }
 
 /// A read request, before the caller is asked whether it may.
@@ -98,6 +104,7 @@ struct Asked {
     limit: Option<u32>,
     diversity: Option<f32>,
     seed: Option<u64>,
+    session: Option<SessionId>,
     cursor: Option<String>,
     strict: bool,
     profile_off: bool,
@@ -122,6 +129,7 @@ struct Asked {
         ("exclude" = Option<String>, Query, description = "Item ids that must not come, separated by commas; at most 1000"),
         ("profile" = Option<String>, Query, description = "`off`: not personalised; the profile is neither read nor written", example = "on"),
         ("seed" = Option<u64>, Query, description = "Repeats a draw (admin key)"),
+        ("session" = Option<String>, Query, description = "Names the visit, for experiments that count visits; not kept", example = "v-4711"),
         ("strict" = Option<bool>, Query, description = "An expired cursor answers 410 instead of restarting", example = false),
         ("Sec-GPC" = Option<String>, Header, description = "`1`: as `profile=off`"),
     ),
@@ -208,6 +216,7 @@ fn admitted(caller: &Caller, id: &RequestId, request: &HttpRequest, asked: Asked
         limit: asked.limit.map(|n| n as usize),
         diversity: asked.diversity,
         seed: asked.seed,
+        session: asked.session,
         cursor: asked.cursor,
         strict: asked.strict,
         exclude: asked.exclude,
@@ -230,6 +239,7 @@ fn from_query(query: &str) -> Result<Asked, Problem> {
         limit: params.integer("limit", 1, MAX_PAGE_ITEMS as u32),
         diversity: params.number("diversity", 0.0, 1.0),
         seed: params.checked("seed", |text| text.parse::<u64>().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))),
+        session: params.checked("session", |text| SessionId::new(text)),
         cursor: params.optional("cursor"),
         strict: params.flag("strict"),
         profile_off: profile.unwrap_or(false),
@@ -272,6 +282,7 @@ fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) ->
             faults.add("/seed", format!("expected a whole number from 0 to {}", u64::MAX));
         }
     }
+    asked.session = get("session").and_then(|v| id_of(v, "/session", faults, |text| SessionId::new(text)));
     asked.cursor = get("cursor").and_then(|v| read::string(v, "/cursor", faults)).map(str::to_owned);
     asked.strict = get("strict").and_then(|v| flag(v, "/strict", faults)).unwrap_or(false);
     asked.profile_off = get("profile").and_then(|v| name_of(v, "/profile", &["on", "off"], faults)) == Some("off");
@@ -307,7 +318,7 @@ fn exclude_list(value: &Value, faults: &mut Faults) -> Vec<ItemId> {
 
 fn problem(app: &App, error: FeedError) -> Problem {
     match error {
-        FeedError::UnknownSurface(surface) => Problem::unknown_surface(&surface, app.feed.surfaces.load().names()),
+        FeedError::UnknownSurface(surface) => Problem::unknown_surface(&surface, app.feed.serving.load().set.surfaces.names()),
         FeedError::InvalidCursor => Problem::new(
             Kind::InvalidCursor,
             "The cursor was not made for this user and surface, or was changed on the way. Ask for the first page without a cursor.",

@@ -101,6 +101,7 @@ pub async fn readyz(request: HttpRequest, app: web::Data<App>) -> Result<HttpRes
 async fn checks(app: &App) -> Vec<Check> {
     let loaded = app.health.is_catalogue_loaded();
     let store = app.store.ping().await;
+    let policy = app.policy_file.trouble().or_else(|| app.rollout.trouble());
     vec![
         Check { name: "catalogue", ok: loaded, required: true, detail: if loaded { "loaded" } else { "loading" } },
         Check {
@@ -109,6 +110,8 @@ async fn checks(app: &App) -> Vec<Check> {
             required: false,
             detail: store.as_ref().map_or_else(|error| error.reason(), |()| app.store.kind()),
         },
+        // A policy that cannot be changed is served on.
+        Check { name: "policy", ok: policy.is_none(), required: false, detail: policy.unwrap_or("current") },
     ]
 }
 

@@ -12,6 +12,7 @@ use crate::{
         feed::{Placed, PoolEntry},
     },
     feed::{Degradation, Served, cursor::Signer},
+    policy::serving::Exposure,
     rank::{
         Feature, Reason, ReasonCode,
         explain::{reasons, source_names},
@@ -89,6 +90,10 @@ pub struct FeedBody {
     /// Whether anything known about the person shaped the feed.
     pub personalised: bool,
     pub policy: PolicyBody,
+    /// The experiment whose arm's policy made the page. Absent where it does not matter which arm one is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub experiment: Option<ExperimentBody>,
     pub items: Vec<PlacedBody>,
     pub page: PageBody,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,6 +121,24 @@ pub struct PolicyBody {
     /// Of the policy's content.
     #[schema(examples("b3:9f2c41d0a1b2c3d4"))]
     pub digest: String,
+}
+
+/// An experiment, and which of its policies this is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExperimentRef)]
+pub struct ExperimentBody {
+    #[schema(examples("home-breadth-2026w42"))]
+    pub id: String,
+    /// Name of the arm's policy.
+    #[schema(examples("home-breadth"))]
+    pub arm: String,
+}
+
+impl ExperimentBody {
+    /// Who is held out of every experiment is in none.
+    fn of(exposure: &Exposure) -> Option<Self> {
+        Some(Self { id: exposure.experiment.as_deref()?.to_owned(), arm: exposure.arm.to_string() })
+    }
 }
 
 /// One position of the slate.
@@ -298,6 +321,7 @@ impl FeedBody {
             surface: served.feed.surface.clone(),
             personalised: served.personalised,
             policy: PolicyBody { id: policy.id.clone(), version: policy.version, digest: served.policy.digest.clone() },
+            experiment: served.exposure.as_ref().and_then(ExperimentBody::of),
             items: served.page.placed.iter().enumerate().filter_map(|(at, placed)| placed_body(served, at, placed, view, signer)).collect(),
             page: PageBody { next: served.next.clone(), expires_at, restarted: served.restarted },
             metrics: view.metrics.then_some(MetricsBody {
@@ -317,14 +341,14 @@ impl FeedBody {
 fn placed_body(served: &Served, offset: usize, placed: &Placed, view: View, signer: &Signer) -> Option<PlacedBody> {
     let pooled = served.feed.pool.get(placed.pool_index as usize)?;
     let position = served.first_position + offset;
-    let entry = served.snapshot.find(&pooled.item).and_then(|row| served.snapshot.entry(row));
+    let entry = served.snapshot.find(&placed.item).and_then(|row| served.snapshot.entry(row));
     let explained = if view.explain >= Explain::Reasons { reasons(&served.feed, placed, position) } else { Vec::new() };
     Some(PlacedBody {
-        id: pooled.item.to_string(),
+        id: placed.item.to_string(),
         position: position as u32,
         slot: placed.slot.name(),
-        track: signer.track(&served.feed.id, position as u32, &pooled.item),
-        reasons: explained.into_iter().map(|reason| reason_body(reason, entry.map(|e| &**e), served)).collect(),
+        track: signer.track(&served.feed.id, position as u32, &placed.item),
+        reasons: explained.into_iter().map(|reason| reason_body(reason, entry, served)).collect(),
         item: entry.and_then(|e| card(&e.item, view.hydrate)),
         explain: (view.explain == Explain::Full).then(|| explain_body(served, position, placed, pooled)),
     })

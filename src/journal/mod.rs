@@ -9,7 +9,9 @@ mod record;
 mod writer;
 
 pub use reader::JournalReader;
-pub use record::{ArmRecord, DrawRecord, EventRecord, ExploreRecord, JournalRecord, ServedItem, ServedRecord};
+pub use record::{
+    ArmRecord, DrawRecord, EventRecord, ExploreRecord, ExposureRecord, JournalRecord, MetricsRecord, ServedItem, ServedRecord,
+};
 
 use std::{
     io,
@@ -24,7 +26,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 
-use crate::domain::{Span, UserId};
+use crate::domain::{SessionId, Span, UserId};
 
 /// Where and how much is kept.
 #[derive(Clone, Debug)]
@@ -103,6 +105,14 @@ impl Journal {
     /// The person's pseudonym in the journal: 128 bits of keyed BLAKE3, hex.
     pub fn pseudonym(&self, user: &UserId) -> String {
         blake3::keyed_hash(&self.pseudonym_key.load(), user.as_str().as_bytes()).to_hex()[..32].to_owned()
+    }
+
+    /// The visit's pseudonym in the journal; no person has the same.
+    pub fn session_pseudonym(&self, session: &SessionId) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.pseudonym_key.load());
+        // No id holds a control character.
+        hasher.update(b"session\0").update(session.as_str().as_bytes());
+        hasher.finalize().to_hex()[..32].to_owned()
     }
 
     /// Whether a served page is to say what its exploration slots were drawn from.

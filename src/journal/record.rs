@@ -38,12 +38,44 @@ pub struct ServedRecord {
     pub diversity: f32,
     pub seed: u64,
     pub page: u32,
-    /// Candidates in the pool, and BLAKE3 over their ids and relevances in order (first 16 hex digits).
+    /// Candidates in the pool, and BLAKE3 over their item hashes and relevances in order, little-endian (first 16 hex digits).
     pub pool_size: u32,
     pub pool_digest: String,
     pub items: Vec<ServedItem>,
+    /// What the page was measured to have. Absent: written by an earlier version.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metrics: Option<MetricsRecord>,
+    /// The experiment whose arm's policy made the page.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub experiment: Option<ExposureRecord>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub degraded: Vec<String>,
+}
+
+/// `rank::metrics::SlateMetrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricsRecord {
+    pub ild: f32,
+    pub topics: u32,
+    pub topic_entropy: f32,
+    pub exploration_share: f32,
+    pub relevance_kept: f32,
+}
+
+/// Somebody in an experiment in which it matters which arm they are in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExposureRecord {
+    pub layer: String,
+    /// Absent: held out of every experiment of the layer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<String>,
+    pub arm: String,
+    /// `Experiment::allocation`; empty for a holdout.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub allocation: String,
+    /// Pseudonym of the visit, where visits are counted; absent where people are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub session: Option<String>,
 }
 
 /// One position of a served page.

@@ -222,6 +222,7 @@ impl Reading {
                 return Err(self.faults);
             }
         };
+        one_policy(&settings, &self.origins, &mut self.faults);
         let values = self.faults.0.len();
         for mut fault in settings.check() {
             // A sum over keys one of which could not be read says nothing new.
@@ -232,6 +233,16 @@ impl Reading {
             }
         }
         self.faults.into_result().map(|()| settings)
+    }
+}
+
+/// A policy file and policy sections would be two truths.
+fn one_policy(settings: &Settings, origins: &BTreeMap<String, Place>, faults: &mut Faults) {
+    let file = &settings.policies.file;
+    let inline = origins.iter().find(|(key, _)| ["policy.", "surface."].iter().any(|section| key.starts_with(section)));
+    if let Some((key, place)) = inline.filter(|_| !file.is_empty()) {
+        let message = format!("`policies.file` is \"{file}\", and `{key}` is set as well ({place}): a policy has one home; take one out");
+        faults.add(origin(origins, "policies.file"), "policies.file", message);
     }
 }
 

@@ -21,6 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 pub use fault::{Fault, Faults, Place};
 pub use layers::{ENVIRONMENT_PREFIX, Layers, Override};
 pub use secret::Secret;
+pub use surfaces::{is_surface_name, shipped as shipped_surfaces};
 
 use crate::domain::{Policy, Span};
 
@@ -43,7 +44,8 @@ pub struct Settings {
     pub catalogue: Catalogue,
     pub journal: Journal,
     pub telemetry: Telemetry,
-    /// The policy of every surface, before its own overrides.
+    pub policies: Policies,
+    /// The policy of every surface, before its own overrides. Where `policies.file` names one, that file says it.
     pub policy: Policy,
     /// Surface name to overrides of `policy`'s keys.
     pub surface: BTreeMap<String, toml::Table>,
@@ -145,6 +147,14 @@ pub struct Telemetry {
     pub otlp_endpoint: String,
 }
 
+/// Where policies come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policies {
+    /// A preset's name or the path of a policy file. Empty: the sections `policy` and `surface` are the policy.
+    pub file: String,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
@@ -179,6 +189,7 @@ impl Default for Settings {
                 server_timing: false,
                 otlp_endpoint: String::new(),
             },
+            policies: Policies::default(),
             policy: Policy::default(),
             surface: surfaces::shipped(),
         }

@@ -16,7 +16,7 @@ use crate::domain::{
 const SERVER_WIDE_KEY: &str = "score.popularity_half_life";
 
 /// The surfaces that exist without any settings file.
-pub(super) fn shipped() -> BTreeMap<String, toml::Table> {
+pub fn shipped() -> BTreeMap<String, toml::Table> {
     let video = toml::toml! {
         page_size = 8
         diversify.diversity = 0.45
@@ -26,14 +26,19 @@ pub(super) fn shipped() -> BTreeMap<String, toml::Table> {
         explore.share = 0.0
         repeat.seen_cooldown = "14d"
     };
-    [("home", toml::Table::new()), ("video", video), ("email_digest", email_digest)]
+    let push = toml::toml! {
+        page_size = 3
+        explore.share = 0.0
+        repeat.seen_cooldown = "14d"
+    };
+    [("home", toml::Table::new()), ("video", video), ("email_digest", email_digest), ("push", push)]
         .into_iter()
         .map(|(name, overrides)| (name.to_owned(), overrides))
         .collect()
 }
 
 /// Whether `name` can be a surface: 1 to 64 of `a-z 0-9 _`.
-pub(super) fn is_surface_name(name: &str) -> bool {
+pub fn is_surface_name(name: &str) -> bool {
     let fits = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     fits && (1..=SURFACE_NAME_MAX_BYTES).contains(&name.len())
 }

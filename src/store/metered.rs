@@ -86,6 +86,12 @@ impl Store for Metered {
     async fn policy(&self, digest: &str) -> Result<Option<String>, StoreError> {
         self.timed("policy", self.inner.policy(digest)).await
     }
+    async fn append_activation(&self, expected: u64, line: &str) -> Result<Commit, StoreError> {
+        self.timed("append_activation", self.inner.append_activation(expected, line)).await
+    }
+    async fn activations(&self, after: u64) -> Result<Vec<String>, StoreError> {
+        self.timed("activations", self.inner.activations(after)).await
+    }
     async fn shared_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
         self.timed("shared_secret", self.inner.shared_secret(fresh)).await
     }

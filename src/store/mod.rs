@@ -30,6 +30,9 @@ use crate::domain::{
 /// Most event ids remembered per person for de-duplication; the oldest are forgotten first.
 pub const MAX_REMEMBERED_EVENTS: usize = 10_000;
 
+/// Most entries of the activation log in one answer.
+pub const MAX_ACTIVATIONS_PER_READ: usize = 1_000;
+
 /// What both stores need to know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoreOptions {
@@ -98,7 +101,7 @@ pub struct Learning {
     pub known: Vec<bool>,
 }
 
-/// Outcome of [`Store::commit_profile`].
+/// Outcome of a write that only holds on what was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commit {
     Done,
@@ -176,6 +179,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// A policy's JSON by digest.
     async fn policy(&self, digest: &str) -> Result<Option<String>, StoreError>;
+
+    /// Adds a line to the activation log if it has `expected` of them so far. Lines are never changed or taken out.
+    async fn append_activation(&self, expected: u64, line: &str) -> Result<Commit, StoreError>;
+
+    /// The activation log after its first `after` lines, oldest first, at most [`MAX_ACTIVATIONS_PER_READ`].
+    async fn activations(&self, after: u64) -> Result<Vec<String>, StoreError>;
 
     /// 32 secret bytes shared by every instance on this store; `fresh` is kept if there are none yet.
     async fn shared_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;

@@ -1,6 +1,10 @@
 //! Every metric, declared once. Base units, counters end in `_total`, no label holds a user's or an item's id.
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -8,7 +12,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::domain::policy::Surfaces;
+use crate::domain::policy::ActivePolicy;
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -88,6 +92,8 @@ labels! {
     PolicyInfo { surface: String, policy: String, version: u32, digest: String }
     StoreCommand { store: &'static str, command: &'static str, result: &'static str }
     ResultLabel { result: &'static str }
+    CauseLabel { cause: &'static str }
+    ExposureLabels { experiment: String, arm: String, surface: String }
     BuildInfo { version: &'static str, commit: &'static str }
 }
 
@@ -149,6 +155,16 @@ metrics! {
         "feed_target_missed_total", "Feeds whose policy's target was not reached";
     policies: Family<PolicyInfo, Gauge> = Family::default(),
         "feed_policy_info", "1 for each active policy";
+    policy_reloads: Family<ResultLabel, Counter> = Family::default(),
+        "feed_policy_reloads_total", "Changes of the policy: applied, and looks at the policy file";
+    policy_rollbacks: Family<CauseLabel, Counter> = Family::default(),
+        "feed_policy_rollbacks_total", "Policies that were rolled back by this server";
+    activation_entries: Gauge = Gauge::default(),
+        "feed_activation_log_entries", "Entries of the activation log that this server serves by";
+    canary_share: Gauge<f64, AtomicU64> = Gauge::default(),
+        "feed_canary_share_ratio", "Share of people who get a canary";
+    exposures: Family<ExposureLabels, Counter> = Family::default(),
+        "feed_experiment_exposures_total", "First pages served to people in an experiment, where it matters which arm they are in";
     events: Family<EventLabels, Counter> = Family::default(),
         "feed_events_total", "Events received";
     event_lag: Histogram = Histogram::new(EVENT_LAG_SECONDS),
@@ -225,18 +241,44 @@ impl Metrics {
         self.targets_missed.get_or_create(&SurfaceMissed { surface: surface.to_owned(), why }).inc();
     }
 
-    /// Replaces the active policies.
-    pub fn set_policies(&self, surfaces: &Surfaces) {
+    /// Replaces the active policies: each with its surface.
+    pub fn set_policies<'a>(&self, active: impl Iterator<Item = (&'a str, &'a Arc<ActivePolicy>)>) {
         self.policies.clear();
-        for (surface, active) in &surfaces.0 {
+        for (surface, active) in active {
             let labels = PolicyInfo {
-                surface: surface.clone(),
+                surface: surface.to_owned(),
                 policy: active.policy.id.clone(),
                 version: active.policy.version,
                 digest: active.digest.clone(),
             };
             self.policies.get_or_create(&labels).set(1);
         }
+    }
+
+    /// A policy was to be changed. `result` is a closed list: `applied`, `ok` (nothing to do), `invalid`, `failed`.
+    pub fn policy_reload(&self, result: &'static str) {
+        self.policy_reloads.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// `cause` is `operator` or `guardrail`.
+    pub fn policy_rolled_back(&self, cause: &'static str) {
+        self.policy_rollbacks.get_or_create(&CauseLabel { cause }).inc();
+    }
+
+    /// Entries of the activation log that this server serves by.
+    pub fn activations(&self, entries: usize) {
+        self.activation_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// Of people; 0 when no canary runs.
+    pub fn canary_share(&self, share: f64) {
+        self.canary_share.set(share);
+    }
+
+    /// A first page was served to somebody in an experiment.
+    pub fn exposure(&self, experiment: &str, arm: &str, surface: &str) {
+        let labels = ExposureLabels { experiment: experiment.to_owned(), arm: arm.to_owned(), surface: surface.to_owned() };
+        self.exposures.get_or_create(&labels).inc();
     }
 
     /// `result` is a closed list: `accepted`, `duplicate`, `rejected`, `ignored`.

@@ -9,10 +9,13 @@ use std::{
 };
 
 use polyphony::{
-    domain::{Policy, policy::ActivePolicy},
+    domain::{
+        Policy,
+        policy::{ActivePolicy, Guardrails},
+    },
     evaluate::{
         Comparison, EventLog, Measure, Measured, Pipeline, Protocol, Replay, Reward, Split,
-        sweep::{Guardrails, Judgement, Knob, Setting, settings},
+        sweep::{Bounds, Judgement, Setting, Turn, settings},
     },
     import::Source,
 };
@@ -102,7 +105,7 @@ fn policies_stand_side_by_side() {
     for policy in [&alone, &active] {
         for measure in Measure::ALL {
             let of = &policy["measures"][measure.name()];
-            let [value, low, high] = ["value", "low", "high"].map(|end| of[end].as_f64().unwrap_or_else(|| panic!("{measure:?}: {of}")));
+            let [value, low, high] = ["value", "lower", "upper"].map(|end| of[end].as_f64().unwrap_or_else(|| panic!("{measure:?}: {of}")));
             assert!(low <= value && value <= high, "{measure:?}: {of}");
         }
         assert!(policy["all"]["coverage"].as_f64().unwrap() > 0.0);
@@ -138,7 +141,7 @@ fn a_sweep_gives_table_json_and_picture() {
     assert!((dials[0] - 0.35).abs() < 1e-6 && dials[1..] == [0.0, 0.25, 0.5, 0.75, 1.0], "{dials:?}");
     let ild = |n: usize| points[n]["measures"]["ild"]["value"].as_f64().unwrap();
     assert!(ild(5) > ild(0) && ild(0) > ild(1), "the dial opens the feed");
-    assert_eq!(out["guardrails"]["relevance_kept_min"], 0.85);
+    assert_eq!(out["floor"], 0.85);
     let is = |n: usize, what: &str| points[n][what].as_bool().unwrap();
     assert!((0..6).all(|n| is(n, "admissible") == (points[n]["measures"]["relevance_kept"]["value"].as_f64().unwrap() >= 0.85)));
     assert!((0..6).all(|n| !is(n, "front") || is(n, "admissible")));
@@ -192,8 +195,8 @@ fn wrong_commands_are_told_what_is_wrong() {
         (&["evaluate", &none], 1, &["nowhere"]),
         (&["evaluate", &data, "--learned", "2"], 2, &["0.1 to 0.95"]),
         (&["evaluate", &data, "--users", "some"], 2, &["sample:N"]),
-        (&["evaluate", &data, SMALL, "--policy", "activ", "--policy", "best"], 1, &["Did you mean `active`?", "there is no policy `best`"]),
-        (&["evaluate", &data, SMALL, "--surface", "hom"], 1, &["there is no surface `hom`", "Did you mean `home`?"]),
+        (&["evaluate", &data, SMALL, "--policy", "activ", "--policy", "best"], 1, &["`activ` is no policy", "`best` is no policy"]),
+        (&["evaluate", &data, SMALL, "--surface", "hom"], 1, &["has no surface `hom`", "Did you mean `home`?"]),
         (&["evaluate", &data, "--set", "policy.diversify.diversty=1"], 2, &["diversify.diversity"]),
         (&["evaluate", &data, SMALL, "--reward", "likes"], 1, &["nobody can be asked", "likes before and after the cut"]),
         (&["policy", "sweep", &data, "--knob", "diversify.diversty=0:1:0.5"], 1, &["Did you mean `diversify.diversity`?"]),
@@ -255,7 +258,7 @@ fn what_only_places_items_leaves_the_candidates_alone() {
 }
 
 fn turned(knob: &str, base: &Policy) -> Policy {
-    let settings: Vec<Setting> = settings(&[Knob::parse(knob).unwrap()]).unwrap();
+    let settings: Vec<Setting> = settings(&[Turn::parse(knob).unwrap()]).unwrap();
     settings[0].apply(base).unwrap()
 }
 
@@ -276,11 +279,12 @@ fn the_shipped_default_is_at_or_next_to_the_knee_on_movielens() {
     let base = Policy::default();
     let replay =
         Replay::new(EventLog { items: set.items, events: set.events }, &protocol, data::DIMENSION, base.score.popularity_half_life);
-    let dials = settings(&[Knob::parse("diversify.diversity=0:1:0.1").unwrap()]).unwrap();
+    let dials = settings(&[Turn::parse("diversify.diversity=0:1:0.1").unwrap()]).unwrap();
     let policies: Vec<Policy> = std::iter::once(base.clone()).chain(dials.iter().map(|dial| dial.apply(&base).unwrap())).collect();
     let measured = measured(&replay, &policies);
-    let guardrails = Guardrails { relevance_kept_min: 0.85, ild_min: 0.0 };
-    let judgement = Judgement::new(&measured, Measure::RelevanceKept, &guardrails);
+    let relevance_floor = f64::from(base.diversify.target.relevance_kept_min);
+    let bounds = Bounds { guardrails: Guardrails::default(), relevance_floor };
+    let judgement = Judgement::new(&measured, Measure::RelevanceKept, &bounds);
     let knee = judgement.knee.expect("a knee");
     // On the front from the least diversity to the most: the default's place and the knee's.
     let place = |wanted: usize| judgement.front.iter().position(|n| *n == wanted).expect("on the front");
@@ -296,7 +300,7 @@ fn the_shipped_default_is_at_or_next_to_the_knee_on_movielens() {
     let alone = place(1);
     assert_eq!(alone, 0, "no diversity is the beginning of the front");
     let [least, shipped] = [1, 0].map(|n| &measured[n]);
-    assert!(shipped.value(Measure::Ild).low > least.value(Measure::Ild).high);
+    assert!(shipped.value(Measure::Ild).lower > least.value(Measure::Ild).upper);
     assert!(shipped.value(Measure::Ndcg).value > least.value(Measure::Ndcg).value);
 }
 
@@ -389,7 +393,7 @@ async fn the_journal_of_a_server_judges_other_ways_to_explore() {
 
     let softer = exploration(&evaluate(&["--set=policy.explore.method=softmax", "--set=policy.explore.temperature=0.5"]));
     assert!(softer["effective_sample"].as_f64().unwrap() < draws as f64, "{softer}");
-    assert!(softer["estimates"]["dr"]["low"].as_f64().unwrap() < rate && softer["estimates"]["dr"]["high"].as_f64().unwrap() > 0.2);
+    assert!(softer["estimates"]["dr"]["lower"].as_f64().unwrap() < rate && softer["estimates"]["dr"]["upper"].as_f64().unwrap() > 0.2);
     let other = exploration(&evaluate(&["--set=policy.diversify.diversity=0.9"]));
     assert_eq!(other["refused"]["code"], "other_ranking", "{other}");
 

@@ -43,6 +43,8 @@ macro_rules! conforms {
             a_foreign_position_resyncs
             empty_batches_change_nothing
             policies_are_kept_by_digest
+            the_activation_log_only_grows
+            one_of_many_appends_to_the_activation_log
             the_secret_is_the_first_one
             it_answers_pings
         }

@@ -97,11 +97,11 @@ impl Evaluate {
         let pipeline = Pipeline::new()?;
         let first = &policies[0].policy;
         let positions = self.positions.map_or(first.page_size as usize, usize::from);
-        let alone = Named { name: "relevance alone".into(), policy: by_relevance(first) };
+        let alone = Named { name: "relevance alone".into(), policy: by_relevance(first), guardrails: policies[0].guardrails };
         let all: Vec<Named> = std::iter::once(alone).chain(policies.iter().cloned()).collect();
         let bar = data::bar((all.len() * replay.asked.len()) as u64, "{bar:30} {pos}/{len} feeds  {msg}  {eta}");
         let mut comparison = Comparison::new(&replay, &pipeline, first.diversify.similarity.clone(), positions);
-        for Named { name, policy } in &all {
+        for Named { name, policy, .. } in &all {
             bar.set_message(name.clone());
             comparison.add(policy, || bar.inc(1));
         }

@@ -1,4 +1,4 @@
-//! Which policies are evaluated: by name, from the settings.
+//! Which policies are evaluated: those of the settings, presets and files.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -6,19 +6,21 @@ use clap::Args;
 
 use super::super::{key_value, loaded};
 use crate::{
-    domain::{Policy, suggest},
+    domain::{
+        Policy,
+        policy::{Guardrails, TargetMetric},
+    },
+    policy::{self, ACTIVE, PolicySet},
     settings::{Layers, Override, Settings},
 };
 
-/// The policy of the surface, as the settings have it.
-const ACTIVE: &str = "active";
-/// The same without diversity, exploration and constraints: what the others are held against.
+/// The policy in force by relevance alone: what the others are held against.
 const RELEVANCE: &str = "relevance";
 
 /// Where policies come from.
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct PolicyArgs {
-    /// Policy to evaluate: `active` (the settings' of the surface) or `relevance` (the same by relevance alone)
+    /// Policy to evaluate: `active` (the settings'), a preset, a policy file, or `relevance` (active by relevance alone)
     #[arg(long = "policy", value_name = "POLICY", default_value = ACTIVE)]
     policies: Vec<String>,
     /// Surface whose policy is meant
@@ -37,6 +39,7 @@ pub(in crate::cli) struct PolicyArgs {
 pub(in crate::cli) struct Named {
     pub name: String,
     pub policy: Policy,
+    pub guardrails: Guardrails,
 }
 
 impl PolicyArgs {
@@ -46,14 +49,14 @@ impl PolicyArgs {
         loaded(&Layers::of_process(self.config.clone(), self.set.iter().map(over).collect()))
     }
 
-    /// The policies asked for, each once. Errors: every name that is none.
+    /// The policies asked for, each once. Errors: all that is wrong with any of them.
     pub fn named(&self, settings: &Settings) -> anyhow::Result<Vec<Named>> {
         let mut named: Vec<Named> = Vec::new();
         let mut faults = Vec::new();
         for name in &self.policies {
             match self.policy(name, settings) {
                 Ok(_) if named.iter().any(|earlier| earlier.name == *name) => {}
-                Ok(policy) => named.push(Named { name: name.clone(), policy }),
+                Ok(policy) => named.push(policy),
                 Err(fault) => faults.push(fault),
             }
         }
@@ -61,22 +64,23 @@ impl PolicyArgs {
         Ok(named)
     }
 
-    /// The policy called `name`. The one place that knows what names there are.
-    fn policy(&self, name: &str, settings: &Settings) -> Result<Policy, String> {
-        let surfaces = settings.surfaces().map_err(|faults| faults.to_string())?;
-        let Some(active) = surfaces.get(&self.surface) else {
-            let hint = suggest::hint(&self.surface, surfaces.names());
-            let names: Vec<&str> = surfaces.names().collect();
-            return Err(format!("there is no surface `{}`; there are {}.{hint}", self.surface, names.join(", ")));
+    fn policy(&self, name: &str, settings: &Settings) -> Result<Named, String> {
+        let set = match name {
+            ACTIVE | RELEVANCE => policy::chosen(settings).map_err(|refused| refused.to_string())?,
+            other => policy::load_from(other).map_err(|findings| format!("`{other}` is no policy: {findings}"))?,
         };
-        match name {
-            ACTIVE => Ok(active.policy.clone()),
-            RELEVANCE => Ok(by_relevance(&active.policy)),
-            _ => {
-                let hint = suggest::hint(name, [ACTIVE, RELEVANCE]);
-                Err(format!("there is no policy `{name}`; expected `{ACTIVE}` or `{RELEVANCE}`.{hint}"))
-            }
-        }
+        let own = self.of_surface(&set, name)?;
+        let policy = if name == RELEVANCE { by_relevance(&own) } else { own };
+        Ok(Named { name: name.to_owned(), policy, guardrails: set.guardrails })
+    }
+
+    fn of_surface(&self, set: &PolicySet, name: &str) -> Result<Policy, String> {
+        let found = set.surface(&self.surface).map(|active| active.policy.clone());
+        found.ok_or_else(|| {
+            let names: Vec<&str> = set.surfaces.names().collect();
+            let hint = crate::domain::suggest::hint(&self.surface, names.iter().copied());
+            format!("`{name}` has no surface `{}`; there are {}.{hint}", self.surface, names.join(", "))
+        })
     }
 }
 
@@ -84,7 +88,7 @@ impl PolicyArgs {
 pub(in crate::cli) fn by_relevance(policy: &Policy) -> Policy {
     let mut policy = Policy { constraint: Vec::new(), ..policy.clone() };
     policy.diversify.diversity = 0.0;
-    policy.diversify.target.metric = crate::domain::policy::TargetMetric::None;
+    policy.diversify.target.metric = TargetMetric::None;
     policy.explore.share = 0.0;
     policy
 }

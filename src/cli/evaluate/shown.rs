@@ -10,8 +10,8 @@ use crate::{
     cli::table::table,
     evaluate::{
         Measure, Measured, Replay,
+        intervals::Estimate,
         off_policy::{Read, Report, SlotReport},
-        statistics::Interval,
     },
 };
 
@@ -74,7 +74,7 @@ pub(in crate::cli) fn heading(replay: &Replay, data: &DataArgs) -> String {
 fn side_by_side(replayed: &Replayed) -> String {
     let Replayed { positions, measured, .. } = replayed;
     let mut columns = vec![format!("first {positions} positions")];
-    for (n, (Named { name, policy }, _)) in measured.iter().enumerate() {
+    for (n, (Named { name, policy, .. }, _)) in measured.iter().enumerate() {
         columns.push(if n == 0 { name.clone() } else { format!("{name} ({} v{})", policy.id, policy.version) });
         if n > 0 {
             columns.push(format!("more than {}", measured[0].0.name));
@@ -99,11 +99,11 @@ fn row_of(measure: Measure, measured: &[(Named, Measured)]) -> Vec<String> {
     let digits = measure.decimals();
     let mut row = vec![measure.title().to_owned()];
     for (_, measured) in measured {
-        let Interval { value, low, high } = measured.value(measure);
-        row.push(format!("{value:.digits$} ({low:.digits$} to {high:.digits$})"));
-        if let Some(Interval { value, low, high }) = measured.difference(measure) {
-            let mark = if low > 0.0 || high < 0.0 { "*" } else { " " };
-            row.push(format!("{value:+.digits$} ({low:+.digits$} to {high:+.digits$}){mark}"));
+        let Estimate { value, lower, upper } = measured.value(measure);
+        row.push(format!("{value:.digits$} ({lower:.digits$} to {upper:.digits$})"));
+        if let Some(Estimate { value, lower, upper }) = measured.difference(measure) {
+            let mark = if lower > 0.0 || upper < 0.0 { "*" } else { " " };
+            row.push(format!("{value:+.digits$} ({lower:+.digits$} to {upper:+.digits$}){mark}"));
         }
     }
     row
@@ -122,7 +122,7 @@ fn off_policy(reports: &[(Named, Report)], read: &Read) -> String {
         let _ = write!(out, " Left out: {} {what}.", count(*number));
     }
     out.push('\n');
-    for (Named { name, policy }, report) in reports {
+    for (Named { name, policy, .. }, report) in reports {
         let _ = write!(out, "\nWhat {name} ({} v{}) would have brought, {} per slot:\n\n", policy.id, policy.version, report.reward.name());
         let columns = ["slot", "slots", "people", "as served", "IPS", "clipped IPS", "SNIPS", "doubly robust", "effective sample"];
         let rows = [&report.exploration, &report.ranked].map(slot_row);
@@ -144,7 +144,7 @@ fn off_policy(reports: &[(Named, Report)], read: &Read) -> String {
 }
 
 fn slot_row(slot: &SlotReport) -> Vec<String> {
-    let shown = |interval: &Interval| match interval.half().is_finite() {
+    let shown = |interval: &Estimate| match interval.half().is_finite() {
         true => format!("{:.4} ± {:.4}", interval.value, interval.half()),
         false => format!("{:.4}", interval.value),
     };
@@ -168,7 +168,7 @@ fn as_json(evaluation: &Evaluation, data: &DataArgs) -> Value {
     if let Some((reports, read)) = &evaluation.off_policy {
         let policies: Vec<Value> = reports
             .iter()
-            .map(|(Named { name, policy }, report)| {
+            .map(|(Named { name, policy, .. }, report)| {
                 let [exploration, ranked] = [&report.exploration, &report.ranked].map(slot_as_json);
                 json!({
                     "name": name, "id": policy.id, "version": policy.version, "digest": policy.digest(), "exploration": exploration,
@@ -182,7 +182,7 @@ fn as_json(evaluation: &Evaluation, data: &DataArgs) -> Value {
 }
 
 /// What a policy gave, by the names of its measures.
-pub(in crate::cli) fn measured_as_json(Named { name, policy }: &Named, measured: &Measured) -> Value {
+pub(in crate::cli) fn measured_as_json(Named { name, policy, .. }: &Named, measured: &Measured) -> Value {
     let mut measures = serde_json::Map::new();
     for measure in Measure::ALL {
         let mut value = json!(measured.value(measure));

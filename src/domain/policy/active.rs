@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::Policy;
 
 /// A checked policy with its digest: what a request holds from start to end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ActivePolicy {
     pub policy: Policy,
     pub digest: String,
@@ -20,7 +20,7 @@ impl ActivePolicy {
 }
 
 /// The active policy of every surface: one snapshot, swapped whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Surfaces(pub BTreeMap<String, Arc<ActivePolicy>>);
 
 impl Surfaces {

@@ -1,15 +1,35 @@
 //! Holding a policy to its ranges: every fault at once.
 
-use std::fmt;
-
-use super::{Policy, constraint};
-use crate::domain::{Span, feed::MAX_PAGE_ITEMS, feed::MAX_POOL};
+use super::{
+    Guardrails, Policy, constraint,
+    knob::{Size, knob},
+};
 
 /// One thing wrong with a policy: the key below the policy's own table, and what is expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFault {
     pub key: String,
+    pub rule: Rule,
     pub detail: String,
+}
+
+/// What was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// A value within its knob's range.
+    Range,
+    /// Weights or shares that sum to 1.
+    Sum,
+    /// Sources for a reader without a profile.
+    Sources,
+    /// A range whose low end is not above its high end.
+    Ends,
+    /// A value that stands once in its list.
+    Once,
+    /// A list that is not too long.
+    Count,
+    /// A constraint whose numbers fit each other.
+    Constraint,
 }
 
 /// What is found while checking.
@@ -17,16 +37,32 @@ pub struct PolicyFault {
 pub(super) struct Faults(Vec<PolicyFault>);
 
 impl Faults {
-    pub fn add(&mut self, key: &str, detail: String) {
-        self.0.push(PolicyFault { key: key.into(), detail });
+    pub fn add(&mut self, rule: Rule, key: &str, detail: String) {
+        self.0.push(PolicyFault { key: key.into(), rule, detail });
     }
 
-    /// Not-a-number compares false and is a fault too.
-    pub fn range<T: PartialOrd + fmt::Display>(&mut self, key: &str, value: T, low: T, high: T) {
-        let within = value >= low && value <= high;
-        if !within {
-            self.add(key, format!("is {value}; expected {low} to {high}"));
+    /// Holds the value of a knob to its range. Not-a-number is a fault too.
+    pub fn held(&mut self, key: &str, value: impl Into<Size>) {
+        let size = value.into();
+        if let Some(expected) = knob(key).and_then(|knob| knob.kind.fault(size)) {
+            self.add(Rule::Range, key, format!("is {size}; expected {expected}"));
         }
+    }
+
+    /// Holds a share or weight that is a field of a list's table.
+    pub fn share(&mut self, key: &str, value: f32) {
+        if !(0.0..=1.0).contains(&value) {
+            self.add(Rule::Range, key, format!("is {value}; expected 0 to 1"));
+        }
+    }
+}
+
+impl Guardrails {
+    /// Every fault at once; empty means the guardrails are sound.
+    pub fn check(&self) -> Vec<PolicyFault> {
+        let mut faults = Faults::default();
+        self.hold(&mut faults);
+        faults.0
     }
 }
 
@@ -37,36 +73,41 @@ impl Policy {
         let id_fits =
             (1..=64).contains(&self.id.len()) && self.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !id_fits {
-            faults.add("id", format!("is `{}`; expected 1 to 64 of a-z, 0-9 and -", self.id));
+            faults.add(Rule::Range, "id", format!("is `{}`; expected 1 to 64 of a-z, 0-9 and -", self.id));
         }
-        faults.range("version", self.version, 1, u32::MAX);
-        faults.range("page_size", self.page_size, 1, MAX_PAGE_ITEMS as u32);
+        faults.held("version", self.version);
+        faults.held("page_size", self.page_size);
         self.check_retrieve(&mut faults);
         self.score.check(&mut faults);
         self.diversify.check(&mut faults);
         constraint::check(&self.constraint, &mut faults);
         self.explore.check(&mut faults);
         self.repeat.check(&mut faults);
-        faults.range("feed.ttl", self.feed.ttl, Span::minutes(1), Span::hours(24));
-        faults.range("feed.length", self.feed.length, 20, MAX_POOL as u32);
+        faults.held("feed.ttl", self.feed.ttl);
+        faults.held("feed.length", self.feed.length);
         let [low, high] = self.user_control.diversity_range;
         if !(0.0..=1.0).contains(&low) || !(0.0..=1.0).contains(&high) || low > high {
-            faults.add("user_control.diversity_range", format!("is [{low}, {high}]; expected [low, high] with 0 ≤ low ≤ high ≤ 1"));
+            faults.add(
+                Rule::Ends,
+                "user_control.diversity_range",
+                format!("is [{low}, {high}]; expected [low, high] with 0 ≤ low ≤ high ≤ 1"),
+            );
         }
         faults.0
     }
 
     fn check_retrieve(&self, faults: &mut Faults) {
-        faults.range("retrieve.candidates", self.retrieve.candidates, 50, MAX_POOL as u32);
-        faults.range("retrieve.deadline", self.retrieve.deadline, Span::millis(5), Span::millis(500));
+        faults.held("retrieve.candidates", self.retrieve.candidates);
+        faults.held("retrieve.deadline", self.retrieve.deadline);
         let s = &self.retrieve.sources;
         let shares =
             [("interest", s.interest), ("followed", s.followed), ("trending", s.trending), ("fresh", s.fresh), ("outside", s.outside)];
         for (name, share) in shares {
-            faults.range(&format!("retrieve.sources.{name}"), share, 0.0, 1.0);
+            faults.held(&format!("retrieve.sources.{name}"), share);
         }
         if s.trending + s.fresh + s.outside <= 0.0 {
             faults.add(
+                Rule::Sources,
                 "retrieve.sources",
                 "trending, fresh and outside are all 0: a reader without a profile would get nothing; set at least one above 0".into(),
             );

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Faults;
+use super::check::{Faults, Rule};
 use crate::domain::{
     Facet, FacetValue,
     facet::MAX_FACET_VALUE_BYTES,
@@ -101,7 +101,7 @@ impl Constraint {
     }
 
     /// What is out of range, with what is expected.
-    fn fault(&self) -> Option<String> {
+    pub fn fault(&self) -> Option<String> {
         match *self {
             Self::MaxShare { max, per, .. } if max < 1 || max >= per || per > MAX_PER => {
                 return Some(format!("max = {max}, per = {per}; expected 1 ≤ max < per ≤ {MAX_PER}"));
@@ -156,11 +156,11 @@ impl fmt::Display for Constraint {
 /// Faults of a list of constraints.
 pub(super) fn check(constraints: &[Constraint], faults: &mut Faults) {
     if constraints.len() > MAX_CONSTRAINTS {
-        faults.add("constraint", format!("has {} entries; at most {MAX_CONSTRAINTS}", constraints.len()));
+        faults.add(Rule::Count, "constraint", format!("has {} entries; at most {MAX_CONSTRAINTS}", constraints.len()));
     }
     for (index, constraint) in constraints.iter().enumerate() {
         if let Some(detail) = constraint.fault() {
-            faults.add(&format!("constraint[{index}] ({})", constraint.kind()), detail);
+            faults.add(Rule::Constraint, &format!("constraint[{index}] ({})", constraint.kind()), detail);
         }
     }
 }

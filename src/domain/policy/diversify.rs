@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Faults;
-use crate::domain::{Facet, facet::MAX_FACET_VALUE_BYTES, feed::MAX_POOL};
+use super::{
+    check::{Faults, Rule},
+    knob::Kind,
+};
+use crate::domain::{Facet, facet::MAX_FACET_VALUE_BYTES};
 
 /// How the slate is varied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -171,17 +174,17 @@ impl SimilarityWeights {
 
 impl Diversify {
     pub(super) fn check(&self, faults: &mut Faults) {
-        faults.range("diversify.diversity", self.diversity, 0.0, 1.0);
-        faults.range("diversify.pool", self.pool, 20, MAX_POOL as u32);
+        faults.held("diversify.diversity", self.diversity);
+        faults.held("diversify.pool", self.pool);
         let mut sum = 0.0;
         for (name, weight) in self.similarity.named() {
-            faults.range(&format!("diversify.similarity.{name}"), weight, 0.0, 1.0);
+            faults.held(&format!("diversify.similarity.{name}"), weight);
             sum += weight;
         }
         if (sum - 1.0).abs() > 1e-3 {
-            faults.add("diversify.similarity", format!("weights sum to {sum}; they must sum to 1"));
+            faults.add(Rule::Sum, "diversify.similarity", format!("weights sum to {sum}; they must sum to 1"));
         }
-        faults.range("diversify.window", self.window, 0, 100);
+        faults.held("diversify.window", self.window);
         self.calibrate.check(faults);
         self.target.check(faults);
     }
@@ -191,22 +194,26 @@ impl Calibrate {
     fn check(&self, faults: &mut Faults) {
         let mut sum = 0.0;
         if self.editorial.len() > MAX_EDITORIAL_VALUES {
-            faults.add("diversify.calibrate.editorial", format!("has {} values; at most {MAX_EDITORIAL_VALUES}", self.editorial.len()));
+            faults.add(
+                Rule::Count,
+                "diversify.calibrate.editorial",
+                format!("has {} values; at most {MAX_EDITORIAL_VALUES}", self.editorial.len()),
+            );
         }
         for (index, EditorialShare { value, share }) in self.editorial.iter().enumerate() {
             let key = |field| format!("diversify.calibrate.editorial[{index}] ({field})");
-            faults.range(&key("share"), *share, 0.0, 1.0);
+            faults.share(&key("share"), *share);
             sum += share;
             if value.is_empty() || value.len() > MAX_FACET_VALUE_BYTES {
-                faults.add(&key("value"), format!("has {} bytes; expected 1 to {MAX_FACET_VALUE_BYTES}", value.len()));
+                faults.add(Rule::Range, &key("value"), format!("has {} bytes; expected 1 to {MAX_FACET_VALUE_BYTES}", value.len()));
             }
             if self.editorial[..index].iter().any(|earlier| earlier.value == *value) {
-                faults.add(&key("value"), format!("`{value}` stands twice"));
+                faults.add(Rule::Once, &key("value"), format!("`{value}` stands twice"));
             }
         }
         let asked = self.toward == Toward::Editorial || !self.editorial.is_empty();
         if asked && (sum - 1.0).abs() > 1e-3 {
-            faults.add("diversify.calibrate.editorial", format!("shares sum to {sum}; they must sum to 1"));
+            faults.add(Rule::Sum, "diversify.calibrate.editorial", format!("shares sum to {sum}; they must sum to 1"));
         }
     }
 }
@@ -218,7 +225,10 @@ impl Target {
             TargetMetric::Entropy => 10.0,
             TargetMetric::Distinct => 100.0,
         };
-        faults.range("diversify.target.at_least", self.at_least, 0.0, most);
-        faults.range("diversify.target.relevance_kept_min", self.relevance_kept_min, 0.0, 1.0);
+        // Tighter than its knob's range, which has to fit every metric.
+        if let Some(expected) = Kind::Number(0.0, most).fault(self.at_least.into()) {
+            faults.add(Rule::Range, "diversify.target.at_least", format!("is {}; expected {expected}", self.at_least));
+        }
+        faults.held("diversify.target.relevance_kept_min", self.relevance_kept_min);
     }
 }

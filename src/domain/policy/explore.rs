@@ -36,10 +36,10 @@ pub enum ExploreMethod {
 
 impl Explore {
     pub(super) fn check(&self, faults: &mut Faults) {
-        faults.range("explore.share", self.share, 0.0, 0.5);
-        faults.range("explore.epsilon", self.epsilon, 0.0, 1.0);
-        faults.range("explore.temperature", self.temperature, 0.01, 10.0);
-        faults.range("explore.earliest_position", self.earliest_position, 0, 100);
-        faults.range("explore.max_item_age", self.max_item_age, Span::hours(1), Span::FOREVER);
+        faults.held("explore.share", self.share);
+        faults.held("explore.epsilon", self.epsilon);
+        faults.held("explore.temperature", self.temperature);
+        faults.held("explore.earliest_position", self.earliest_position);
+        faults.held("explore.max_item_age", self.max_item_age);
     }
 }

@@ -1,19 +1,24 @@
 //! The policy: every knob that shapes a slate, resolved for one surface. Same names here, in TOML, API and metrics.
 //!
-//! Ranges stand on each field and are held by [`Policy::check`]; `config/default.toml` documents what each knob does.
+//! Ranges stand in [`knob`] and are held by [`Policy::check`]; `config/default.toml` documents what each knob does.
 
 mod active;
 mod check;
 mod constraint;
 mod diversify;
 mod explore;
+mod guardrails;
+pub mod knob;
 mod score;
 
 pub use active::{ActivePolicy, Surfaces};
-pub use check::PolicyFault;
+pub use check::{PolicyFault, Rule};
 pub use constraint::{Constraint, MAX_CONSTRAINTS};
-pub use diversify::{Aggregate, Calibrate, Diversify, EditorialShare, Method, SimilarityWeights, Target, TargetMetric, Toward};
+pub use diversify::{
+    Aggregate, Calibrate, Diversify, EditorialShare, MAX_EDITORIAL_VALUES, Method, SimilarityWeights, Target, TargetMetric, Toward,
+};
 pub use explore::{Explore, ExploreMethod};
+pub use guardrails::Guardrails;
 pub use score::{MAX_PRIOR_TOPICS, Normalize, Repeat, Score, TopicPrior, Weights};
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Faults;
+use super::check::{Faults, Rule};
 use crate::domain::{Span, facet::MAX_FACET_VALUE_BYTES};
 
 /// How relevance is computed.
@@ -100,29 +100,33 @@ const fn thirty_days() -> Span {
 
 impl Repeat {
     pub(super) fn check(&self, faults: &mut Faults) {
-        faults.range("repeat.impression_discount", self.impression_discount, 0.0, 1.0);
-        faults.range("repeat.less_like_half_life", self.less_like_half_life, Span::days(1), Span::FOREVER);
+        faults.held("repeat.impression_discount", self.impression_discount);
+        faults.held("repeat.less_like_half_life", self.less_like_half_life);
     }
 }
 
 impl Score {
     pub(super) fn check(&self, faults: &mut Faults) {
         for (name, weight) in self.weights.named() {
-            faults.range(&format!("score.weights.{name}"), weight, 0.0, 5.0);
+            faults.held(&format!("score.weights.{name}"), weight);
         }
-        faults.range("score.recency_half_life", self.recency_half_life, Span::minutes(5), Span::days(3650));
-        faults.range("score.popularity_half_life", self.popularity_half_life, Span::minutes(5), Span::days(3650));
+        faults.held("score.recency_half_life", self.recency_half_life);
+        faults.held("score.popularity_half_life", self.popularity_half_life);
         if self.prior.len() > MAX_PRIOR_TOPICS {
-            faults.add("score.prior", format!("has {} topics; at most {MAX_PRIOR_TOPICS}", self.prior.len()));
+            faults.add(Rule::Count, "score.prior", format!("has {} topics; at most {MAX_PRIOR_TOPICS}", self.prior.len()));
         }
         for (index, prior) in self.prior.iter().enumerate() {
-            faults.range(&format!("score.prior[{index}] (weight)"), prior.weight, 0.0, 1.0);
+            faults.share(&format!("score.prior[{index}] (weight)"), prior.weight);
             let length = prior.topic.len();
             if length == 0 || length > MAX_FACET_VALUE_BYTES {
-                faults.add(&format!("score.prior[{index}] (topic)"), format!("has {length} bytes; expected 1 to {MAX_FACET_VALUE_BYTES}"));
+                faults.add(
+                    Rule::Range,
+                    &format!("score.prior[{index}] (topic)"),
+                    format!("has {length} bytes; expected 1 to {MAX_FACET_VALUE_BYTES}"),
+                );
             }
             if self.prior[..index].iter().any(|earlier| earlier.topic == prior.topic) {
-                faults.add(&format!("score.prior[{index}] (topic)"), format!("`{}` stands twice", prior.topic));
+                faults.add(Rule::Once, &format!("score.prior[{index}] (topic)"), format!("`{}` stands twice", prior.topic));
             }
         }
     }

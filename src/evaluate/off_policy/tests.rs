@@ -173,6 +173,8 @@ fn records(logging: &Policy, people: u32, seed: u64) -> Vec<JournalRecord> {
             pool_size: 100,
             pool_digest: String::new(),
             items,
+            metrics: None,
+            experiment: None,
             degraded: vec![],
         }));
         records.extend(events);

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{super::statistics::Interval, Guardrails, Judgement};
+use super::{super::intervals::Estimate, Bounds, Judgement};
 
 const WIDTH: f64 = 820.0;
 const HEIGHT: f64 = 590.0;
@@ -34,7 +34,7 @@ const STYLE: &str = "
     .grid { stroke: #e4e7eb; stroke-width: 1; }
     .axis { stroke: #7b8794; stroke-width: 1; }
     .band { fill: #fbe3e4; }
-    .rail { stroke: #b3261e; stroke-width: 1.5; stroke-dasharray: 6 4; }
+    .floor { stroke: #52606d; stroke-width: 1.3; stroke-dasharray: 7 5; }
     .rail-name { fill: #b3261e; }
     .front { fill: none; stroke: #0b69a3; stroke-width: 2; }
     .beyond { fill: none; stroke: #7b8794; stroke-width: 1.2; stroke-dasharray: 3 4; }
@@ -52,7 +52,7 @@ const STYLE: &str = "
       .paper { fill: #12181f; }
       .grid { stroke: #27313c; }
       .band { fill: #3a1d1f; }
-      .rail { stroke: #ff8a80; }
+      .floor { stroke: #9aa5b1; }
       .rail-name { fill: #ff8a80; }
       .front { stroke: #5bb3e8; }
       .beyond { stroke: #9aa5b1; }
@@ -74,8 +74,8 @@ pub struct Mark {
     pub name: String,
     /// As it is read out: all knobs with their values.
     pub about: String,
-    pub diversity: Interval,
-    pub relevance: Interval,
+    pub diversity: Estimate,
+    pub relevance: Estimate,
 }
 
 /// Everything in the picture.
@@ -91,9 +91,9 @@ pub struct Picture<'a> {
     pub decimals: usize,
     pub marks: Vec<Mark>,
     pub judgement: &'a Judgement,
-    pub guardrails: &'a Guardrails,
-    /// Whether the relevance axis is the one that the guardrail is about.
-    pub shows_guardrail: bool,
+    pub bounds: &'a Bounds,
+    /// Whether the relevance axis is the one that the bounds are about.
+    pub shows_bounds: bool,
     /// The mark of the policy that is in force, and what it is called.
     pub active: Option<(usize, String)>,
 }
@@ -142,9 +142,9 @@ impl Picture<'_> {
 
     fn write(&self, out: &mut String) -> fmt::Result {
         let x = Scale::new(self.marks.iter().map(|mark| mark.diversity.value), LEFT, WIDTH - RIGHT);
-        let rail = self.shows_guardrail.then_some(self.guardrails.relevance_kept_min);
-        let ends = self.marks.iter().flat_map(|mark| [mark.relevance.low, mark.relevance.high]);
-        let y = Scale::new(ends.chain(rail), HEIGHT - BOTTOM, TOP);
+        let ends = self.marks.iter().flat_map(|mark| [mark.relevance.lower, mark.relevance.upper]);
+        let floor = self.shows_bounds.then_some(self.bounds.relevance_floor);
+        let y = Scale::new(ends.chain(floor), HEIGHT - BOTTOM, TOP);
         writeln!(
             out,
             r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-labelledby="title about">"#
@@ -153,8 +153,8 @@ impl Picture<'_> {
         writeln!(out, r#"<desc id="about">{}</desc>"#, escaped(&self.about()))?;
         writeln!(out, "<style>{STYLE}</style>")?;
         writeln!(out, r#"<rect class="paper" width="{WIDTH}" height="{HEIGHT}" rx="8"/>"#)?;
-        if let Some(rail) = rail {
-            self.band(out, &y, rail)?;
+        if self.shows_bounds {
+            self.bounds(out, &y)?;
         }
         self.axes(out, &x, &y)?;
         self.points(out, &x, &y)?;
@@ -174,12 +174,12 @@ impl Picture<'_> {
         };
         let mut about = format!("{} settings. ", self.marks.len());
         let front: Vec<String> = self.judgement.front.iter().map(|n| said(*n)).collect();
-        let _ = write!(about, "Pareto front within the guardrails, by rising diversity: {}. ", front.join("; "));
+        let _ = write!(about, "Pareto front within the bounds, by rising diversity: {}. ", front.join("; "));
         if let Some(knee) = self.judgement.knee {
             let _ = write!(about, "Knee: {}. ", said(knee));
         }
         if let Some(knee) = self.judgement.knee_of_all.filter(|knee| Some(*knee) != self.judgement.knee) {
-            let _ = write!(about, "Knee without guardrails: {}. ", said(knee));
+            let _ = write!(about, "Knee without bounds: {}. ", said(knee));
         }
         if let Some((active, name)) = &self.active {
             let _ = write!(about, "{name}: {}.", said(*active));
@@ -187,13 +187,20 @@ impl Picture<'_> {
         about
     }
 
-    /// What the guardrail rules out.
-    fn band(&self, out: &mut String, y: &Scale, rail: f64) -> fmt::Result {
-        let (top, bottom) = (y.at(rail), HEIGHT - BOTTOM);
-        let wide = WIDTH - RIGHT - LEFT;
-        writeln!(out, r#"<rect class="band" x="{LEFT}" y="{top:.1}" width="{wide}" height="{:.1}"/>"#, bottom - top)?;
-        line(out, "rail", [LEFT, top, WIDTH - RIGHT, top])?;
-        text(out, "rail-name", LEFT + 10.0, bottom - 12.0, "start", &format!("guardrail: {} at least {rail}", self.relevance))
+    /// The band that the guardrail rules out, and the floor above it that nobody would choose to go below.
+    fn bounds(&self, out: &mut String, y: &Scale) -> fmt::Result {
+        let bottom = HEIGHT - BOTTOM;
+        let rail = self.bounds.guardrails.relevance_kept_min;
+        let top = y.at(f64::from(rail)).clamp(TOP, bottom);
+        writeln!(out, r#"<rect class="band" x="{LEFT}" y="{top:.1}" width="{:.1}" height="{:.1}"/>"#, WIDTH - RIGHT - LEFT, bottom - top)?;
+        text(out, "rail-name", LEFT + 10.0, bottom - 12.0, "start", &format!("below the guardrail: {} {rail}", self.relevance))?;
+        let floor = self.bounds.relevance_floor;
+        if floor <= f64::from(rail) {
+            return Ok(());
+        }
+        let at = y.at(floor);
+        line(out, "floor", [LEFT, at, WIDTH - RIGHT, at])?;
+        text(out, "quiet", LEFT + 10.0, at - 7.0, "start", &format!("floor of the choice: {} {floor}", self.relevance))
     }
 
     fn axes(&self, out: &mut String, x: &Scale, y: &Scale) -> fmt::Result {
@@ -225,8 +232,8 @@ impl Picture<'_> {
         let place = |mark: &Mark| (x.at(mark.diversity.value), y.at(mark.relevance.value));
         let is_named = |n: usize| self.marks.len() <= MAX_NAMED || self.judgement.front.contains(&n);
         for (_, mark) in self.marks.iter().enumerate().filter(|(n, _)| is_named(*n)) {
-            let (left, right) = (x.at(mark.diversity.low), x.at(mark.diversity.high));
-            let (low, high) = (y.at(mark.relevance.low), y.at(mark.relevance.high));
+            let (left, right) = (x.at(mark.diversity.lower), x.at(mark.diversity.upper));
+            let (low, high) = (y.at(mark.relevance.lower), y.at(mark.relevance.upper));
             let (at_x, at_y) = place(mark);
             line(out, "sure", [at_x, low, at_x, high])?;
             line(out, "sure", [left, at_y, right, at_y])?;
@@ -261,7 +268,7 @@ impl Picture<'_> {
     fn signs(&self, out: &mut String, x: &Scale, y: &Scale) -> fmt::Result {
         let Judgement { knee, knee_of_all, .. } = *self.judgement;
         let active = self.active.as_ref().map(|(n, name)| (Sign::Ring, *n, name.as_str()));
-        let free = knee_of_all.filter(|_| knee != knee_of_all).map(|n| (Sign::Hollow, n, "knee without guardrails"));
+        let free = knee_of_all.filter(|_| knee != knee_of_all).map(|n| (Sign::Hollow, n, "knee without bounds"));
         let signs = [active, knee.map(|n| (Sign::Diamond, n, "knee")), free];
         let mut legend_x = LEFT + 12.0;
         for (sign, n, what) in signs.into_iter().flatten() {

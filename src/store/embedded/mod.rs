@@ -15,16 +15,17 @@ mod tests;
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use redb::ReadableTable;
+use redb::{ReadableTable, ReadableTableMetadata};
 
 use self::{
     change_log::{ChangeLog, Read},
     engine::{Engine, Fault, Opener, file_opener},
     people::Learned,
-    tables::{EXPIRIES, FEEDS, ITEMS, META, PAGES, POLICIES, POPULARITY, PROFILES, REMEMBERED},
+    tables::{ACTIVATIONS, EXPIRIES, FEEDS, ITEMS, META, PAGES, POLICIES, POPULARITY, PROFILES, REMEMBERED},
 };
 use super::{
-    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, PopularityDelta, Store, StoreError, StoreOptions, codec,
+    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, PopularityDelta, Store, StoreError,
+    StoreOptions, codec,
     touched::{Touch, coalesce},
 };
 use crate::{
@@ -80,6 +81,7 @@ impl EmbeddedStore {
             transaction.open_table(PAGES)?;
             transaction.open_table(EXPIRIES)?;
             transaction.open_table(POLICIES)?;
+            transaction.open_table(ACTIVATIONS)?;
             let mut meta = transaction.open_table(META)?;
             let format = meta.get("format")?.map(|format| format.value().to_vec());
             if format.is_none() {
@@ -222,6 +224,27 @@ impl Store for EmbeddedStore {
 
     async fn policy(&self, digest: &str) -> Result<Option<String>, StoreError> {
         self.engine.read(|transaction| Ok(transaction.open_table(POLICIES)?.get(digest)?.map(|json| json.value().to_owned())))
+    }
+
+    async fn append_activation(&self, expected: u64, line: &str) -> Result<Commit, StoreError> {
+        let line = line.to_owned();
+        let write = move |transaction: &redb::WriteTransaction| -> Result<Commit, Fault> {
+            let mut log = transaction.open_table(ACTIVATIONS)?;
+            if log.len()? != expected {
+                return Ok(Commit::Conflict);
+            }
+            log.insert(expected, line.as_str())?;
+            Ok(Commit::Done)
+        };
+        self.engine.write(write).await
+    }
+
+    async fn activations(&self, after: u64) -> Result<Vec<String>, StoreError> {
+        self.engine.read(|transaction| {
+            let log = transaction.open_table(ACTIVATIONS)?;
+            let lines = log.range(after..)?.take(MAX_ACTIVATIONS_PER_READ);
+            lines.map(|row| Ok(row?.1.value().to_owned())).collect()
+        })
     }
 
     async fn shared_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {

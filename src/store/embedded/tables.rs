@@ -23,6 +23,8 @@ pub(super) const PAGES: TableDefinition<(&str, &str, u32), &[u8]> = TableDefinit
 pub(super) const EXPIRIES: TableDefinition<(i64, u8, &str, &str), ()> = TableDefinition::new("expiries");
 /// Policy digest → JSON.
 pub(super) const POLICIES: TableDefinition<&str, &str> = TableDefinition::new("policies");
+/// 0-based number → line of the activation log.
+pub(super) const ACTIVATIONS: TableDefinition<u64, &str> = TableDefinition::new("activations");
 /// `"format"`, `"secret"`, `"ping"`.
 pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 

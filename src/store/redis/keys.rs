@@ -11,6 +11,7 @@
 //! pf:{c:00…3f}:popularity    hash    item id → codec::popularity
 //! pf:{changes}               stream  one entry per change: p | d | w → item id (put, deleted, weight)
 //! pf:policy:<digest>         string  a policy's JSON
+//! pf:activations             list    the lines of the activation log, oldest first
 //! pf:secret  pf:ping         string
 //! ```
 
@@ -73,6 +74,10 @@ impl Keys {
 
     pub(super) fn policy(&self, digest: &str) -> String {
         format!("{}policy:{}", self.prefix, tag(digest))
+    }
+
+    pub(super) fn activations(&self) -> String {
+        format!("{}activations", self.prefix)
     }
 
     pub(super) fn secret(&self) -> String {

@@ -26,7 +26,9 @@ use self::{
     link::{Lane, Link},
     scripts::Scripts,
 };
-use super::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, PopularityDelta, Store, StoreError};
+use super::{
+    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, PopularityDelta, Store, StoreError,
+};
 use crate::{
     clock::Clock,
     domain::{
@@ -134,6 +136,22 @@ impl Store for RedisStore {
         let mut get = redis::cmd("GET");
         get.arg(self.keys.policy(digest));
         self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await
+    }
+
+    async fn append_activation(&self, expected: u64, line: &str) -> Result<Commit, StoreError> {
+        let mut append = self.scripts.append_activation.key(self.keys.activations());
+        append.arg(expected).arg(line);
+        let appended: u8 =
+            self.link.call(Lane::Serving, |mut connection| async move { append.invoke_async(&mut connection).await }).await?;
+        Ok(if appended == 1 { Commit::Done } else { Commit::Conflict })
+    }
+
+    async fn activations(&self, after: u64) -> Result<Vec<String>, StoreError> {
+        // Redis counts in 63 bits.
+        let first = after.min(u64::MAX >> 2);
+        let mut range = redis::cmd("LRANGE");
+        range.arg(self.keys.activations()).arg(first).arg(first + MAX_ACTIVATIONS_PER_READ as u64 - 1);
+        self.link.call(Lane::Serving, |mut connection| async move { range.query_async(&mut connection).await }).await
     }
 
     async fn shared_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {

@@ -5,6 +5,7 @@ use redis::Script;
 
 pub(super) struct Scripts {
     pub add_popularity: Script,
+    pub append_activation: Script,
     pub begin_learning: Script,
     pub commit_profile: Script,
     pub erase_user: Script,
@@ -17,6 +18,7 @@ impl Scripts {
     pub(super) fn new() -> Self {
         Self {
             add_popularity: Script::new(include_str!("add_popularity.lua")),
+            append_activation: Script::new(include_str!("append_activation.lua")),
             begin_learning: Script::new(include_str!("begin_learning.lua")),
             commit_profile: Script::new(include_str!("commit_profile.lua")),
             erase_user: Script::new(include_str!("erase_user.lua")),

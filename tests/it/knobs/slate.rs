@@ -8,7 +8,7 @@ use polyphony::{
     clock::ManualClock,
     demo,
     domain::{
-        Event, EventId, EventKind, Item, Policy, Scope, Span, UserId,
+        Event, EventId, EventKind, Item, ItemId, Policy, Scope, Span, UserId,
         policy::{ActivePolicy, Surfaces},
     },
     feed::{FeedRequest, FeedService, RerankCandidate, RerankRequest, Served, cursor::Signer},
@@ -201,6 +201,9 @@ pub const SLATE: &[Knob] = &[
     ask("surface.email_digest.page_size", "3", Ask::Surface("email_digest")),
     ask("surface.email_digest.explore.share", "0.5", Ask::Surface("email_digest")),
     ask("surface.email_digest.repeat.seen_cooldown", "'0s'", Ask::Surface("email_digest")),
+    ask("surface.push.page_size", "7", Ask::Surface("push")),
+    ask("surface.push.explore.share", "0.5", Ask::Surface("push")),
+    ask("surface.push.repeat.seen_cooldown", "'0s'", Ask::Surface("push")),
 ];
 
 /// The demo's catalogue and people in a store.
@@ -262,6 +265,7 @@ impl World {
             limit: None,
             diversity: (ask == Ask::Diverse).then_some(0.9),
             seed: Some(SEED),
+            session: None,
             cursor: None,
             strict: false,
             exclude: Vec::new(),
@@ -269,11 +273,17 @@ impl World {
         if ask == Ask::Rerank {
             let snapshot = catalogue.snapshot();
             let candidate = |(n, item): (usize, Item)| RerankCandidate { item, relevance: n as f32 / 100.0 };
-            let candidates = snapshot.iter().take(100).map(|(_, entry)| entry.item.clone()).enumerate().map(candidate).collect();
+            let candidates = snapshot.iter().take(100).map(|(_, entry)| Item::clone(&entry.item)).enumerate().map(candidate).collect();
             return feeds.rerank(RerankRequest { request, candidates }).await.unwrap();
         }
         feeds.serve(&request).await.unwrap()
     }
+}
+
+/// The id of the pool's `n`-th item.
+fn id_of(served: &Served, n: usize) -> ItemId {
+    let row = served.snapshot.find_hash(served.feed.pool[n].item_hash).unwrap();
+    served.snapshot.entry(row).unwrap().item.id.clone()
 }
 
 /// Ana sees, opens and follows, and wants less of something.
@@ -282,7 +292,7 @@ fn more_of_ana(page: &Served) -> Vec<Event> {
         id: EventId::new(format!("more{n}")).unwrap(),
         user: UserId::new("ana").unwrap(),
         kind,
-        item: page.feed.pool[n].item.clone(),
+        item: id_of(page, n),
         at: NOW.minus(Span::hours(1)),
         undo: false,
         scope,
@@ -373,8 +383,8 @@ fn surfaces(key: Option<(&str, &str)>) -> Surfaces {
 /// What a client or an auditor can see, without what names the settings themselves.
 fn fingerprint(served: &Served) -> String {
     let feed = &served.feed;
-    let pool: Vec<_> = feed.pool.iter().map(|entry| (entry.item.as_str(), entry.relevance)).collect();
-    let slate: Vec<_> = served.page.placed.iter().map(|p| (feed.pool[p.pool_index as usize].item.as_str(), p.slot, p.propensity)).collect();
+    let pool: Vec<_> = (0..feed.pool.len()).map(|n| (id_of(served, n), feed.pool[n].relevance)).collect();
+    let slate: Vec<_> = served.page.placed.iter().map(|p| (p.item.as_str(), p.slot, p.propensity)).collect();
     let policy = &served.policy.policy;
     let lives = feed.expires_at.since(feed.created_at);
     let (degraded, more) = (&served.degraded, served.next.is_some());

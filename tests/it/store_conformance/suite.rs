@@ -432,6 +432,36 @@ pub async fn policies_are_kept_by_digest(store: Shared, _: &ManualClock) {
     assert_eq!(store.policy("b3:2").await.unwrap().as_deref(), Some("{}"));
 }
 
+pub async fn the_activation_log_only_grows(store: Shared, _: &ManualClock) {
+    assert_eq!(store.activations(0).await.unwrap(), [""; 0]);
+    for (number, line) in ["one {\"a\": 1}", "zwei: žluťoučký\t🐎", "drei"].into_iter().enumerate() {
+        assert_eq!(store.append_activation(number as u64 + 1, line).await.unwrap(), Commit::Conflict);
+        assert_eq!(store.append_activation(number as u64, line).await.unwrap(), Commit::Done);
+        assert_eq!(store.append_activation(number as u64, line).await.unwrap(), Commit::Conflict);
+    }
+    assert_eq!(store.activations(1).await.unwrap(), ["zwei: žluťoučký\t🐎", "drei"]);
+    assert_eq!(store.activations(3).await.unwrap(), [""; 0]);
+    assert_eq!(store.activations(u64::MAX).await.unwrap(), [""; 0]);
+}
+
+pub async fn one_of_many_appends_to_the_activation_log(store: Shared, _: &ManualClock) {
+    let appender = |n: u64| {
+        let store = store.clone();
+        tokio::spawn(async move { store.append_activation(0, &n.to_string()).await.unwrap() })
+    };
+    let mut winners = Vec::new();
+    for (n, task) in (0..20).map(appender).collect::<Vec<_>>().into_iter().enumerate() {
+        winners.extend((task.await.unwrap() == Commit::Done).then(|| n.to_string()));
+    }
+    assert_eq!(store.activations(0).await.unwrap(), winners);
+    assert_eq!(winners.len(), 1);
+    for number in 1..1_100 {
+        assert_eq!(store.append_activation(number, &number.to_string()).await.unwrap(), Commit::Done);
+    }
+    let read = store.activations(1).await.unwrap();
+    assert_eq!((read.len(), read[999].as_str()), (1_000, "1000"));
+}
+
 pub async fn the_secret_is_the_first_one(store: Shared, _: &ManualClock) {
     let asking = |n: u8| {
         let store = store.clone();

@@ -184,6 +184,12 @@ impl Store for StubStore {
     async fn policy(&self, _: &str) -> Result<Option<String>, StoreError> {
         refused()
     }
+    async fn append_activation(&self, _: u64, _: &str) -> Result<Commit, StoreError> {
+        refused()
+    }
+    async fn activations(&self, _: u64) -> Result<Vec<String>, StoreError> {
+        refused()
+    }
     async fn shared_secret(&self, _: [u8; 32]) -> Result<[u8; 32], StoreError> {
         refused()
     }

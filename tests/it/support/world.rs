@@ -94,7 +94,7 @@ impl World {
     }
 
     async fn is_ready(&self) {
-        let digests: Vec<String> = self.app.feed.surfaces.load().0.values().map(|active| active.digest.clone()).collect();
+        let digests: Vec<String> = self.app.feed.serving.load().set.surfaces.0.values().map(|active| active.digest.clone()).collect();
         for digest in digests {
             eventually("the policies are shared", async || self.app.store.policy(&digest).await.unwrap().is_some()).await;
         }
@@ -130,7 +130,7 @@ impl World {
     pub fn item(&self, id: &str) -> Item {
         let snapshot = self.app.feed.catalogue.snapshot();
         let row = snapshot.find(&ItemId::new(id).unwrap()).unwrap_or_else(|| panic!("no item `{id}`"));
-        snapshot.entry(row).unwrap().item.clone()
+        Item::clone(&snapshot.entry(row).unwrap().item)
     }
 
     // People.
@@ -172,13 +172,15 @@ impl World {
 
     /// Changes the policy of a surface while the server runs.
     pub async fn swap_policy(&self, surface: &str, change: impl FnOnce(&mut Policy)) {
-        let mut surfaces = (**self.app.feed.surfaces.load()).clone();
+        let mut surfaces = self.app.feed.serving.load().set.surfaces.clone();
         let mut policy = surfaces.get(surface).unwrap().policy.clone();
         change(&mut policy);
         policy.version += 1;
         assert_eq!(policy.check(), []);
-        surfaces.0.insert(surface.to_owned(), Arc::new(ActivePolicy::new(policy)));
-        self.app.activate(surfaces).await.unwrap();
+        let active = ActivePolicy::new(policy);
+        self.app.store.put_policy(&active.digest, &serde_json::to_string(&active.policy).unwrap()).await.unwrap();
+        surfaces.0.insert(surface.to_owned(), Arc::new(active));
+        self.app.feed.serving.store(Arc::new(surfaces.into()));
     }
 
     // Anything else.

@@ -9,10 +9,11 @@ use super::{
 /// what it may use is decided.
 const LEVELS: &[&[&str]] = &[
     &["domain", "suggest"],
-    &["clock", "settings", "wire", "catalogue"],
-    &["telemetry", "auth", "rank", "learn"],
+    &["clock", "settings", "wire", "catalogue", "stats"],
+    &["telemetry", "auth", "policy", "rank", "learn"],
     &["source", "store", "journal"],
-    &["feed", "ingest", "follow", "rights", "audit", "evaluate", "simulate"],
+    &["feed", "ingest", "follow", "experiment", "rights", "audit", "evaluate", "simulate"],
+    &["rollout"],
     &["app", "import"],
     &["http", "demo"],
     &["cli"],

@@ -1,23 +1,27 @@
-//! Knobs of a policy by their dotted keys, and the values they are turned through.
+//! Turning knobs of a policy: which, and through which values.
 
 use serde::Serialize;
 use toml::{Table, Value};
 
-use crate::domain::{Policy, suggest};
+use crate::domain::{
+    Policy,
+    policy::knob::{KNOBS, knob},
+    suggest,
+};
 
 /// Most values of one knob.
 pub const MAX_VALUES_PER_KNOB: usize = 101;
 /// Most settings of one sweep: every knob's values in all combinations.
 pub const MAX_SETTINGS: usize = 400;
 
-/// A key below a policy's own table, and the values it is to have.
+/// A knob, by its key below the policy, and the values it is to have.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Knob {
+pub struct Turn {
     pub key: String,
     pub values: Vec<Value>,
 }
 
-impl Knob {
+impl Turn {
     /// Reads `KEY=FROM:TO:STEP` (both ends included) or `KEY=VALUE,VALUE,…`. Errors: a sentence with what is expected.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (key, values) =
@@ -104,33 +108,25 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Sets a key that is there.
+/// Sets a knob of the policy.
 fn set(tree: &mut Table, key: &str, value: Value) -> Result<(), String> {
-    let (mut at, mut prefix) = (&mut *tree, String::new());
-    let mut parts = key.split('.').peekable();
-    while let Some(part) = parts.next() {
-        let unknown = || {
-            let names: Vec<String> = at.keys().map(|name| format!("{prefix}{name}")).collect();
-            format!("there is no knob `{key}`.{}", suggest::hint(key, names.iter().map(String::as_str)))
-        };
-        if !at.contains_key(part) {
-            return Err(unknown());
-        }
-        if parts.peek().is_none() {
-            at.insert(part.to_owned(), value);
-            return Ok(());
-        }
-        prefix += &format!("{part}.");
-        match at.get_mut(part) {
-            Some(Value::Table(inner)) => at = inner,
-            _ => return Err(format!("there is no knob `{key}`: `{}` has no keys", prefix.trim_end_matches('.'))),
-        }
+    let of_pages = |key: &str| !key.starts_with("guardrails.");
+    if knob(key).is_none_or(|_| !of_pages(key)) {
+        let known = KNOBS.iter().map(|knob| knob.key).filter(|key| of_pages(key));
+        return Err(format!("there is no knob `{key}`.{}", suggest::hint(key, known)));
     }
-    Err("a knob needs a key, e.g. diversify.diversity".to_owned())
+    let (mut at, mut rest) = (tree, key);
+    while let Some((table, below)) = rest.split_once('.') {
+        let inner = at.entry(table).or_insert_with(|| Value::Table(Table::new()));
+        let Value::Table(inner) = inner else { return Err(format!("`{key}` is no knob of this policy")) };
+        (at, rest) = (inner, below);
+    }
+    at.insert(rest.to_owned(), value);
+    Ok(())
 }
 
 /// Every combination of the knobs' values, the last knob turning fastest. Errors: too many, or a knob twice.
-pub fn settings(knobs: &[Knob]) -> Result<Vec<Setting>, String> {
+pub fn settings(knobs: &[Turn]) -> Result<Vec<Setting>, String> {
     if let Some(twice) = knobs.iter().enumerate().find(|(n, knob)| knobs[..*n].iter().any(|earlier| earlier.key == knob.key)) {
         return Err(format!("the knob `{}` is given twice", twice.1.key));
     }
@@ -153,7 +149,7 @@ mod tests {
     use crate::domain::policy::Method;
 
     fn values(text: &str) -> Vec<String> {
-        Knob::parse(text).unwrap().values.iter().map(shown).collect()
+        Turn::parse(text).unwrap().values.iter().map(shown).collect()
     }
 
     #[test]
@@ -175,10 +171,10 @@ mod tests {
             ("a=0:x:1", "no number"),
             ("a=0:1:0.001", "at most 101"),
         ] {
-            let error = Knob::parse(text).unwrap_err();
+            let error = Turn::parse(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
         }
-        let knob = |text| Knob::parse(text).unwrap();
+        let knob = |text| Turn::parse(text).unwrap();
         assert!(settings(&[knob("a=0:1:0.01"), knob("b=0:1:0.1")]).unwrap_err().contains("more than 400"));
         assert!(settings(&[knob("a=0"), knob("a=1")]).unwrap_err().contains("twice"));
     }
@@ -186,7 +182,7 @@ mod tests {
     #[test]
     fn settings_change_the_policy_and_nothing_else() {
         let base = Policy::default();
-        let all = settings(&[Knob::parse("diversify.method=dpp,mmr").unwrap(), Knob::parse("explore.share=0,0.2").unwrap()]).unwrap();
+        let all = settings(&[Turn::parse("diversify.method=dpp,mmr").unwrap(), Turn::parse("explore.share=0,0.2").unwrap()]).unwrap();
         let shown: Vec<String> = all.iter().map(ToString::to_string).collect();
         assert_eq!(shown[0], "diversify.method=dpp explore.share=0");
         assert_eq!(shown[3], "diversify.method=mmr explore.share=0.2");
@@ -201,11 +197,11 @@ mod tests {
     #[test]
     fn faults_of_a_setting_are_told_at_once() {
         let faults = |knobs: &[&str]| {
-            let knobs: Vec<Knob> = knobs.iter().map(|knob| Knob::parse(knob).unwrap()).collect();
+            let knobs: Vec<Turn> = knobs.iter().map(|knob| Turn::parse(knob).unwrap()).collect();
             settings(&knobs).unwrap()[0].apply(&Policy::default()).unwrap_err()
         };
         assert_eq!(faults(&["diversify.diversty=0.2"]), ["there is no knob `diversify.diversty`. Did you mean `diversify.diversity`?"]);
-        assert_eq!(faults(&["a.b=1", "page_size.x=1"]).len(), 2);
+        assert_eq!(faults(&["a.b=1", "page_size.x=1", "guardrails.ild_min=0.5"]).len(), 3);
         let ranges = faults(&["diversify.diversity=3", "explore.share=2"]);
         assert!(ranges.len() == 2 && ranges[0].contains("`diversify.diversity` is 3; expected 0 to 1"), "{ranges:?}");
         assert!(faults(&["diversify.method=best"])[0].contains("unknown variant `best`"));

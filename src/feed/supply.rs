@@ -1,0 +1,205 @@
+//! Whether the catalogue has what a policy asks for: pages for sampled readers, through the real pipeline, without effects.
+//!
+//! The readers are made up from the catalogue itself: each has opened a dozen items of two kinds, one in five is new. So nobody's
+//! profile is read, and a catalogue can be judged before it has readers.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use super::{FeedError, FeedRequest, FeedService, Reader, Served, first, first::First};
+use crate::{
+    catalogue::{Row, Snapshot},
+    domain::{
+        Event, EventId, EventKind, Facet, Item, Profile, Scope, Span, Time, UserId,
+        feed::{Owner, RelaxedWhy},
+        policy::{ActivePolicy, Constraint},
+    },
+    learn,
+    policy::PolicySet,
+    rank::metrics::SlateMetrics,
+};
+
+/// Most readers in one sample.
+pub const MAX_SAMPLED_READERS: usize = 1_000;
+/// Items each made-up reader has opened, half of them of either kind.
+const OPENED_ITEMS: usize = 12;
+/// Items looked at to find those: topics rarer than that make readers with fewer opens.
+const LOOKED_AT_ITEMS: usize = 20_000;
+/// One reader of so many is new.
+const ONE_NEW_IN: usize = 5;
+/// Between two of a reader's opens.
+const BETWEEN_OPENS: Span = Span::hours(5);
+/// For all sources together: what is judged is the catalogue, not how busy the machine is.
+const SAMPLE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What the pages of one surface were like.
+#[derive(Clone, Debug)]
+pub struct Sampled {
+    pub surface: String,
+    pub policy: Arc<ActivePolicy>,
+    pub pages: usize,
+    /// Means over the pages; `topics` rounded.
+    pub metrics: SlateMetrics,
+    /// One per constraint of the policy, in its order.
+    pub constraints: Vec<Strain>,
+}
+
+/// How one constraint fared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Strain {
+    /// Pages on which it gave way.
+    pub relaxed: usize,
+    /// Of these, pages where the candidates could not meet it even alone.
+    pub by_supply: usize,
+    /// Median over the pools of how many values of its facet they hold.
+    pub values_median: usize,
+    /// Median over the pools of how many items with its value they hold.
+    pub items_median: usize,
+    /// Items of the whole catalogue with its value.
+    pub items_in_catalogue: u32,
+}
+
+impl FeedService {
+    /// First pages of every surface of `set` for `readers` made-up readers (at most [`MAX_SAMPLED_READERS`]); the same for the
+    /// same catalogue and time. Errors: an empty catalogue.
+    pub async fn sample(&self, set: &PolicySet, readers: usize) -> Result<Vec<Sampled>, FeedError> {
+        let snapshot = self.catalogue.snapshot();
+        let readers = made_up(&snapshot, readers.min(MAX_SAMPLED_READERS), self.clock.now());
+        let mut sampled = Vec::new();
+        for (surface, policy) in &set.surfaces.0 {
+            let mut pages = Vec::with_capacity(readers.len());
+            for (n, reader) in readers.iter().enumerate() {
+                let request = request(surface, n);
+                let first = First { request: &request, policy, reader, excluded: &[], deadline: SAMPLE_DEADLINE };
+                let made = self.make(&first, &mut Vec::new()).await?;
+                pages.push(page(&self.served(made.into_parts(&first), reader, Vec::new())));
+                // The requests of a running server come in between.
+                tokio::task::yield_now().await;
+            }
+            sampled.push(summed_up(surface, policy, &pages, &snapshot));
+        }
+        Ok(sampled)
+    }
+}
+
+fn request(surface: &str, reader: usize) -> FeedRequest {
+    FeedRequest {
+        request_id: String::new(),
+        surface: surface.to_owned(),
+        user: None,
+        session: None,
+        personalise: true,
+        limit: None,
+        diversity: None,
+        seed: Some(first::seed_of(format!("sample|{surface}|{reader}").as_bytes())),
+        cursor: None,
+        strict: false,
+        exclude: Vec::new(),
+    }
+}
+
+/// What is kept of one page.
+struct PageOf {
+    metrics: SlateMetrics,
+    /// Per constraint: whether it gave way, and whether for want of supply.
+    relaxed: Vec<Option<bool>>,
+    values: Vec<usize>,
+    items: Vec<usize>,
+}
+
+fn page(served: &Served) -> PageOf {
+    let constraints = &served.policy.policy.constraint;
+    let rows: Vec<Row> = served.feed.pool.iter().filter_map(|entry| served.snapshot.find_hash(entry.item_hash)).collect();
+    let (mut values, mut items) = (Vec::new(), Vec::new());
+    for constraint in constraints {
+        let codes = || rows.iter().filter_map(|row| served.snapshot.entry(*row)?.facet(constraint.facet()));
+        let wanted = constraint.value().and_then(|value| served.snapshot.codes().get(constraint.facet(), value));
+        values.push(codes().collect::<BTreeSet<_>>().len());
+        items.push(codes().filter(|code| Some(*code) == wanted).count());
+    }
+    let why = |index: usize| {
+        let mut here = served.page.relaxed.iter().filter(|relaxed| usize::from(relaxed.constraint) == index).peekable();
+        here.peek()?;
+        Some(here.any(|relaxed| relaxed.why == RelaxedWhy::Supply))
+    };
+    PageOf { metrics: served.metrics, relaxed: (0..constraints.len()).map(why).collect(), values, items }
+}
+
+fn summed_up(surface: &str, policy: &Arc<ActivePolicy>, pages: &[PageOf], snapshot: &Snapshot) -> Sampled {
+    let strain = |(index, constraint): (usize, &Constraint)| {
+        let code = constraint.value().and_then(|value| snapshot.codes().get(constraint.facet(), value));
+        Strain {
+            relaxed: pages.iter().filter(|page| page.relaxed[index].is_some()).count(),
+            by_supply: pages.iter().filter(|page| page.relaxed[index] == Some(true)).count(),
+            values_median: median(pages.iter().map(|page| page.values[index])),
+            items_median: median(pages.iter().map(|page| page.items[index])),
+            items_in_catalogue: code.map_or(0, |code| snapshot.items_with(code)),
+        }
+    };
+    let mean = |of: fn(&SlateMetrics) -> f64| pages.iter().map(|page| of(&page.metrics)).sum::<f64>() / pages.len().max(1) as f64;
+    Sampled {
+        surface: surface.to_owned(),
+        policy: Arc::clone(policy),
+        pages: pages.len(),
+        metrics: SlateMetrics {
+            ild: mean(|m| m.ild),
+            topics: mean(|m| m.topics as f64).round() as usize,
+            topic_entropy: mean(|m| m.topic_entropy),
+            exploration_share: mean(|m| m.exploration_share),
+            relevance_kept: mean(|m| m.relevance_kept),
+        },
+        constraints: policy.policy.constraint.iter().enumerate().map(strain).collect(),
+    }
+}
+
+fn median(values: impl Iterator<Item = usize>) -> usize {
+    let mut values: Vec<usize> = values.collect();
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or(0)
+}
+
+/// Readers whose taste is made of what the catalogue holds.
+fn made_up(snapshot: &Snapshot, count: usize, now: Time) -> Vec<Reader> {
+    let reader = |n: usize| {
+        let mut profile = Profile::default();
+        if n % ONE_NEW_IN != 0 {
+            for (k, item) in taste(snapshot, n).into_iter().enumerate() {
+                let at = now.minus(Span::millis(BETWEEN_OPENS.as_millis() * (OPENED_ITEMS - k) as i64));
+                if let Some(event) = open(&item, at) {
+                    // An open is always learned.
+                    let _ = learn::learn(&mut profile, &event, &item, 0.0);
+                }
+            }
+        }
+        Reader { owner: Owner::Nobody, profile: Some(Arc::new(profile)) }
+    };
+    (0..count).map(reader).collect()
+}
+
+/// Items of two kinds: around each of two items drawn by their hashes, others with the same topic.
+fn taste(snapshot: &Snapshot, reader: usize) -> Vec<Item> {
+    let mut items = Vec::with_capacity(OPENED_ITEMS);
+    for half in 0..2 {
+        let start = first::seed_of(format!("reader|{reader}|{half}").as_bytes());
+        let Some(anchor) = snapshot.walk_from(start).next() else { continue };
+        let topic = snapshot.entry(anchor).and_then(|entry| entry.facet(Facet::Topic));
+        let near = snapshot.walk_from(start).take(LOOKED_AT_ITEMS);
+        let alike = near.filter(|row| snapshot.entry(*row).and_then(|entry| entry.facet(Facet::Topic)) == topic);
+        items.extend(alike.take(OPENED_ITEMS / 2).filter_map(|row| snapshot.item(row)));
+    }
+    items
+}
+
+fn open(item: &Item, at: Time) -> Option<Event> {
+    Some(Event {
+        id: EventId::new(item.id.as_str()).ok()?,
+        user: UserId::new("sampled").ok()?,
+        kind: EventKind::Open,
+        item: item.id.clone(),
+        at,
+        undo: false,
+        scope: Scope::Item,
+        feed: None,
+        position: None,
+        visible_ms: None,
+    })
+}

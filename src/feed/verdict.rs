@@ -1,0 +1,136 @@
+//! What sampled pages say against a policy, as findings of its file.
+
+use super::supply::{Sampled, Strain};
+use crate::{
+    domain::policy::Constraint,
+    policy::{Code, Finding, Findings, Places, PolicySet, Severity},
+};
+
+/// A constraint that gives way on this share of the pages or more is not one.
+const INFEASIBLE_SHARE: f64 = 0.5;
+/// On fewer pages than this nothing is said.
+const STRAINED_SHARE: f64 = 0.05;
+
+/// Every finding of the sample: constraints that give way, values nothing has, guardrails that are missed. `places` says where
+/// the file sets what it is about.
+pub fn findings(set: &PolicySet, sampled: &[Sampled], places: Option<&Places>) -> Findings {
+    let mut found = Findings::default();
+    constraints(sampled, places, &mut found);
+    guardrails(set, sampled, places, &mut found);
+    found
+}
+
+/// One constraint on the surfaces that have it.
+struct Case<'a> {
+    constraint: &'a Constraint,
+    /// Surface, index there, pages, strain.
+    on: Vec<(&'a str, usize, usize, &'a Strain)>,
+}
+
+fn constraints(sampled: &[Sampled], places: Option<&Places>, found: &mut Findings) {
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for surface in sampled {
+        for (index, (constraint, strain)) in surface.policy.policy.constraint.iter().zip(&surface.constraints).enumerate() {
+            let on = (surface.surface.as_str(), index, surface.pages, strain);
+            match cases.iter_mut().find(|case| case.constraint == constraint) {
+                Some(case) => case.on.push(on),
+                None => cases.push(Case { constraint, on: vec![on] }),
+            }
+        }
+    }
+    for case in cases {
+        if let Some(finding) = nothing_has(&case).or_else(|| gives_way(&case)) {
+            let (surface, index, ..) = case.on[0];
+            let place = places.and_then(|places| places.place(Some(surface), &format!("constraint[{index}]")));
+            found.add(finding.at(place));
+        }
+    }
+}
+
+fn nothing_has(case: &Case<'_>) -> Option<Finding> {
+    let value = case.constraint.value().filter(|_| case.on.iter().all(|(.., strain)| strain.items_in_catalogue == 0))?;
+    // An upper bound on what is not there holds.
+    let severity = if matches!(case.constraint, Constraint::MaxShare { .. }) { Severity::Warning } else { Severity::Error };
+    let message = format!("`{}`: no item of the catalogue has {} \"{value}\"", case.constraint, case.constraint.facet());
+    Some(Finding::new(severity, Code::NoSuchValue, &key(case), message))
+}
+
+fn gives_way(case: &Case<'_>) -> Option<Finding> {
+    let share = |pages: usize, strain: &Strain| strain.relaxed as f64 / pages.max(1) as f64;
+    let worst = case.on.iter().map(|(_, _, pages, strain)| share(*pages, strain)).fold(0.0, f64::max);
+    if worst < STRAINED_SHARE {
+        return None;
+    }
+    let (severity, code) =
+        if worst >= INFEASIBLE_SHARE { (Severity::Error, Code::Infeasible) } else { (Severity::Warning, Code::Strained) };
+    let felt: Vec<&(&str, usize, usize, &Strain)> =
+        case.on.iter().filter(|(_, _, pages, strain)| share(*pages, strain) >= STRAINED_SHARE).collect();
+    let on =
+        felt.iter().map(|(surface, _, pages, strain)| format!("{:.0} % of the sampled pages of {surface}", 100.0 * share(*pages, strain)));
+    let message =
+        format!("`{}` gives way on {}: {}", case.constraint, on.collect::<Vec<_>>().join(", "), needs(case.constraint, felt[0].3));
+    let (supply, all) = felt.iter().fold((0, 0), |(supply, all), (.., strain)| (supply + strain.by_supply, all + strain.relaxed));
+    let help = if supply * 2 >= all {
+        "the candidates cannot meet it even alone: ask for less, gather more (retrieve.candidates), or get more such items"
+    } else {
+        "it could be met alone, but not together with the constraints declared before it: reorder them, or ask for less"
+    };
+    Some(Finding::new(severity, code, &key(case), message).help(help))
+}
+
+fn key(case: &Case<'_>) -> String {
+    format!("constraint[{}]", case.on[0].1)
+}
+
+/// What it takes and what there is: `it needs 10 creators per 10 positions; sampled pools have a median of 7`.
+fn needs(constraint: &Constraint, strain: &Strain) -> String {
+    let facet = constraint.facet();
+    let (values, items) = (strain.values_median, strain.items_median);
+    match constraint {
+        Constraint::MaxShare { value: None, max, per, .. } => {
+            format!("it needs {} values of {facet} per {per} positions; sampled pools have a median of {values}", per.div_ceil(*max))
+        }
+        Constraint::MaxShare { value: Some(value), max, per, .. } => {
+            format!(
+                "it needs {} items per {per} positions without {facet} \"{value}\"; sampled pools have a median of {items} with it",
+                per - max
+            )
+        }
+        Constraint::MinShare { value, min, per, .. } => {
+            format!("it needs {min} items with {facet} \"{value}\" per {per} positions; sampled pools have a median of {items}")
+        }
+        Constraint::MinGap { gap, .. } => {
+            format!("it needs {} values of {facet} in turn; sampled pools have a median of {values}", gap + 1)
+        }
+        Constraint::MinDistinct { min, per, .. } => {
+            format!("it needs {min} values of {facet} per {per} positions; sampled pools have a median of {values}")
+        }
+        Constraint::Pin { value, .. } => {
+            format!("it needs an item with {facet} \"{value}\"; sampled pools have a median of {items}")
+        }
+    }
+}
+
+fn guardrails(set: &PolicySet, sampled: &[Sampled], places: Option<&Places>, found: &mut Findings) {
+    let bounds = &set.guardrails;
+    type Measure = fn(&Sampled) -> f64;
+    let checks: [(&str, f32, bool, Measure); 4] = [
+        ("relevance_kept_min", bounds.relevance_kept_min, true, |s| s.metrics.relevance_kept),
+        ("ild_min", bounds.ild_min, true, |s| s.metrics.ild),
+        ("topic_entropy_min", bounds.topic_entropy_min, true, |s| s.metrics.topic_entropy),
+        ("exploration_share_max", bounds.exploration_share_max, false, |s| s.metrics.exploration_share),
+    ];
+    for (name, bound, is_least, measure) in checks {
+        let missed = sampled
+            .iter()
+            .filter(|s| s.pages > 0)
+            .filter(|s| if is_least { measure(s) < f64::from(bound) } else { measure(s) > f64::from(bound) });
+        let told: Vec<String> = missed.map(|s| format!("{:.2} on {}", measure(s), s.surface)).collect();
+        if !told.is_empty() {
+            let key = format!("guardrails.{name}");
+            let message = format!("`{key}` is {bound}, and sampled pages have {} on average", told.join(", "));
+            let place = places.and_then(|places| places.place(None, &key));
+            found.add(Finding::new(Severity::Error, Code::GuardrailMissed, &key, message).at(place));
+        }
+    }
+}

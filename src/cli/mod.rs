@@ -3,6 +3,7 @@
 mod admin;
 mod config;
 mod demo;
+mod evaluate;
 mod ground;
 mod healthcheck;
 mod import;
@@ -10,6 +11,8 @@ mod policy;
 mod serve;
 mod show;
 mod store;
+mod sweep;
+mod table;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -38,6 +41,7 @@ enum Command {
     /// Run the server
     Serve(serve::Serve),
     Import(import::Import),
+    Evaluate(evaluate::Evaluate),
     /// Check, explain, compare and preview policies before they are shown to anybody
     Policy(policy::Policy),
     /// Show a feed's JSON from standard input as lines to read
@@ -57,6 +61,7 @@ impl Cli {
             Command::Demo(command) => command.run(),
             Command::Serve(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Evaluate(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Show(command) => command.run(),
             Command::Healthcheck(command) => command.run(),

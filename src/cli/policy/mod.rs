@@ -14,7 +14,7 @@ use std::{
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::{EXIT_USAGE, admin::Admin};
+use super::{EXIT_USAGE, admin::Admin, sweep};
 use crate::policy::{
     self as policies, ACTIVE, Findings, PolicySet,
     report::{Paint, human},
@@ -33,6 +33,7 @@ enum Command {
     Explain(explain::Explain),
     Diff(diff::Diff),
     Preview(preview::Preview),
+    Sweep(sweep::Sweep),
     /// Print the JSON Schema of policy files, for editors
     Schema,
 }
@@ -44,6 +45,7 @@ impl Policy {
             Command::Explain(command) => command.run(),
             Command::Diff(command) => command.run(),
             Command::Preview(command) => command.run(),
+            Command::Sweep(command) => command.run(),
             Command::Schema => printed(&schema::json()),
         }
     }

@@ -24,6 +24,7 @@ mod openapi;
 mod privacy;
 mod problems;
 mod rerank;
+mod rollout;
 mod shutdown;
 mod store_conformance;
 mod support;

@@ -27,7 +27,7 @@ use crate::support::world::{Answer, StoreKind, World, event, eventually, on_both
 
 /// Requests in flight.
 const CLIENTS: usize = 6;
-const PEOPLE: u64 = 1_500;
+const PEOPLE: u64 = 3_000;
 const SWAPS: u32 = 100;
 
 on_both_stores! {
@@ -73,11 +73,11 @@ async fn a_bad_canary_rolls_itself_back_and_no_request_fails(kind: StoreKind) {
     assert_eq!((&entry["action"], &entry["cause"], &entry["actor"]), (&"rollback".into(), &"guardrail".into(), &"guardrails".into()));
     assert_eq!((&entry["from"]["version"], &entry["to"]["version"], &rollout["active"]["version"]), (&2.into(), &1.into(), &1.into()));
     let reason = entry["reason"].as_str().unwrap();
-    assert!(reason.contains("relevance_kept on home is at most 0.") && reason.contains("guardrail 0.8"), "{reason}");
+    assert!(reason.contains("relevance_kept on home is at most 0.") && reason.contains("guardrail 0.9"), "{reason}");
     let evidence = entry["evidence"].as_array().unwrap();
     let kept = evidence.iter().find(|e| e["measure"] == "relevance_kept" && e["surface"] == "home").unwrap();
     let number = |path: &str| kept.pointer(path).and_then(Value::as_f64).unwrap();
-    assert!(kept["violated"] == true && number("/canary/upper") < 0.8 && number("/control/mean") > number("/canary/mean"), "{kept}");
+    assert!(kept["violated"] == true && number("/canary/upper") < 0.9 && number("/control/mean") > number("/canary/mean"), "{kept}");
     assert!(number("/canary/people") > 10.0 && number("/confidence") > 0.99, "{kept}");
     let lines = world.log_lines().await;
     assert!(lines.len() == 2 && chain::verify(lines.iter().map(String::as_str)).is_ok());

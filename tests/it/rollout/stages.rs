@@ -145,7 +145,7 @@ async fn wrong_bodies_are_told_whole() {
     assert_eq!(answer.problem(), (400, "invalid-body"));
     let mut pointers: Vec<&str> = answer.body["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
     pointers.sort_unstable();
-    assert_eq!(pointers, ["/actor", "/expected", "/policy", "/polcy", "/reason", "/share", "/skip/0", "/skip/1", "/stage"].map(|p| p));
+    assert_eq!(pointers, ["/actor", "/expected", "/polcy", "/policy", "/reason", "/share", "/skip/0", "/skip/1", "/stage"]);
     let findings = world.activate("schema = 1\nid = \"x\"\ndiversty = 1\n", json!({})).await;
     assert_eq!(findings.problem(), (422, "policy-invalid"));
     assert_eq!(findings.body["errors"].as_array().unwrap().len(), 2, "{}", findings.text);

@@ -41,6 +41,15 @@ impl<T: Clone> Chunked<T> {
         }
     }
 
+    /// Lets go of the chunks that lie wholly before `index`, which nobody asks for any more. To be called with every push.
+    pub fn forget_before(&mut self, index: usize) {
+        if let Some(chunk) =
+            (index / CHUNK_ROWS).checked_sub(1).and_then(|last| self.chunks.get_mut(last)).filter(|chunk| !chunk.is_empty())
+        {
+            *chunk = Arc::default();
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }

@@ -10,6 +10,7 @@ mod codes;
 mod dot;
 mod head;
 mod lists;
+mod near;
 mod numbers;
 mod search;
 mod sketch;
@@ -23,8 +24,9 @@ mod recall;
 #[cfg(test)]
 mod tests;
 
-pub use codes::{FacetCode, FacetCodes};
+pub use codes::{FacetCode, FacetCodes, FacetReader};
 pub use dot::{LANES, dot, dot_halves, dots_mixed};
+pub use near::Near;
 pub use numbers::{NumberMap, NumberSet};
 pub use snapshot::{Entry, Row, Snapshot};
 pub use train::INDEXED_MIN_ROWS;

@@ -204,7 +204,7 @@ fn filters_that_leave_little_make_the_search_wider_not_empty() {
     let embeddings: Vec<_> = (0..INDEXED_MIN_ROWS as u64 + 100).map(|n| clustered(n, 50, 1.0, 16)).collect();
     let catalogue = trained(&embeddings);
     let snapshot = catalogue.snapshot();
-    let rare = snapshot.codes().get(Facet::Topic, &"t7".into()).expect("a topic");
+    let rare = snapshot.codes().get(Facet::Topic, "t7").expect("a topic");
     let query = Query::new(embeddings[0].space, &embeddings[0].values);
     let found = snapshot.nearest(&query, 60, |entry| entry.primary_topic == Some(rare));
     let mut exact = snapshot.vectors.scan(&query, snapshot.len());

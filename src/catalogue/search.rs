@@ -17,11 +17,24 @@ const MEASURED_SHARE: usize = 2;
 const LOOKED_AT_PER_WANTED: usize = 2;
 
 /// What a search found that may be shown.
-struct Shown {
+pub(super) struct Shown {
     /// Best first.
     rows: Vec<(Nearness, u64, Row)>,
     /// Rows that were asked about.
     checked: usize,
+}
+
+impl Shown {
+    /// The rows, if there are `count` of them. What was measured of a search of this breadth holds when every row may be shown;
+    /// the rows asked about tell how many may. Errors: the rows there are.
+    pub fn enough(self, count: usize, breadth: usize) -> Result<Vec<Row>, Vec<Row>> {
+        let is_enough = self.rows.len() >= count && self.rows.len() * breadth * MEASURED_SHARE >= self.checked;
+        if is_enough { Ok(self.into_rows()) } else { Err(self.into_rows()) }
+    }
+
+    fn into_rows(self) -> Vec<Row> {
+        self.rows.into_iter().map(|(_, _, row)| row).collect()
+    }
 }
 
 impl Snapshot {
@@ -40,10 +53,8 @@ impl Snapshot {
         while self.rows_scanned(query) == 0 {
             let Some(found) = self.vectors.search(query, count, breadth) else { break };
             let compared = found.len();
-            let shown = self.shown(found, count, &showable);
-            // What was measured holds when every row may be shown. The rows asked about tell how many may.
-            if shown.rows.len() >= count && shown.rows.len() * breadth * MEASURED_SHARE >= shown.checked {
-                return rows_of(shown);
+            if let Ok(rows) = self.shown(NearestFirst::new(found, count * LOOKED_AT_PER_WANTED), count, &showable).enough(count, breadth) {
+                return rows;
             }
             if compared >= rows / WIDEN {
                 break;
@@ -52,9 +63,10 @@ impl Snapshot {
         }
         let mut keep = count * KEPT_PER_WANTED;
         loop {
-            let shown = self.shown(self.vectors.scan(query, keep), count, &showable);
+            let found = NearestFirst::new(self.vectors.scan(query, keep), count * LOOKED_AT_PER_WANTED);
+            let shown = self.shown(found, count, &showable);
             if shown.rows.len() >= count || keep >= rows {
-                return rows_of(shown);
+                return shown.into_rows();
             }
             keep = keep.saturating_mul(WIDEN);
         }
@@ -67,9 +79,14 @@ impl Snapshot {
     }
 
     /// Asks about the found rows from the nearest on, until `count` may be shown and all as near as the last are known.
-    fn shown(&self, found: Vec<(Nearness, u32)>, count: usize, showable: impl Fn(&Entry) -> bool) -> Shown {
+    pub(super) fn shown(
+        &self,
+        nearest_first: impl Iterator<Item = (Nearness, u32)>,
+        count: usize,
+        showable: impl Fn(&Entry) -> bool,
+    ) -> Shown {
         let mut shown = Shown { rows: Vec::with_capacity(count), checked: 0 };
-        for (nearness, row) in NearestFirst::new(found, count * LOOKED_AT_PER_WANTED) {
+        for (nearness, row) in nearest_first {
             if shown.rows.len() >= count && shown.rows.last().is_some_and(|(last, ..)| nearness < *last) {
                 break;
             }
@@ -114,10 +131,6 @@ impl Iterator for NearestFirst {
         }
         self.hits.pop()
     }
-}
-
-fn rows_of(shown: Shown) -> Vec<Row> {
-    shown.rows.into_iter().map(|(_, _, row)| row).collect()
 }
 
 #[cfg(test)]

@@ -1,18 +1,24 @@
 //! One immutable state of the catalogue and how to look things up in it.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
+
+use smallvec::SmallVec;
 
 use super::{
     CatalogueRecord,
     chunked::Chunked,
     codes::{FacetCode, FacetCodes},
+    dot,
     head::Head,
-    vectors::{VectorView, Vectors},
+    vectors::{Query, VectorView, Vectors},
 };
 use crate::domain::{Embedding, Facet, Item, ItemId, Popularity, Span, Time};
 
 /// Shards of the index by item hash (the hash's top bits).
 pub(super) const HASH_SHARDS: usize = 1_024;
+
+/// Rows asked for before they are needed: about as many as a core waits for at once.
+const ROWS_AHEAD: usize = 12;
 
 /// Where an item is in a snapshot. Only meaningful together with the snapshot it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,9 +30,13 @@ impl Row {
     }
 }
 
-/// An item with its facet codes. What every candidate is asked for comes first, in two cache lines.
-#[derive(Debug)]
-#[repr(C)]
+/// Topics of an item with their weights: up to three in place, more behind a pointer.
+pub type Topics = SmallVec<[(FacetCode, f32); 3]>;
+
+/// An item with its facet codes: what every candidate is asked for, in two cache lines that stand beside those of the
+/// neighbouring rows.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Entry {
     /// [`ItemId::hash64`].
     pub hash: u64,
@@ -35,7 +45,7 @@ pub struct Entry {
     /// The item's.
     pub expires_at: Option<Time>,
     /// Same order as `item.topics`.
-    pub topics: Box<[(FacetCode, f32)]>,
+    pub topics: Topics,
     /// Sum of the topic weights.
     pub topic_mass: f32,
     /// The heaviest topic, ties by value: the item's one topic for constraints.
@@ -46,12 +56,15 @@ pub struct Entry {
     pub language: Option<FacetCode>,
     pub format: Option<FacetCode>,
     /// Without its embedding, which is the snapshot's row: [`Snapshot::item`] has both.
-    pub item: Item,
+    pub item: Arc<Item>,
 }
+
+// Two cache lines, and no more with a tag for "there is none".
+const _: () = assert!(size_of::<Option<Entry>>() == 2 * 64);
 
 impl Entry {
     pub fn new(item: Item, codes: &FacetCodes) -> Self {
-        let topics: Box<[_]> = item.topics.iter().map(|(value, weight)| (codes.intern(Facet::Topic, value), *weight)).collect();
+        let topics: Topics = item.topics.iter().map(|(value, weight)| (codes.intern(Facet::Topic, value), *weight)).collect();
         let mut primary: Option<(FacetCode, f32)> = None;
         for &(code, weight) in &topics {
             if primary.is_none_or(|(_, best)| weight > best) {
@@ -71,7 +84,7 @@ impl Entry {
             viewpoint: code(Facet::Viewpoint, item.viewpoint.as_ref()),
             language: code(Facet::Language, item.language.as_ref()),
             format: code(Facet::Format, item.format.as_ref()),
-            item,
+            item: Arc::new(item),
         }
     }
 
@@ -96,7 +109,7 @@ impl Entry {
 /// One state of the catalogue.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    pub(super) entries: Chunked<Option<Arc<Entry>>>,
+    pub(super) entries: Chunked<Option<Entry>>,
     pub(super) vectors: Vectors,
     pub(super) popularity: Chunked<Popularity>,
     /// By the top bits of the item hash; each sorted by hash.
@@ -161,13 +174,13 @@ impl Snapshot {
     }
 
     /// The item at `row`, if it is still there.
-    pub fn entry(&self, row: Row) -> Option<&Arc<Entry>> {
+    pub fn entry(&self, row: Row) -> Option<&Entry> {
         self.entries.get(row.index())?.as_ref()
     }
 
     /// The whole item at `row`, with its embedding.
     pub fn item(&self, row: Row) -> Option<Item> {
-        let mut item = self.entry(row)?.item.clone();
+        let mut item = Item::clone(&self.entry(row)?.item);
         if let Some(vector) = self.vector(row) {
             item.embedding = Some(Embedding { space: vector.space, values: vector.values.into() });
         }
@@ -182,6 +195,39 @@ impl Snapshot {
         self.popularity.get(row.index()).copied().unwrap_or_default()
     }
 
+    /// Calls `each` with the place and the cosine of every query that can be compared with the item; see [`Vectors::cosines`].
+    pub fn cosines(&self, queries: &[Query], row: Row, each: impl FnMut(usize, f32)) {
+        self.vectors.cosines(queries, row.index(), each);
+    }
+
+    /// Asks the processor for what is said of the item, without waiting for it.
+    pub fn prefetch(&self, row: Row) {
+        if let (Some(entry), Some(popularity)) = (self.entries.get(row.index()), self.popularity.get(row.index())) {
+            dot::prefetch(std::slice::from_ref(entry), size_of_val(entry));
+            dot::prefetch(std::slice::from_ref(popularity), size_of_val(popularity));
+        }
+    }
+
+    /// Asks the processor for the item's vector in int8, without waiting for it.
+    pub fn prefetch_vector(&self, row: Row) {
+        self.vectors.prefetch(row.index());
+    }
+
+    /// The rows of `rows` with their entries, which are on their way to the processor some rows before it needs them.
+    pub fn ahead(&self, rows: impl Iterator<Item = Row>) -> impl Iterator<Item = (Row, &Entry)> {
+        let mut rows = rows.inspect(|row| self.prefetch(*row)).fuse();
+        let mut coming: VecDeque<Row> = VecDeque::with_capacity(ROWS_AHEAD + 1);
+        std::iter::from_fn(move || {
+            loop {
+                coming.extend(rows.by_ref().take(ROWS_AHEAD + 1 - coming.len()));
+                let row = coming.pop_front()?;
+                if let Some(entry) = self.entry(row) {
+                    return Some((row, entry));
+                }
+            }
+        })
+    }
+
     /// Whether a record says otherwise about an item than this snapshot. Popularity only ever comes from records.
     pub(super) fn contradicts(&self, record: &CatalogueRecord) -> bool {
         match record {
@@ -193,6 +239,13 @@ impl Snapshot {
 
     pub fn find(&self, id: &ItemId) -> Option<Row> {
         self.find_hashed(id, id.hash64())
+    }
+
+    /// An item by [`ItemId::hash64`]; of two that share it, which nobody will live to see, one.
+    pub fn find_hash(&self, hash: u64) -> Option<Row> {
+        let shard = self.by_hash.get(shard_of(hash))?;
+        let at = shard.partition_point(|(h, _)| *h < hash);
+        shard.get(at).filter(|(h, _)| *h == hash).map(|(_, row)| *row)
     }
 
     pub(super) fn find_hashed(&self, id: &ItemId, hash: u64) -> Option<Row> {
@@ -217,12 +270,12 @@ impl Snapshot {
 
     /// Items of a topic or creator, newest first.
     pub fn posting(&self, code: FacetCode) -> &[Row] {
-        self.postings.get(code.0 as usize).map_or(&[], |rows| rows.as_slice())
+        self.postings.get(code.index()).map_or(&[], |rows| rows.as_slice())
     }
 
     /// How many items have a facet value.
     pub fn items_with(&self, code: FacetCode) -> u32 {
-        self.counts.get(code.0 as usize).copied().unwrap_or(0)
+        self.counts.get(code.index()).copied().unwrap_or(0)
     }
 
     /// Every item once, in item-hash order, starting at `start` and wrapping round: a walk that depends on the items
@@ -237,7 +290,7 @@ impl Snapshot {
     }
 
     /// Every item, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = (Row, &Arc<Entry>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Row, &Entry)> {
         self.entries.iter().enumerate().filter_map(|(index, entry)| entry.as_ref().map(|e| (Row(index as u32), e)))
     }
 }

@@ -81,7 +81,7 @@ proptest! {
         prop_assert_eq!(ids(snapshot.fresh().collect()), sorted(&|_, x| Some(x.1 as f64)));
         prop_assert_eq!(ids(snapshot.trending().collect()), sorted(&|_, x| (x.2 > 0).then(|| f64::from(x.2).log2())));
         for c in 0..4u8 {
-            if let Some(code) = snapshot.codes().get(Facet::Creator, &format!("c{c}").into()) {
+            if let Some(code) = snapshot.codes().get(Facet::Creator, &format!("c{c}")) {
                 prop_assert_eq!(ids(snapshot.posting(code).to_vec()), sorted(&|_, x| (x.0 == c).then_some(x.1 as f64)));
             }
         }

@@ -60,7 +60,7 @@ impl Snapshot {
         if let Some(key) = kept.order_key(self.popularity_half_life()) {
             Arc::make_mut(&mut self.trending).insert(key, hash, row);
         }
-        let entry = Some(Arc::new(entry));
+        let entry = Some(entry);
         match self.entries.get_mut(row.index()) {
             Some(slot) => *slot = entry,
             None => self.entries.push(entry),
@@ -99,10 +99,10 @@ impl Snapshot {
     }
 
     fn count(&mut self, code: FacetCode, change: impl Fn(u32) -> u32) {
-        while self.counts.len() <= code.0 as usize {
+        while self.counts.len() <= code.index() {
             self.counts.push(0);
         }
-        if let Some(count) = self.counts.get_mut(code.0 as usize) {
+        if let Some(count) = self.counts.get_mut(code.index()) {
             *count = change(*count);
         }
     }
@@ -123,10 +123,10 @@ impl Snapshot {
     }
 
     fn change_posting(&mut self, code: FacetCode, change: &PostingChange) {
-        while self.postings.len() <= code.0 as usize {
+        while self.postings.len() <= code.index() {
             self.postings.push(Arc::default());
         }
-        let Some(posting) = self.postings.get(code.0 as usize) else { return };
+        let Some(posting) = self.postings.get(code.index()) else { return };
         let mut rows = Vec::clone(posting);
         if !change.removed.is_empty() {
             rows.retain(|row| !change.removed.contains(row));
@@ -145,7 +145,7 @@ impl Snapshot {
                 rows.insert(at, *row);
             }
         }
-        if let Some(slot) = self.postings.get_mut(code.0 as usize) {
+        if let Some(slot) = self.postings.get_mut(code.index()) {
             *slot = Arc::new(rows);
         }
     }

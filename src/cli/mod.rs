@@ -1,9 +1,12 @@
 //! The command line: one file per command.
 
+mod admin;
 mod config;
 mod demo;
+mod ground;
 mod healthcheck;
 mod import;
+mod policy;
 mod serve;
 mod show;
 mod store;
@@ -13,7 +16,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    policy,
+    policy as policies,
     settings::{Layers, Override, Settings},
 };
 
@@ -35,6 +38,8 @@ enum Command {
     /// Run the server
     Serve(serve::Serve),
     Import(import::Import),
+    /// Check, explain, compare and preview policies before they are shown to anybody
+    Policy(policy::Policy),
     /// Show a feed's JSON from standard input as lines to read
     Show(show::Show),
     /// Ask a running server whether it is ready; exit 0 if it is (for container health checks)
@@ -52,6 +57,7 @@ impl Cli {
             Command::Demo(command) => command.run(),
             Command::Serve(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Policy(command) => command.run(),
             Command::Show(command) => command.run(),
             Command::Healthcheck(command) => command.run(),
             Command::Openapi => {
@@ -115,13 +121,17 @@ fn settings_with(overrides: Vec<Override>) -> Result<Settings, ExitCode> {
 }
 
 fn loaded(layers: &Layers) -> Result<Settings, ExitCode> {
-    let usage = |told: String| {
+    settings_of(layers).map_err(|told| {
         eprintln!("error: {told}");
         ExitCode::from(EXIT_USAGE)
-    };
-    let mut settings = Settings::load(layers).map_err(|faults| usage(faults.to_string()))?;
+    })
+}
+
+/// The settings with their policy in place. Errors: every fault, as text.
+fn settings_of(layers: &Layers) -> Result<Settings, String> {
+    let mut settings = Settings::load(layers).map_err(|faults| faults.to_string())?;
     // A policy file takes the place of the policy sections, before anything is made by them.
-    let set = policy::chosen(&settings).map_err(|refused| usage(refused.to_string()))?;
+    let set = policies::chosen(&settings).map_err(|refused| refused.to_string())?;
     set.put_into(&mut settings);
     Ok(settings)
 }

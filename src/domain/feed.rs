@@ -58,7 +58,8 @@ pub struct StoredFeed {
 /// One candidate of a stored feed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolEntry {
-    pub item: ItemId,
+    /// [`ItemId::hash64`]: most entries are never shown, and ids are ten times as long.
+    pub item_hash: u64,
     /// Normalised per feed, in [0, 1].
     pub relevance: f32,
     /// Contribution of each feature to the raw relevance (`rank::relevance::Feature` order).
@@ -67,7 +68,7 @@ pub struct PoolEntry {
     pub sources: u8,
     /// The topic that contributed most: index into [`StoredFeed::topics`].
     pub topic: Option<u16>,
-    /// The interest it is nearest to: index into [`StoredFeed::exemplars`].
+    /// The interest it is nearest to, below [`super::profile::MAX_INTERESTS`]: index into [`StoredFeed::exemplars`].
     pub interest: Option<u8>,
 }
 
@@ -92,8 +93,11 @@ impl Slot {
 /// One position of the slate: the record that response, explanation, journal and audit all read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placed {
+    pub item: ItemId,
     /// Index into [`StoredFeed::pool`], which is also the 0-based rank by relevance alone.
     pub pool_index: u32,
+    /// Whether it is like the evidence of the interest it is nearest to, so that a reason may name that.
+    pub is_like_exemplar: bool,
     pub slot: Slot,
     /// Probability of this item at this position given the positions before it: 1 for ranked slots, in (0, 1] for draws.
     pub propensity: f64,

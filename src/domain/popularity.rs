@@ -63,6 +63,11 @@ impl Popularity {
         self.as_of = self.as_of.max(at);
     }
 
+    /// Whether nobody used it, or was shown it.
+    pub fn is_unused(&self) -> bool {
+        self.weight == 0.0 && self.impressions == 0.0 && self.opens == 0.0
+    }
+
     /// `log2(weight) + as_of / half_life`: orders items by popularity, the same at every moment and without underflow
     /// however old the events are. `None` when there is no weight.
     pub fn order_key(&self, half_life: Span) -> Option<f64> {

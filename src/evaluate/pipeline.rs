@@ -41,7 +41,7 @@ impl Asked {
 
     /// The first `count` positions from a scored pool, with the dial at `diversity`.
     pub fn page(&self, candidates: &[PoolCandidate], policy: &Policy, diversity: f32, count: usize) -> Page {
-        rank::place(&Pool { candidates, diversity, seed: self.seed }, &[], count, &self.context(policy))
+        rank::place(&Pool { candidates, diversity, seed: self.seed, exemplars: &[] }, &[], count, &self.context(policy))
     }
 
     /// The same with the dial where the policy has it: its `diversity`, or what reaches its target.
@@ -49,7 +49,7 @@ impl Asked {
         if policy.diversify.target.metric == TargetMetric::None {
             return self.page(candidates, policy, policy.diversify.diversity, count);
         }
-        let pool = Pool { candidates, diversity: policy.diversify.diversity, seed: self.seed };
+        let pool = Pool { candidates, diversity: policy.diversify.diversity, seed: self.seed, exemplars: &[] };
         rank::target::aim(&pool, count, policy.user_control.diversity_range, &self.context(policy)).0
     }
 }
@@ -74,6 +74,6 @@ impl Pipeline {
         let query = Arc::new(query);
         let gathered = self.runtime.block_on(async { source::gather(&self.sources, &query, Instant::now() + DEADLINE).await });
         let scored = rank::score(gathered.candidates, &[], &query.context()).scored;
-        scored.iter().map(|s| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources }).collect()
+        scored.iter().map(PoolCandidate::from).collect()
     }
 }

@@ -1,13 +1,13 @@
 //! The first page: gather, score, place, keep.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::{Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, log_store};
 use crate::{
-    catalogue::{Row, Snapshot},
+    catalogue::{FacetCode, NumberMap, Row, Snapshot},
     clock::Stopwatch,
     domain::{
         FacetValue, FeedId, ItemId, Span, Time,
@@ -148,10 +148,12 @@ pub(super) struct Making<'a> {
 impl Making<'_> {
     /// The feed and its first page, and what became of the policy's target where it has one.
     pub fn make(self, scored: &[Scored], context: &Context) -> (Arc<StoredFeed>, Page, Option<Outcome>) {
-        let candidate = |s: &Scored| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources };
-        let candidates: Vec<PoolCandidate> = scored.iter().map(candidate).collect();
+        let candidates: Vec<PoolCandidate> = scored.iter().map(PoolCandidate::from).collect();
+        let interests = self.reader.profile.as_ref().map(|p| p.interests.as_slice()).unwrap_or_default();
+        let exemplars: Vec<ItemId> = interests.iter().map(|interest| interest.exemplar.clone()).collect();
         let limit = self.request.limit.unwrap_or(self.policy.policy.page_size as usize);
-        let pool = Pool { candidates: &candidates, diversity: self.policy.policy.diversify.diversity, seed: self.seed };
+        let diversity = self.policy.policy.diversify.diversity;
+        let pool = Pool { candidates: &candidates, diversity, seed: self.seed, exemplars: &exemplars };
         let range = self.policy.policy.user_control.diversity_range;
         let (page, diversity, outcome) = match dial(self.request, self.reader, self.policy) {
             None if self.policy.policy.diversify.target.metric != TargetMetric::None => {
@@ -164,7 +166,6 @@ impl Making<'_> {
             }
         };
         let (pool, topics) = entries_of(scored, context.snapshot);
-        let interests = self.reader.profile.as_ref().map(|p| p.interests.as_slice()).unwrap_or_default();
         let feed = StoredFeed {
             id: self.id,
             owner: self.reader.owner.clone(),
@@ -175,7 +176,7 @@ impl Making<'_> {
             created_at: self.now,
             expires_at: self.now.plus(self.policy.policy.feed.ttl),
             topics,
-            exemplars: interests.iter().map(|interest| interest.exemplar.clone()).collect(),
+            exemplars,
             pool,
         };
         (Arc::new(feed), page, outcome)
@@ -203,18 +204,19 @@ fn shared_seed(policy: &ActivePolicy, surface: &str, now: Time) -> u64 {
 /// A scored pool as it is stored, and the topics it speaks of.
 fn entries_of(scored: &[Scored], snapshot: &Snapshot) -> (Vec<PoolEntry>, Vec<FacetValue>) {
     let mut topics: Vec<FacetValue> = Vec::new();
-    let mut topic_index: HashMap<FacetValue, u16> = HashMap::new();
+    let mut topic_index: NumberMap<FacetCode, u16> = NumberMap::default();
     let mut pool = Vec::with_capacity(scored.len());
     for candidate in scored {
         let Some(entry) = snapshot.entry(candidate.row) else { continue };
-        let topic = candidate.topic.and_then(|at| entry.item.topics.get(usize::from(at))).map(|(value, _)| {
-            *topic_index.entry(value.clone()).or_insert_with(|| {
-                topics.push(value.clone());
+        let topic = candidate.topic.and_then(|at| {
+            let (code, _) = entry.topics.get(usize::from(at))?;
+            Some(*topic_index.entry(*code).or_insert_with(|| {
+                topics.extend(entry.item.topics.get(usize::from(at)).map(|(value, _)| value.clone()));
                 (topics.len() - 1) as u16
-            })
+            }))
         });
         pool.push(PoolEntry {
-            item: entry.item.id.clone(),
+            item_hash: entry.hash,
             relevance: candidate.relevance,
             contributions: candidate.contributions,
             sources: candidate.sources.0,
@@ -232,17 +234,17 @@ fn entries_of(scored: &[Scored], snapshot: &Snapshot) -> (Vec<PoolEntry>, Vec<Fa
 pub(super) fn candidates_of(feed: &StoredFeed, rows: &[Row], excluded: &[u64], context: &Context) -> Vec<PoolCandidate> {
     let rules = rank::filter::Rules::new(excluded, context);
     let demotion = rank::relevance::Demotion::new(context, feed.created_at);
-    let still_at = |row: &Row, pooled: &PoolEntry| context.snapshot.entry(*row).is_some_and(|entry| entry.item.id == pooled.item);
+    let still_at = |row: &Row, pooled: &PoolEntry| context.snapshot.entry(*row).is_some_and(|entry| entry.hash == pooled.item_hash);
     let candidate = |(at, pooled): (usize, &PoolEntry)| {
         let sources = Sources(pooled.sources);
-        let row = rows.get(at).copied().filter(|row| still_at(row, pooled)).or_else(|| context.snapshot.find(&pooled.item));
+        let row = rows.get(at).copied().filter(|row| still_at(row, pooled)).or_else(|| context.snapshot.find_hash(pooled.item_hash));
         let found = row.and_then(|row| Some((row, context.snapshot.entry(row)?)));
         let Some((row, entry)) = found.filter(|(_, entry)| rules.check(entry).is_none()) else {
-            return PoolCandidate { row: None, relevance: pooled.relevance, sources };
+            return PoolCandidate { row: None, relevance: pooled.relevance, sources, interest: None };
         };
         let demoted = demotion.of(pooled, entry);
         let sources = if demoted.may_explore { sources } else { sources.without(SourceKind::Outside) };
-        PoolCandidate { row: Some(row), relevance: demoted.relevance, sources }
+        PoolCandidate { row: Some(row), relevance: demoted.relevance, sources, interest: pooled.interest }
     };
     feed.pool.iter().enumerate().map(candidate).collect()
 }

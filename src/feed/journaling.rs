@@ -20,7 +20,7 @@ pub(super) fn record(served: &Served, request: &FeedRequest, journal: &Journal, 
         let entry = feed.pool.get(placed.pool_index as usize)?;
         let position = (served.first_position + offset) as u32;
         Some(ServedItem {
-            id: entry.item.to_string(),
+            id: placed.item.to_string(),
             position,
             slot: placed.slot.name().to_owned(),
             propensity: placed.propensity,
@@ -69,13 +69,12 @@ fn exposed(exposure: &Exposure, request: &FeedRequest, journal: &Journal) -> Exp
     }
 }
 
-/// First 16 hex digits of BLAKE3 over ids and relevances in pool order.
+/// First 16 hex digits of BLAKE3 over item hashes and relevances in pool order, little-endian.
 fn pool_digest(feed: &StoredFeed) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for entry in &feed.pool {
-        hasher.update(entry.item.as_str().as_bytes());
-        hasher.update(&[0]);
-        hasher.update(&entry.relevance.to_le_bytes());
-    }
-    hasher.finalize().to_hex()[..16].to_owned()
+    let mut bytes = Vec::with_capacity(feed.pool.len() * (size_of::<u64>() + size_of::<f32>()));
+    feed.pool.iter().for_each(|entry| {
+        bytes.extend_from_slice(&entry.item_hash.to_le_bytes());
+        bytes.extend_from_slice(&entry.relevance.to_le_bytes());
+    });
+    blake3::hash(&bytes).to_hex()[..16].to_owned()
 }

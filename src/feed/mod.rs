@@ -216,7 +216,7 @@ impl FeedService {
     /// Measures and wraps a page.
     fn served(&self, parts: ServedParts, reader: &Reader, degraded: Vec<Degradation>) -> Served {
         let ServedParts { feed, policy, page, draws, page_number, prefix_indices, snapshot, restarted, outcome, timings } = parts;
-        let rows: Vec<Row> = page.placed.iter().filter_map(|p| snapshot.find(&feed.pool.get(p.pool_index as usize)?.item)).collect();
+        let rows: Vec<Row> = page.placed.iter().filter_map(|placed| snapshot.find(&placed.item)).collect();
         let explored = page.placed.iter().filter(|p| p.slot == crate::domain::feed::Slot::Exploration).count();
         let relevance = |index: u32| feed.pool.get(index as usize).map_or(0.0, |entry| entry.relevance);
         let unserved = (0..feed.pool.len() as u32).filter(|index| !prefix_indices.contains(index)).map(relevance);

@@ -57,7 +57,8 @@ impl FeedService {
                     let excluded: Vec<u64> = request.exclude.iter().map(ItemId::hash64).collect();
                     let rows = local.as_ref().map_or(&[][..], |local| local.rows());
                     let candidates = candidates_of(&feed, rows, &excluded, &context);
-                    rank::place(&Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed }, &prefix, limit, &context)
+                    let pool = Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed, exemplars: &feed.exemplars };
+                    rank::place(&pool, &prefix, limit, &context)
                 });
                 timings.diversify = watch.elapsed();
                 draws = std::mem::take(&mut page.draws);
@@ -187,5 +188,5 @@ impl FeedService {
 fn served_hashes(record: Option<&FeedRecord>) -> Vec<u64> {
     let Some(FeedRecord { feed, pages }) = record else { return Vec::new() };
     let placed = pages.iter().flat_map(|page| &page.placed);
-    placed.filter_map(|p| feed.pool.get(p.pool_index as usize)).map(|entry| entry.item.hash64()).collect()
+    placed.filter_map(|p| feed.pool.get(p.pool_index as usize)).map(|entry| entry.item_hash).collect()
 }

@@ -88,7 +88,7 @@ fn measured(served: &Served, weights: &SimilarityWeights) -> SlateMetrics {
 
 /// The page's items, in order.
 pub fn items(served: &Served) -> impl Iterator<Item = &ItemId> {
-    served.page.placed.iter().filter_map(|placed| served.feed.pool.get(placed.pool_index as usize)).map(|entry| &entry.item)
+    served.page.placed.iter().map(|placed| &placed.item)
 }
 
 fn compared(before: &Served, after: &Served) -> (Vec<Move>, Vec<(ItemId, u32)>) {

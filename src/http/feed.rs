@@ -316,7 +316,7 @@ fn exclude_list(value: &Value, faults: &mut Faults) -> Vec<ItemId> {
     values.iter().enumerate().filter_map(|(n, v)| id_of(v, &format!("/exclude/{n}"), faults, |text| ItemId::new(text))).collect()
 }
 
-fn problem(app: &App, error: FeedError) -> Problem {
+pub(super) fn problem(app: &App, error: FeedError) -> Problem {
     match error {
         FeedError::UnknownSurface(surface) => Problem::unknown_surface(&surface, app.feed.serving.load().set.surfaces.names()),
         FeedError::InvalidCursor => Problem::new(

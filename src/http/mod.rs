@@ -13,6 +13,7 @@ pub mod items;
 pub mod middleware;
 pub mod openapi;
 pub mod params;
+pub mod policies;
 pub mod problem;
 pub mod rollout;
 pub mod server;
@@ -41,6 +42,12 @@ pub fn routes() -> Vec<Entry> {
         get("/v1/items/{id}", items::get),
         put("/v1/items/{id}", items::put),
         delete("/v1/items/{id}", items::delete),
+        // Policies
+        post("/v1/admin/policies/check", policies::check),
+        get("/v1/admin/policies/explain", policies::explain_key),
+        post("/v1/admin/policies/diff", policies::diff),
+        post("/v1/admin/policies/preview", policies::preview),
+        get("/v1/admin/policies/schema", policies::schema_document),
         // Rollouts and experiments
         get("/v1/admin/policies/activations", rollout::get),
         post("/v1/admin/policies/activations", rollout::activate),

@@ -341,14 +341,14 @@ impl FeedBody {
 fn placed_body(served: &Served, offset: usize, placed: &Placed, view: View, signer: &Signer) -> Option<PlacedBody> {
     let pooled = served.feed.pool.get(placed.pool_index as usize)?;
     let position = served.first_position + offset;
-    let entry = served.snapshot.find(&pooled.item).and_then(|row| served.snapshot.entry(row));
+    let entry = served.snapshot.find(&placed.item).and_then(|row| served.snapshot.entry(row));
     let explained = if view.explain >= Explain::Reasons { reasons(&served.feed, placed, position) } else { Vec::new() };
     Some(PlacedBody {
-        id: pooled.item.to_string(),
+        id: placed.item.to_string(),
         position: position as u32,
         slot: placed.slot.name(),
-        track: signer.track(&served.feed.id, position as u32, &pooled.item),
-        reasons: explained.into_iter().map(|reason| reason_body(reason, entry.map(|e| &**e), served)).collect(),
+        track: signer.track(&served.feed.id, position as u32, &placed.item),
+        reasons: explained.into_iter().map(|reason| reason_body(reason, entry, served)).collect(),
         item: entry.and_then(|e| card(&e.item, view.hydrate)),
         explain: (view.explain == Explain::Full).then(|| explain_body(served, position, placed, pooled)),
     })

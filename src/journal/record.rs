@@ -38,7 +38,7 @@ pub struct ServedRecord {
     pub diversity: f32,
     pub seed: u64,
     pub page: u32,
-    /// Candidates in the pool, and BLAKE3 over their ids and relevances in order (first 16 hex digits).
+    /// Candidates in the pool, and BLAKE3 over their item hashes and relevances in order, little-endian (first 16 hex digits).
     pub pool_size: u32,
     pub pool_digest: String,
     pub items: Vec<ServedItem>,

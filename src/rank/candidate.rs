@@ -73,6 +73,6 @@ pub struct Scored {
     pub contributions: [f32; FEATURES],
     /// The topic that contributed most: index into the item's topics.
     pub topic: Option<u8>,
-    /// The nearest interest: index into the profile's interests.
+    /// The interest it is nearest to: index into the profile's interests.
     pub interest: Option<u8>,
 }

@@ -96,7 +96,7 @@ pub fn reasons(feed: &StoredFeed, placed: &Placed, position: usize) -> Vec<Reaso
     let Some(entry) = feed.pool.get(placed.pool_index as usize) else {
         return vec![Reason::plain(ReasonCode::Fallback)];
     };
-    let mut reasons = from_contributions(feed, entry);
+    let mut reasons = from_contributions(feed, entry, placed);
     if placed.pool_index as usize > position {
         reasons.truncate(MAX_REASONS - 1);
         reasons.push(Reason::plain(ReasonCode::Breadth));
@@ -107,7 +107,7 @@ pub fn reasons(feed: &StoredFeed, placed: &Placed, position: usize) -> Vec<Reaso
     reasons
 }
 
-fn from_contributions(feed: &StoredFeed, entry: &PoolEntry) -> Vec<Reason> {
+fn from_contributions(feed: &StoredFeed, entry: &PoolEntry, placed: &Placed) -> Vec<Reason> {
     let positive: f32 = entry.contributions.iter().filter(|c| **c > 0.0).sum();
     let mut named: Vec<(f32, Feature)> = Feature::ALL
         .into_iter()
@@ -116,13 +116,17 @@ fn from_contributions(feed: &StoredFeed, entry: &PoolEntry) -> Vec<Reason> {
         .collect();
     named.sort_by(|a, b| b.0.total_cmp(&a.0));
     named.truncate(MAX_REASONS);
-    named.into_iter().filter_map(|(share, feature)| Some(Reason { share: Some(share), ..reason_of(feed, entry, feature)? })).collect()
+    named
+        .into_iter()
+        .filter_map(|(share, feature)| Some(Reason { share: Some(share), ..reason_of(feed, entry, placed, feature)? }))
+        .collect()
 }
 
-fn reason_of(feed: &StoredFeed, entry: &PoolEntry, feature: Feature) -> Option<Reason> {
+fn reason_of(feed: &StoredFeed, entry: &PoolEntry, placed: &Placed, feature: Feature) -> Option<Reason> {
     Some(match feature {
         Feature::Interest => {
-            let exemplar = entry.interest.and_then(|at| feed.exemplars.get(at as usize)).cloned();
+            let named = entry.interest.filter(|_| placed.is_like_exemplar);
+            let exemplar = named.and_then(|at| feed.exemplars.get(at as usize)).cloned();
             Reason { item: Some(exemplar?), ..Reason::plain(ReasonCode::SimilarTo) }
         }
         Feature::Topic => {

@@ -55,6 +55,7 @@ pub struct ScoredPool {
 
 /// Filters and scores `candidates`: each row once, in any order. The result does not depend on their order.
 pub fn score(candidates: Vec<Candidate>, excluded: &[u64], context: &Context) -> ScoredPool {
+    candidates.iter().for_each(|candidate| context.snapshot.prefetch_vector(candidate.row));
     let (kept, removed) = filter::filter(candidates, excluded, context);
     let mut scored = relevance::score(&kept, context);
     scored.truncate(context.policy.feed.length as usize);

@@ -5,16 +5,16 @@
 //! and the positions before, so placing 20 and then 20 more equals placing 40.
 
 use super::{
-    Context, SourceKind, Sources,
+    Context, Scored, SourceKind, Sources,
     constraint::Solver,
     diversify::{Diversifier, Evaluation, Mix, Problem},
     explore::{self, Arm},
     view::View,
 };
 use crate::{
-    catalogue::{Entry, Row},
+    catalogue::{Entry, Row, Snapshot, dot_halves},
     domain::{
-        Policy,
+        ItemId, Policy,
         feed::{Draw, Page, Placed, Slot},
     },
 };
@@ -26,6 +26,14 @@ pub struct PoolCandidate {
     /// In [0, 1].
     pub relevance: f32,
     pub sources: Sources,
+    /// The interest it is nearest to: index into [`Pool::exemplars`].
+    pub interest: Option<u8>,
+}
+
+impl From<&Scored> for PoolCandidate {
+    fn from(scored: &Scored) -> Self {
+        Self { row: Some(scored.row), relevance: scored.relevance, sources: scored.sources, interest: scored.interest }
+    }
 }
 
 /// A scored pool, best relevance first (the order of `StoredFeed::pool`).
@@ -34,6 +42,18 @@ pub struct Pool<'a> {
     /// In [0, 1]: the dial in force for this feed.
     pub diversity: f32,
     pub seed: u64,
+    /// The items that stand for the reader's interests.
+    pub exemplars: &'a [ItemId],
+}
+
+impl Pool<'_> {
+    /// Whether a person would call the candidate like the evidence of the interest it is nearest to. An interest counts by its
+    /// direction, but a reason names an item, so it must hold for that item.
+    fn is_like_exemplar(&self, index: usize, row: Row, snapshot: &Snapshot) -> bool {
+        let exemplar = self.candidates[index].interest.and_then(|at| self.exemplars.get(usize::from(at)));
+        let vectors = exemplar.and_then(|id| Some((snapshot.vector(snapshot.find(id)?)?, snapshot.vector(row)?)));
+        vectors.is_some_and(|(a, b)| a.space == b.space && dot_halves(a.values, b.values) >= a.space.alike())
+    }
 }
 
 /// Places `count` more positions after `prefix`. Fewer when the pool runs out; `has_next` says whether more could follow.
@@ -75,8 +95,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(pool: &'a Pool<'a>, view: &'a View<'a>, slots: usize, context: &'a Context<'a>) -> Self {
         let policy = context.policy;
-        let entries: Vec<Option<&Entry>> =
-            pool.candidates.iter().map(|c| c.row.and_then(|row| context.snapshot.entry(row)).map(|entry| &**entry)).collect();
+        let entries: Vec<Option<&Entry>> = pool.candidates.iter().map(|c| c.row.and_then(|row| context.snapshot.entry(row))).collect();
         let relevance: Vec<f32> = pool.candidates.iter().map(|c| c.relevance).collect();
         let problem = Problem {
             view,
@@ -142,7 +161,7 @@ impl<'a> Run<'a> {
         let index = *eligible.get(drawn)?;
         let objective = self.diversifier.objective(index);
         self.draws.push(Draw { position: self.position as u32, arms, taken: drawn as u32 });
-        Some(self.placed(index, objective, Slot::Exploration, propensity, None))
+        self.placed(index, objective, Slot::Exploration, propensity, None)
     }
 
     fn arm(&self, index: usize) -> Arm {
@@ -162,7 +181,7 @@ impl<'a> Run<'a> {
             Some(best) => best,
             None => self.by_relevance()?,
         };
-        Some(self.placed(index, objective, Slot::Ranked, 1.0, bound_by))
+        self.placed(index, objective, Slot::Ranked, 1.0, bound_by)
     }
 
     /// The first permitted candidate past the re-ranked ones, when none of those is permitted.
@@ -171,8 +190,11 @@ impl<'a> Run<'a> {
         Some((index, self.diversifier.objective(index)))
     }
 
-    fn placed(&self, index: usize, objective: f32, slot: Slot, propensity: f64, bound_by: Option<u8>) -> Placed {
+    fn placed(&self, index: usize, objective: f32, slot: Slot, propensity: f64, bound_by: Option<u8>) -> Option<Placed> {
+        let row = self.pool.candidates[index].row?;
+        let item = self.context.snapshot.entry(row)?.item.id.clone();
         let max_similarity = self.diversifier.nearest(index);
-        Placed { pool_index: index as u32, slot, propensity, max_similarity, objective, bound_by }
+        let is_like_exemplar = self.pool.is_like_exemplar(index, row, self.context.snapshot);
+        Some(Placed { item, pool_index: index as u32, is_like_exemplar, slot, propensity, max_similarity, objective, bound_by })
     }
 }

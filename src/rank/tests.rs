@@ -85,12 +85,16 @@ impl World {
         let profile = self.profile();
         let context = Context { snapshot, profile: Some(&profile), policy: &self.policy, now: NOW };
         let scored = score(candidates, &[], &context).scored;
-        let pool: Vec<PoolCandidate> =
-            scored.iter().map(|s| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources }).collect();
+        let pool: Vec<PoolCandidate> = scored.iter().map(PoolCandidate::from).collect();
         let mut placed = Vec::new();
         let mut out = Vec::new();
         for count in pages {
-            let page = place(&Pool { candidates: &pool, diversity: self.policy.diversify.diversity, seed }, &placed, *count, &context);
+            let page = place(
+                &Pool { candidates: &pool, diversity: self.policy.diversify.diversity, seed, exemplars: &[] },
+                &placed,
+                *count,
+                &context,
+            );
             placed.extend(page.placed.clone());
             out.push(page);
         }
@@ -205,7 +209,7 @@ proptest! {
         let slate: Vec<&Entry> = pages[0]
             .placed
             .iter()
-            .map(|placed| &**pool[placed.pool_index as usize].row.and_then(|row| snapshot.entry(row)).expect("there"))
+            .map(|placed| pool[placed.pool_index as usize].row.and_then(|row| snapshot.entry(row)).expect("there"))
             .collect();
         for (index, constraint) in world.policy.constraint.iter().enumerate() {
             let reported: Vec<usize> =
@@ -345,9 +349,8 @@ fn a_target_is_reached_where_it_can_be_and_otherwise_said() {
         let profile = world.profile();
         let context = Context { snapshot: &snapshot, profile: Some(&profile), policy: &world.policy, now: NOW };
         let scored = score(World::candidates(&snapshot), &[], &context).scored;
-        let candidates: Vec<PoolCandidate> =
-            scored.iter().map(|s| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources }).collect();
-        let pool = Pool { candidates: &candidates, diversity: 0.35, seed: 1 };
+        let candidates: Vec<PoolCandidate> = scored.iter().map(PoolCandidate::from).collect();
+        let pool = Pool { candidates: &candidates, diversity: 0.35, seed: 1, exemplars: &[] };
         let (page, outcome) = target::aim(&pool, 20, [0.0, 1.0], &context);
         assert!(outcome.runs <= target::MAX_RUNS);
         assert_eq!(

@@ -54,7 +54,7 @@ impl<'a> View<'a> {
         let mut view = Self::with_weights(weights, rows.len());
         for row in rows {
             let entry = row.and_then(|row| snapshot.entry(row));
-            view.push(entry.map(|entry| &**entry), row.and_then(|row| snapshot.vector(row)));
+            view.push(entry, row.and_then(|row| snapshot.vector(row)));
         }
         view
     }

@@ -1,12 +1,14 @@
 //! Items near the person's interests: by vector search around each interest, and the newest of the topics they like.
 
-use std::sync::Arc;
+use std::{hash::BuildHasher, sync::Arc};
 
 use async_trait::async_trait;
+use foldhash::fast::FixedState;
+use quick_cache::sync::Cache;
 
 use super::{CandidateSource, Found, Query, SourceError};
 use crate::{
-    catalogue::{self, NumberSet, Row},
+    catalogue::{self, Entry, Near, NumberSet, Row, Snapshot},
     domain::{Facet, Profile, profile::Interest as InterestVector},
     rank::{SourceKind, relevance::prior_fade},
 };
@@ -22,7 +24,36 @@ const INLINE_MAX_PRODUCTS: usize = 4_000_000;
 /// With this much of what was asked for, the vectors are not searched again for the rest.
 const ENOUGH_PER_HUNDRED: usize = 75;
 
-pub struct Interest;
+/// Interests whose nearest items are kept: about 5 KB each.
+const NEAR_KEPT: usize = 8_192;
+
+/// See the module. Keeps what is near each interest, under its direction and without whose it is.
+pub struct Interest(Cache<u64, Arc<Near>>);
+
+impl Default for Interest {
+    fn default() -> Self {
+        Self(Cache::new(NEAR_KEPT))
+    }
+}
+
+impl Interest {
+    /// What is near the vector, if it was asked for lately.
+    fn kept(&self, wanted: &catalogue::Query, snapshot: &Snapshot) -> Option<Arc<Near>> {
+        let key = key(wanted);
+        let near = self.0.get(&key).filter(|near| near.query() == wanted)?;
+        if snapshot.is_current(&near) {
+            return Some(near);
+        }
+        let near = Arc::new(snapshot.caught_up(&near)?);
+        self.0.insert(key, Arc::clone(&near));
+        Some(near)
+    }
+}
+
+/// The same on every run: nothing else depends on it than which entry goes first when the cache is full.
+fn key(wanted: &catalogue::Query) -> u64 {
+    FixedState::default().hash_one((wanted.space(), wanted.bytes()))
+}
 
 #[async_trait]
 impl CandidateSource for Interest {
@@ -39,27 +70,43 @@ impl CandidateSource for Interest {
     }
 
     async fn fetch(&self, query: Arc<Query>, limit: usize) -> Result<Found, SourceError> {
-        let searches = searches(&query);
-        let scanned: usize = searches.iter().map(|search| query.snapshot.rows_scanned(&search.wanted)).sum();
-        if scanned * query.snapshot.dimension() <= INLINE_MAX_PRODUCTS {
-            return Ok(find(&query, &searches, limit));
+        let mut searches: Vec<Search> = wanted(&query).collect();
+        for search in &mut searches {
+            search.near = self.kept(&search.wanted, &query.snapshot);
         }
-        tokio::task::spawn_blocking(move || find(&query, &searches, limit)).await.map_err(|_| SourceError::Stopped)
+        let missing = || searches.iter().filter(|search| search.near.is_none());
+        let scanned: usize = missing().map(|search| query.snapshot.rows_scanned(&search.wanted)).sum();
+        let missed = missing().count();
+        if scanned * query.snapshot.dimension() <= INLINE_MAX_PRODUCTS {
+            make_up(&mut searches, &query.snapshot);
+        } else {
+            let snapshot = Arc::clone(&query.snapshot);
+            let made_up = tokio::task::spawn_blocking(move || {
+                make_up(&mut searches, &snapshot);
+                searches
+            });
+            searches = made_up.await.map_err(|_| SourceError::Stopped)?;
+        }
+        if missed > 0 {
+            searches.iter().filter_map(|search| search.near.as_ref()).for_each(|near| self.0.insert(key(near.query()), Arc::clone(near)));
+        }
+        Ok(find(&query, &searches, limit))
     }
 }
 
 /// One interest to look around.
 struct Search {
     wanted: catalogue::Query,
+    near: Option<Arc<Near>>,
     /// Of the places of all searches, in (0, 1].
     share: f32,
 }
 
 /// The interests to look around, of those that this catalogue can compare. A place counts by the square root of its interest's
 /// weight: a minor interest gets less, but enough to be ranked.
-fn searches(query: &Query) -> Vec<Search> {
-    let Some(profile) = &query.profile else { return Vec::new() };
-    let mut interests: Vec<_> = profile.interests.iter().filter(|i| i.vector.len() == query.snapshot.dimension()).collect();
+fn wanted(query: &Query) -> impl Iterator<Item = Search> {
+    let interests = query.profile.iter().flat_map(|profile| &profile.interests);
+    let mut interests: Vec<_> = interests.filter(|i| i.vector.len() == query.snapshot.dimension()).collect();
     interests.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.exemplar.cmp(&b.exemplar)));
     if let Some(weaker) = interests.len().checked_sub(SEARCHED_INTERESTS) {
         let last = SEARCHED_INTERESTS - 1;
@@ -68,8 +115,16 @@ fn searches(query: &Query) -> Vec<Search> {
     }
     let places = |i: &InterestVector| i.weight.max(f32::MIN_POSITIVE).sqrt();
     let total: f32 = interests.iter().map(|i| places(i)).sum();
-    let search = |i: &InterestVector| Search { wanted: catalogue::Query::new(i.space, &i.vector), share: places(i) / total };
-    interests.into_iter().map(search).collect()
+    let search =
+        move |i: &InterestVector| Search { wanted: catalogue::Query::new(i.space, &i.vector), near: None, share: places(i) / total };
+    interests.into_iter().map(search)
+}
+
+/// Searches for what is not known.
+fn make_up(searches: &mut [Search], snapshot: &Snapshot) {
+    for search in searches.iter_mut().filter(|search| search.near.is_none()) {
+        search.near = Some(Arc::new(snapshot.near(search.wanted.clone())));
+    }
 }
 
 /// Half by vectors, half by topics; what one cannot give the other may.
@@ -109,7 +164,9 @@ fn nearest(query: &Query, searches: &[Search], limit: usize) -> Vec<Row> {
         .iter()
         .map(|search| {
             let places = (limit as f32 * search.share).ceil() as usize;
-            query.snapshot.nearest(&search.wanted, places, |entry| rules.check(entry).is_none()).into_iter()
+            let showable = |entry: &Entry| rules.check(entry).is_none();
+            let known = search.near.as_ref().and_then(|near| query.snapshot.nearest_of(near, places, showable));
+            known.unwrap_or_else(|| query.snapshot.nearest(&search.wanted, places, showable)).into_iter()
         })
         .collect();
     let mut rows = Vec::with_capacity(limit);
@@ -138,7 +195,7 @@ fn by_topics(query: &Query, limit: usize) -> Found {
     let total: f32 = topics.iter().map(|(_, liking)| liking).sum();
     let mut found = Found::default();
     for (topic, liking) in topics {
-        let Some(code) = query.snapshot.codes().get(Facet::Topic, &topic.into()) else { continue };
+        let Some(code) = query.snapshot.codes().get(Facet::Topic, topic) else { continue };
         let places = (limit as f32 * liking / total).ceil() as usize;
         let part = Found::take(query.snapshot.posting(code).iter().copied(), places, usize::MAX, query);
         found.rows.extend(part.rows);

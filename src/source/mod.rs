@@ -68,11 +68,10 @@ impl Found {
     fn take(rows: impl Iterator<Item = Row>, limit: usize, look_at_most: usize, query: &Query) -> Self {
         let rules = query.rules();
         let mut found = Self::default();
-        for row in rows.take(look_at_most) {
+        for (row, entry) in query.snapshot.ahead(rows.take(look_at_most)) {
             if found.rows.len() >= limit {
                 break;
             }
-            let Some(entry) = query.snapshot.entry(row) else { continue };
             match rules.check(entry) {
                 None => found.rows.push(row),
                 Some(why) => found.removed.push(Removed { row, why }),
@@ -114,7 +113,7 @@ pub struct Gathered {
 /// The in-process sources, in the order of [`SourceKind`].
 pub fn in_process() -> Vec<Box<dyn CandidateSource>> {
     vec![
-        Box::new(interest::Interest),
+        Box::new(interest::Interest::default()),
         Box::new(followed::Followed),
         Box::new(trending::Trending),
         Box::new(fresh::Fresh),

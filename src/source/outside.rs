@@ -34,11 +34,8 @@ impl CandidateSource for Outside {
         let inside = inside(&query);
         let dislikes = Demotion::new(&query.context(), query.now);
         let eligible = |e: &Entry| is_outside(e, &inside) && is_young(e, &query) && !dislikes.turns_down(e);
-        let outside = query
-            .snapshot
-            .walk_from(query.seed.wrapping_mul(SPREAD))
-            .take(limit.saturating_mul(LOOK_AT_MOST_PER_CANDIDATE))
-            .filter(|row| query.snapshot.entry(*row).is_some_and(|entry| eligible(entry)));
+        let outside = query.snapshot.walk_from(query.seed.wrapping_mul(SPREAD)).take(limit.saturating_mul(LOOK_AT_MOST_PER_CANDIDATE));
+        let outside = query.snapshot.ahead(outside).filter(|(_, entry)| eligible(entry)).map(|(row, _)| row);
         Ok(Found::take(outside, limit, usize::MAX, &query))
     }
 }

@@ -43,7 +43,9 @@ fn frozen(answer: &Answer) -> Vec<Value> {
 async fn pool(world: &World, user: &str, feed_id: &str) -> HashSet<String> {
     let (owner, id) = (Owner::User(UserId::new(user).unwrap()), FeedId::new(feed_id).unwrap());
     let record = world.app.store.feed(&owner, &id).await.unwrap().unwrap();
-    record.feed.pool.iter().map(|entry| entry.item.to_string()).collect()
+    let catalogue = world.app.feed.catalogue.snapshot();
+    let id = |hash| catalogue.entry(catalogue.find_hash(hash)?).map(|entry| entry.item.id.to_string());
+    record.feed.pool.iter().filter_map(|entry| id(entry.item_hash)).collect()
 }
 
 /// Pages on from `page` to the end.

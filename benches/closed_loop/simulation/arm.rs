@@ -99,9 +99,9 @@ impl Arm {
             Self::Placebo => noise,
             Self::Random => 1.0,
             _ => {
-                let candidate = |s: &rank::Scored| PoolCandidate { row: Some(s.row), relevance: s.relevance, sources: s.sources };
-                let candidates: Vec<PoolCandidate> = scored.iter().map(candidate).collect();
-                let pool = Pool { candidates: &candidates, diversity: context.policy.diversify.diversity, seed: query.seed };
+                let candidates: Vec<PoolCandidate> = scored.iter().map(PoolCandidate::from).collect();
+                let pool =
+                    Pool { candidates: &candidates, diversity: context.policy.diversify.diversity, seed: query.seed, exemplars: &[] };
                 let page = rank::place(&pool, &[], SLATE, &context);
                 return page.placed.iter().filter_map(|placed| candidates[placed.pool_index as usize].row).collect();
             }

@@ -24,11 +24,27 @@ pub fn dots(query: &[i8], rows: &[i8], into: &mut Vec<i32>) {
     dots_plain(query, rows, into);
 }
 
+/// `queries[i] · row` for each query, with the row read once. All are cut to the shortest; numbers as for [`dots`].
+#[inline]
+pub fn dots_of<const N: usize>(queries: [&[i8]; N], row: &[i8]) -> [i32; N] {
+    let length = queries.iter().fold(row.len(), |length, query| length.min(query.len()));
+    let row = &row[..length];
+    #[cfg(target_arch = "x86_64")]
+    if let Some(products) = x86::dots_of(queries, row) {
+        return products;
+    }
+    queries.map(|query| dot_bytes(query, row))
+}
+
+fn dot_bytes(query: &[i8], row: &[i8]) -> i32 {
+    query.iter().zip(row).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
+}
+
 /// Bytes of an AVX2 register.
 const REGISTER_BYTES: usize = 32;
 
 fn dots_plain(query: &[i8], rows: &[i8], into: &mut Vec<i32>) {
-    into.extend(rows.chunks_exact(query.len()).map(|row| query.iter().zip(row).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum::<i32>()));
+    into.extend(rows.chunks_exact(query.len()).map(|row| dot_bytes(query, row)));
 }
 
 /// Rows whose sketches stand side by side, so that one instruction looks up a number for each of them.

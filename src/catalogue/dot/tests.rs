@@ -17,7 +17,12 @@ proptest! {
         let (mut fast, mut plain) = (vec![], vec![]);
         dots(&query, &rows, &mut fast);
         dots_plain(&query, &rows, &mut plain);
-        prop_assert_eq!(fast, plain);
+        prop_assert_eq!(&fast, &plain);
+        for (row, dot) in rows.chunks_exact(query.len()).zip(fast) {
+            prop_assert_eq!(dots_of([&query, row], row), [dot, dot_bytes(row, row)]);
+            let short = &query[..query.len() / 2];
+            prop_assert_eq!(dots_of([&query, short], row), [&query, short].map(|query: &[i8]| dot_bytes(&query[..short.len()], row)));
+        }
     }
 
     #[test]

@@ -6,18 +6,13 @@ use half::f16;
 
 use super::{BLOCK_ROWS, LANES, REGISTER_BYTES, Tables, common, fold};
 
-/// Runs `$call`, a function compiled for AVX2, if the processor has it.
+/// The value of `$call`, a function compiled for AVX2, if the processor has it.
 macro_rules! with_avx2 {
     ($call:expr) => {{
         let present = std::arch::is_x86_feature_detected!("avx2");
-        if present {
-            // SAFETY: all that the call requires is a processor with AVX2, which was just checked.
-            #[allow(unsafe_code, reason = "calling a function compiled for wider instructions, after checking for them")]
-            unsafe {
-                $call;
-            }
-        }
-        present
+        // SAFETY: all that the call requires is a processor with AVX2, which was just checked.
+        #[allow(unsafe_code, reason = "calling a function compiled for wider instructions, after checking for them")]
+        present.then(|| unsafe { $call })
     }};
 }
 
@@ -35,12 +30,18 @@ macro_rules! with_fma {
 
 /// [`super::dots`].
 pub fn dots(query: &[i8], rows: &[i8], into: &mut Vec<i32>) -> bool {
-    with_avx2!(dots_avx2(query, rows, into))
+    with_avx2!(dots_avx2(query, rows, into)).is_some()
+}
+
+/// [`super::dots_of`]; each query is at least as long as the row.
+#[inline]
+pub fn dots_of<const N: usize>(queries: [&[i8]; N], row: &[i8]) -> Option<[i32; N]> {
+    with_avx2!(dots_of_avx2(queries, row))
 }
 
 /// [`super::table_sums`].
 pub fn table_sums(tables: &[Tables], blocks: &[u8], into: &mut Vec<[i16; BLOCK_ROWS]>) -> bool {
-    with_avx2!(table_sums_avx2(tables, blocks, into))
+    with_avx2!(table_sums_avx2(tables, blocks, into)).is_some()
 }
 
 /// [`super::dot`].
@@ -91,6 +92,37 @@ fn dots_avx2(query: &[i8], rows: &[i8], into: &mut Vec<i32>) {
         let rest: i32 = query_rest.iter().zip(row_rest).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum();
         into.push(across(sums) + rest);
     }
+}
+
+/// As [`dots_avx2`], with the sides changed: the row loses its signs, each query takes them.
+#[target_feature(enable = "avx2")]
+fn dots_of_avx2<const N: usize>(queries: [&[i8]; N], row: &[i8]) -> [i32; N] {
+    use std::arch::x86_64::{
+        _mm256_abs_epi8, _mm256_add_epi32, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi16, _mm256_setzero_si256,
+        _mm256_sign_epi8,
+    };
+
+    let ones = _mm256_set1_epi16(1);
+    let (row_blocks, row_rest) = row.as_chunks::<REGISTER_BYTES>();
+    let mut sums = [_mm256_setzero_si256(); N];
+    let mut query_blocks: [&[[i8; REGISTER_BYTES]]; N] = [&[]; N];
+    for (blocks, query) in query_blocks.iter_mut().zip(queries) {
+        *blocks = &query.as_chunks::<REGISTER_BYTES>().0[..row_blocks.len()];
+    }
+    for (at, b) in row_blocks.iter().enumerate() {
+        let b = load(bytemuck::cast_ref(b));
+        let unsigned = _mm256_abs_epi8(b);
+        for (sum, blocks) in sums.iter_mut().zip(query_blocks) {
+            let a = load(bytemuck::cast_ref(&blocks[at]));
+            let pairs = _mm256_maddubs_epi16(unsigned, _mm256_sign_epi8(a, b));
+            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+        }
+    }
+    let mut products = [0; N];
+    for ((product, sum), query) in products.iter_mut().zip(sums).zip(queries) {
+        *product = across(sum) + super::dot_bytes(&query[row.len() - row_rest.len()..], row_rest);
+    }
+    products
 }
 
 #[target_feature(enable = "avx2")]

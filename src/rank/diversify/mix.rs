@@ -100,11 +100,9 @@ fn target_codes(
     let facet = calibrate.facet;
     let codes = snapshot.codes();
     let weights = match calibrate.toward {
-        Toward::Editorial => calibrate
-            .editorial
-            .iter()
-            .filter_map(|wanted| Some((codes.get(facet, &wanted.value.as_str().into())?, f64::from(wanted.share))))
-            .collect(),
+        Toward::Editorial => {
+            calibrate.editorial.iter().filter_map(|wanted| Some((codes.get(facet, &wanted.value)?, f64::from(wanted.share)))).collect()
+        }
         Toward::Catalogue => catalogue(facet, candidates, snapshot),
         Toward::UserHistory => {
             let history = profile.map(|profile| history(facet, profile, snapshot)).unwrap_or_default();
@@ -129,7 +127,7 @@ fn history(facet: Facet, profile: &Profile, snapshot: &Snapshot) -> Vec<(FacetCo
             *liking = liking.max(f64::from(*level));
         }
     }
-    likings.into_iter().filter_map(|(value, liking)| Some((snapshot.codes().get(facet, &value.into())?, liking))).collect()
+    likings.into_iter().filter_map(|(value, liking)| Some((snapshot.codes().get(facet, value)?, liking))).collect()
 }
 
 /// The catalogue's share of every value that a candidate has, in the order in which the candidates bring them.

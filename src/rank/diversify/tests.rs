@@ -74,7 +74,7 @@ impl World {
     }
 
     fn mix(&self, snapshot: &Snapshot, rows: &[Row]) -> Mix {
-        let entries: Vec<Option<&Entry>> = rows.iter().map(|row| snapshot.entry(*row).map(|entry| &**entry)).collect();
+        let entries: Vec<Option<&Entry>> = rows.iter().map(|row| snapshot.entry(*row)).collect();
         Mix::new(&self.diversify.calibrate, entries.into_iter(), snapshot, None)
     }
 }
@@ -221,7 +221,7 @@ impl Facts {
         }
         if calibrate.toward == Toward::Editorial {
             // A value nobody in the catalogue has is out of reach, whatever its share.
-            let known = |e: &&EditorialShare| snapshot.codes().get(calibrate.facet, &e.value.as_str().into()).is_some();
+            let known = |e: &&EditorialShare| snapshot.codes().get(calibrate.facet, &e.value).is_some();
             target = calibrate.editorial.iter().filter(known).map(|e| (e.value.clone(), f64::from(e.share))).collect();
         }
         let sum: f64 = target.values().sum();

@@ -35,6 +35,10 @@ impl Dislikes {
         Self(by_code)
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = (FacetCode, f32)> + '_ {
+        self.0.iter().map(|(code, dislike)| (*code, *dislike))
+    }
+
     /// The greatest over the item's topics (as it weights them), creator and source.
     pub fn of(&self, entry: &Entry) -> f32 {
         if self.0.is_empty() {

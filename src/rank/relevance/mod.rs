@@ -5,16 +5,14 @@
 //! sum to the raw score. Then normalised within the feed.
 
 mod dislike;
-mod exposure;
 mod normalise;
 mod scorer;
+mod taste;
 #[cfg(test)]
 mod tests;
 
 pub use dislike::Demotion;
 pub use scorer::prior_fade;
-
-use half::f16;
 
 use super::{Candidate, Context, Scored};
 use crate::domain::{feed::FEATURES, policy::Weights};
@@ -97,18 +95,6 @@ impl Feature {
 /// Scores, normalises and sorts: highest relevance first, ties by item id.
 pub fn score(kept: &[Candidate], context: &Context) -> Vec<Scored> {
     let scorer = scorer::Scorer::new(kept, context);
-    let mut raw: Vec<(f32, Scored)> = kept.iter().filter_map(|candidate| scorer.score(candidate)).collect();
-    normalise::normalise(&mut raw, context.policy.score.normalize);
-    let mut scored: Vec<Scored> = raw.into_iter().map(|(_, scored)| scored).collect();
-    let id = |s: &Scored| context.snapshot.entry(s.row).map(|e| &e.item.id);
-    scored.sort_by(|a, b| b.relevance.total_cmp(&a.relevance).then_with(|| id(a).cmp(&id(b))));
-    scored
-}
-
-/// Half precision to f32, once per vector and request.
-pub(super) fn widened(values: &[f16]) -> Vec<f32> {
-    use half::slice::HalfFloatSliceExt;
-    let mut wide = vec![0.0; values.len()];
-    values.convert_to_f32_slice(&mut wide);
-    wide
+    let (raw, scored): (Vec<f32>, Vec<Scored>) = kept.iter().filter_map(|candidate| scorer.score(candidate)).unzip();
+    normalise::normalise(&raw, scored, context.policy.score.normalize, context.snapshot)
 }

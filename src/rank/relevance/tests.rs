@@ -252,7 +252,7 @@ fn the_start_of_an_item_and_of_a_surface_are_given_as_reasons() {
         let mut contributions = [0.0; FEATURES];
         contributions[feature as usize] = 0.2;
         contributions[Feature::Repetition as usize] = -0.4;
-        PoolEntry { item: item(0, "a").id, relevance: 1.0, contributions, sources: 1, topic: None, interest: None }
+        PoolEntry { item_hash: 0, relevance: 1.0, contributions, sources: 1, topic: None, interest: None }
     };
     let code = |feature: Feature| {
         let feed = crate::domain::feed::StoredFeed {
@@ -268,7 +268,16 @@ fn the_start_of_an_item_and_of_a_surface_are_given_as_reasons() {
             exemplars: vec![],
             pool: vec![entry(feature)],
         };
-        let placed = Placed { pool_index: 0, slot: Slot::Ranked, propensity: 1.0, max_similarity: 0.0, objective: 1.0, bound_by: None };
+        let placed = Placed {
+            item: item(0, "a").id,
+            pool_index: 0,
+            is_like_exemplar: true,
+            slot: Slot::Ranked,
+            propensity: 1.0,
+            max_similarity: 0.0,
+            objective: 1.0,
+            bound_by: None,
+        };
         crate::rank::explain::reasons(&feed, &placed, 0)[0].code.name()
     };
     assert_eq!((code(Feature::Uncertainty), code(Feature::Prior)), ("new_item", "surface_topic"));
@@ -279,16 +288,16 @@ fn the_start_of_an_item_and_of_a_surface_are_given_as_reasons() {
 #[test]
 fn what_is_said_against_a_running_feed_demotes_what_is_frozen_once() {
     let world = World::new(&["a", "b"], &[]);
-    let frozen = |n: usize, less_like: f32| {
+    let frozen = |less_like: f32| {
         let mut contributions = [0.0; FEATURES];
         contributions[Feature::LessLike as usize] = less_like;
-        PoolEntry { item: world.items[n].id.clone(), relevance: 0.8, contributions, sources: 1, topic: None, interest: None }
+        PoolEntry { item_hash: 0, relevance: 0.8, contributions, sources: 1, topic: None, interest: None }
     };
     let entry = |n: usize| world.snapshot.entry(world.snapshot.find(&world.items[n].id).expect("there")).expect("there");
     let mut known = profile();
     let dislike = |at| Dislike { facet: Facet::Topic, value: "a".into(), weight: 3.0, at };
     let demoted = |world: &World, known: &Profile, n, less_like| {
-        Demotion::new(&world.context(Some(known)), NOW.minus(Span::minutes(5))).of(&frozen(n, less_like), entry(n))
+        Demotion::new(&world.context(Some(known)), NOW.minus(Span::minutes(5))).of(&frozen(less_like), entry(n))
     };
     known.dislikes = vec![dislike(NOW)];
     let said = demoted(&world, &known, 0, 0.0);

@@ -137,10 +137,10 @@ prop_compose! {
         (surface, policy_digest, diversity, seed) in (text(), text(), single(), any::<u64>()),
         (created_at, expires_at) in (time(), time()),
         (topics, exemplars) in (vec(facet_value(), 0..3), vec(item_id(), 0..3)),
-        pool in vec((item_id(), single(), prop::array::uniform12(single()), any::<u8>(), option::of(any::<u16>()), option::of(any::<u8>())), 0..6),
+        pool in vec((any::<u64>(), single(), prop::array::uniform12(single()), any::<u8>(), option::of(0..u16::MAX), option::of(0..u8::MAX)), 0..6),
     ) -> StoredFeed {
         let owner = user.map_or(Owner::Nobody, |user| Owner::User(UserId::new(user).unwrap()));
-        let entry = |(item, relevance, contributions, sources, topic, interest)| PoolEntry { item, relevance, contributions, sources, topic, interest };
+        let entry = |(item_hash, relevance, contributions, sources, topic, interest)| PoolEntry { item_hash, relevance, contributions, sources, topic, interest };
         let (id, pool) = (FeedId::new(id).unwrap(), pool.into_iter().map(entry).collect());
         StoredFeed { id, owner, surface, policy_digest, diversity, seed, created_at, expires_at, topics, exemplars, pool }
     }
@@ -148,13 +148,13 @@ prop_compose! {
 
 prop_compose! {
     fn page()(
-        placed in vec((any::<u32>(), any::<bool>(), double(), single(), single(), option::of(any::<u8>())), 0..6),
+        placed in vec((item_id(), any::<u32>(), any::<[bool; 2]>(), double(), single(), single(), option::of(any::<u8>())), 0..6),
         relaxed in vec((any::<u8>(), any::<u32>(), select(RelaxedWhy::ALL.to_vec())), 0..3),
         has_next in any::<bool>(),
     ) -> Page {
-        let placed = placed.into_iter().map(|(pool_index, explored, propensity, max_similarity, objective, bound_by)| {
+        let placed = placed.into_iter().map(|(item, pool_index, [explored, is_like_exemplar], propensity, max_similarity, objective, bound_by)| {
             let slot = if explored { Slot::Exploration } else { Slot::Ranked };
-            Placed { pool_index, slot, propensity, max_similarity, objective, bound_by }
+            Placed { item, pool_index, is_like_exemplar, slot, propensity, max_similarity, objective, bound_by }
         });
         let relaxed = relaxed.into_iter().map(|(constraint, position, why)| Relaxed { constraint, position, why });
         Page { placed: placed.collect(), relaxed: relaxed.collect(), has_next, draws: Vec::new() }
@@ -267,10 +267,22 @@ fn empty_feed() -> StoredFeed {
     }
 }
 
+fn placed(item: &str, pool_index: u32) -> Placed {
+    Placed {
+        item: ItemId::new(item).unwrap(),
+        pool_index,
+        is_like_exemplar: true,
+        slot: Slot::Ranked,
+        propensity: 1.0,
+        max_similarity: 0.0,
+        objective: 0.5,
+        bound_by: Some(1),
+    }
+}
+
 #[test]
 fn a_page_that_names_no_entry_is_corrupt() {
-    let placed = Placed { pool_index: 0, slot: Slot::Ranked, propensity: 1.0, max_similarity: 0.0, objective: 0.0, bound_by: None };
-    let page = Page { placed: vec![placed], ..Page::default() };
+    let page = Page { placed: vec![placed("a", 0)], ..Page::default() };
     let (feed, page) = (feed::encode(&empty_feed()).unwrap(), feed::encode_page(&page).unwrap());
     assert!(feed::decode_record(&feed, []).is_ok());
     assert!(feed::decode_record(&feed, [page.as_slice()]).is_err());
@@ -331,7 +343,7 @@ fn every_version_is_fixed() {
     let popularity = hex(&popularity::encode(&Popularity { weight: 1.0, as_of: Time(-2), impressions: 2.0, opens: 0.5 }));
     assert_eq!(popularity, "02000000000000f03ffeffffffffffffff0000000000000040000000000000e03f");
     let entry = PoolEntry {
-        item: ItemId::new("a").unwrap(),
+        item_hash: 0x0807_0605_0403_0201,
         relevance: 1.0,
         contributions: std::array::from_fn(|feature| if feature == 11 { -1.0 } else { 0.0 }),
         sources: 1,
@@ -340,7 +352,8 @@ fn every_version_is_fixed() {
     };
     assert_eq!(
         hex(&feed::encode(&StoredFeed { pool: vec![entry], ..empty_feed() }).unwrap()),
-        "02016600_04686f6d65_00_0000003f_0100000000000000_0204_0000_01_0161_0000803f_8010_01000080bf_010000".replace("_", "")
+        "03016600_04686f6d65_00_0000003f_0100000000000000_0204_0000_01_8010_14_0102030405060708_0000803f_01_ffff_ff_000080bf"
+            .replace("_", "")
     );
 }
 
@@ -361,22 +374,28 @@ fn version_1_is_read() {
     assert_eq!(feed.pool[0].contributions, std::array::from_fn(|feature| if feature == 7 { -1.0 } else { 0.0 }));
 }
 
-/// A page of version 1 is read, and version 2 is fixed too.
+/// Pages of versions 1 and 2 are read with their feed, which has the ids; version 3 is fixed.
 #[test]
-fn pages_of_both_versions_are_read() {
-    let placed = Placed { pool_index: 3, slot: Slot::Ranked, propensity: 1.0, max_similarity: 0.0, objective: 0.5, bound_by: Some(1) };
+fn pages_of_every_version_are_read() {
     let page = |why| Page {
-        placed: vec![placed.clone()],
+        placed: vec![placed("a", 0)],
         relaxed: vec![Relaxed { constraint: 1, position: 300, why }],
         has_next: true,
         draws: vec![],
     };
-    let old = [1, 1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f, 1, 1, 1, 1, 0xac, 2, 1];
-    assert_eq!(feed::decode_page(&old).unwrap(), page(RelaxedWhy::Budget));
+    let feed_v2 = unhex(
+        "02016600_04686f6d65_00_0000003f_0100000000000000_0204_0000_01_0161_0000803f_8010_01000080bf_010000".replace('_', "").as_str(),
+    );
+    let read = |bytes: &[u8]| feed::decode_record(&feed_v2, [bytes]).unwrap().pages.remove(0);
+    let first = [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f, 1, 1, 1, 1, 0xac, 2, 1];
+    assert_eq!(read(&first), page(RelaxedWhy::Budget));
+    assert!(feed::decode_page(&first).is_err());
     for (number, why) in RelaxedWhy::ALL.into_iter().enumerate() {
-        let new = [2, 1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f, 1, 1, 1, 1, 0xac, 2, number as u8, 1];
+        let number = number as u8;
+        assert_eq!(read(&[2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f, 1, 1, 1, 1, 0xac, 2, number, 1]), page(why));
+        let new = [3, 1, 1, b'a', 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f, 1, 1, 1, 1, 0xac, 2, number, 1];
         assert_eq!(feed::encode_page(&page(why)).unwrap(), new);
         assert_eq!(feed::decode_page(&new).unwrap(), page(why));
     }
-    assert!(feed::decode_page(&[3, 0, 0, 0]).unwrap_err().to_string().contains("unknown version 3"));
+    assert!(feed::decode_page(&[4, 0, 0, 0]).unwrap_err().to_string().contains("unknown version 4"));
 }

@@ -8,7 +8,7 @@ use polyphony::{
     clock::ManualClock,
     demo,
     domain::{
-        Event, EventId, EventKind, Item, Policy, Scope, Span, UserId,
+        Event, EventId, EventKind, Item, ItemId, Policy, Scope, Span, UserId,
         policy::{ActivePolicy, Surfaces},
     },
     feed::{FeedRequest, FeedService, RerankCandidate, RerankRequest, Served, cursor::Signer},
@@ -273,11 +273,17 @@ impl World {
         if ask == Ask::Rerank {
             let snapshot = catalogue.snapshot();
             let candidate = |(n, item): (usize, Item)| RerankCandidate { item, relevance: n as f32 / 100.0 };
-            let candidates = snapshot.iter().take(100).map(|(_, entry)| entry.item.clone()).enumerate().map(candidate).collect();
+            let candidates = snapshot.iter().take(100).map(|(_, entry)| Item::clone(&entry.item)).enumerate().map(candidate).collect();
             return feeds.rerank(RerankRequest { request, candidates }).await.unwrap();
         }
         feeds.serve(&request).await.unwrap()
     }
+}
+
+/// The id of the pool's `n`-th item.
+fn id_of(served: &Served, n: usize) -> ItemId {
+    let row = served.snapshot.find_hash(served.feed.pool[n].item_hash).unwrap();
+    served.snapshot.entry(row).unwrap().item.id.clone()
 }
 
 /// Ana sees, opens and follows, and wants less of something.
@@ -286,7 +292,7 @@ fn more_of_ana(page: &Served) -> Vec<Event> {
         id: EventId::new(format!("more{n}")).unwrap(),
         user: UserId::new("ana").unwrap(),
         kind,
-        item: page.feed.pool[n].item.clone(),
+        item: id_of(page, n),
         at: NOW.minus(Span::hours(1)),
         undo: false,
         scope,
@@ -377,8 +383,8 @@ fn surfaces(key: Option<(&str, &str)>) -> Surfaces {
 /// What a client or an auditor can see, without what names the settings themselves.
 fn fingerprint(served: &Served) -> String {
     let feed = &served.feed;
-    let pool: Vec<_> = feed.pool.iter().map(|entry| (entry.item.as_str(), entry.relevance)).collect();
-    let slate: Vec<_> = served.page.placed.iter().map(|p| (feed.pool[p.pool_index as usize].item.as_str(), p.slot, p.propensity)).collect();
+    let pool: Vec<_> = (0..feed.pool.len()).map(|n| (id_of(served, n), feed.pool[n].relevance)).collect();
+    let slate: Vec<_> = served.page.placed.iter().map(|p| (p.item.as_str(), p.slot, p.propensity)).collect();
     let policy = &served.policy.policy;
     let lives = feed.expires_at.since(feed.created_at);
     let (degraded, more) = (&served.degraded, served.next.is_some());

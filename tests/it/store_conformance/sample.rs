@@ -83,7 +83,7 @@ pub fn profile(events: u64) -> Profile {
 
 pub fn feed(id: &str, owner: Owner) -> StoredFeed {
     let entry = |n: u32| PoolEntry {
-        item: item_id(&format!("item-{n}")),
+        item_hash: item_id(&format!("item-{n}")).hash64(),
         relevance: 1.0 - n as f32 / 100.0,
         contributions: [0.0, 0.5, 0.0, 0.0, n as f32, 0.0, 0.0, -0.5, 0.0, 0.125, 0.0, -0.25],
         sources: 3,
@@ -107,7 +107,16 @@ pub fn feed(id: &str, owner: Owner) -> StoredFeed {
 
 /// A page of one item, at `pool_index`.
 pub fn page(pool_index: u32) -> Page {
-    let placed = Placed { pool_index, slot: Slot::Exploration, propensity: 0.125, max_similarity: 0.5, objective: 0.25, bound_by: Some(1) };
+    let placed = Placed {
+        item: item_id(&format!("item-{pool_index}")),
+        pool_index,
+        is_like_exemplar: true,
+        slot: Slot::Exploration,
+        propensity: 0.125,
+        max_similarity: 0.5,
+        objective: 0.25,
+        bound_by: Some(1),
+    };
     Page {
         placed: vec![placed],
         relaxed: vec![Relaxed { constraint: 1, position: 0, why: RelaxedWhy::Supply }],

@@ -130,7 +130,7 @@ impl World {
     pub fn item(&self, id: &str) -> Item {
         let snapshot = self.app.feed.catalogue.snapshot();
         let row = snapshot.find(&ItemId::new(id).unwrap()).unwrap_or_else(|| panic!("no item `{id}`"));
-        snapshot.entry(row).unwrap().item.clone()
+        Item::clone(&snapshot.entry(row).unwrap().item)
     }
 
     // People.

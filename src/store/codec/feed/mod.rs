@@ -1,0 +1,250 @@
+//! The stored form of a [`StoredFeed`] and of its [`Page`]s.
+
+mod earlier;
+mod pool;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use self::pool::PoolV3;
+use super::corrupt;
+use crate::{
+    domain::{
+        FeedId, ItemId, Time, UserId,
+        feed::{Owner, Page, Placed, Relaxed, RelaxedWhy, Slot, StoredFeed},
+    },
+    store::{FeedRecord, StoreError},
+};
+
+const FEED: &str = "feed";
+const PAGE: &str = "page";
+/// Newest version of a feed, and of a page. Version 3 keeps the pool by columns and hashes; its pages name their items.
+const VERSION: u8 = 3;
+
+pub fn encode(feed: &StoredFeed) -> Result<Vec<u8>, StoreError> {
+    super::encode(FEED, VERSION, &FeedV3::from(feed))
+}
+
+/// Errors: [`StoreError::Corrupt`].
+pub fn decode(bytes: &[u8]) -> Result<StoredFeed, StoreError> {
+    match super::payload(FEED, bytes, VERSION)? {
+        (VERSION, payload) => super::read::<FeedV3>(FEED, payload)?.try_into().map_err(|detail: String| corrupt(FEED, detail)),
+        (version, payload) => earlier::feed(version, payload).map(|(feed, _)| feed),
+    }
+}
+
+pub fn encode_page(page: &Page) -> Result<Vec<u8>, StoreError> {
+    super::encode(PAGE, VERSION, &PageV3::from(page))
+}
+
+/// A page by itself. Errors: [`StoreError::Corrupt`], also for a page of an earlier version, which can be read only together
+/// with its feed.
+pub fn decode_page(bytes: &[u8]) -> Result<Page, StoreError> {
+    page_of(bytes, &[])
+}
+
+/// `ids`: of the pool's items, for pages that do not name theirs.
+fn page_of(bytes: &[u8], ids: &[ItemId]) -> Result<Page, StoreError> {
+    match super::payload(PAGE, bytes, VERSION)? {
+        (VERSION, payload) => super::read::<PageV3>(PAGE, payload)?.try_into().map_err(|detail: String| corrupt(PAGE, detail)),
+        (version, payload) => earlier::page(version, payload, ids),
+    }
+}
+
+/// A feed with its pages, page 0 first. Errors: [`StoreError::Corrupt`], also for a page that names no entry of the pool.
+pub fn decode_record<'a>(feed: &[u8], pages: impl IntoIterator<Item = &'a [u8]>) -> Result<FeedRecord, StoreError> {
+    let (feed, ids) = match super::payload(FEED, feed, VERSION)? {
+        (VERSION, _) => (decode(feed)?, Vec::new()),
+        (version, payload) => earlier::feed(version, payload)?,
+    };
+    let pages = pages.into_iter().map(|page| page_of(page, &ids)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(stray) = pages.iter().flat_map(|page| &page.placed).find(|placed| placed.pool_index as usize >= feed.pool.len()) {
+        return Err(corrupt(PAGE, format!("it names entry {} of a pool of {}", stray.pool_index, feed.pool.len())));
+    }
+    Ok(FeedRecord { feed: Arc::new(feed), pages })
+}
+
+#[derive(Serialize, Deserialize)]
+struct FeedV3<'a> {
+    id: &'a str,
+    /// `None` is [`Owner::Nobody`].
+    user: Option<&'a str>,
+    surface: &'a str,
+    policy_digest: &'a str,
+    diversity: f32,
+    #[serde(with = "postcard::fixint::le")]
+    seed: u64,
+    created_at_ms: i64,
+    expires_at_ms: i64,
+    topics: Vec<&'a str>,
+    exemplars: Vec<&'a str>,
+    #[serde(borrow)]
+    pool: PoolV3<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PageV3<'a> {
+    #[serde(borrow)]
+    placed: Vec<PlacedV3<'a>>,
+    relaxed: Vec<(u8, u32, RelaxedWhyV2)>,
+    has_next: bool,
+}
+
+/// By position: only append.
+#[derive(Serialize, Deserialize)]
+enum RelaxedWhyV2 {
+    Supply,
+    Conflict,
+    Budget,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlacedV3<'a> {
+    item: &'a str,
+    pool_index: u32,
+    is_like_exemplar: bool,
+    slot: SlotV1,
+    /// `None` is 1, the common case.
+    propensity: Option<f64>,
+    max_similarity: f32,
+    objective: f32,
+    bound_by: Option<u8>,
+}
+
+/// By position: only append.
+#[derive(Serialize, Deserialize)]
+enum SlotV1 {
+    Ranked,
+    Exploration,
+}
+
+impl<'a> From<&'a StoredFeed> for FeedV3<'a> {
+    fn from(feed: &'a StoredFeed) -> Self {
+        Self {
+            id: feed.id.as_str(),
+            user: feed.owner.user().map(UserId::as_str),
+            surface: &feed.surface,
+            policy_digest: &feed.policy_digest,
+            diversity: feed.diversity,
+            seed: feed.seed,
+            created_at_ms: feed.created_at.0,
+            expires_at_ms: feed.expires_at.0,
+            topics: feed.topics.iter().map(|topic| &**topic).collect(),
+            exemplars: feed.exemplars.iter().map(ItemId::as_str).collect(),
+            pool: PoolV3::from(&feed.pool[..]),
+        }
+    }
+}
+
+impl TryFrom<FeedV3<'_>> for StoredFeed {
+    type Error = String;
+
+    fn try_from(stored: FeedV3<'_>) -> Result<Self, String> {
+        Ok(Self {
+            id: FeedId::new(stored.id).map_err(|fault| format!("its id {fault}"))?,
+            owner: owner(stored.user)?,
+            surface: stored.surface.into(),
+            policy_digest: stored.policy_digest.into(),
+            diversity: stored.diversity,
+            seed: stored.seed,
+            created_at: Time(stored.created_at_ms),
+            expires_at: Time(stored.expires_at_ms),
+            topics: stored.topics.into_iter().map(Into::into).collect(),
+            exemplars: item_ids(&stored.exemplars)?,
+            pool: stored.pool.try_into()?,
+        })
+    }
+}
+
+fn owner(user: Option<&str>) -> Result<Owner, String> {
+    Ok(match user {
+        Some(user) => Owner::User(UserId::new(user).map_err(|fault| format!("its user id {fault}"))?),
+        None => Owner::Nobody,
+    })
+}
+
+fn item_ids(stored: &[&str]) -> Result<Vec<ItemId>, String> {
+    stored.iter().map(ItemId::new).collect::<Result<_, _>>().map_err(|fault| format!("an item id {fault}"))
+}
+
+impl<'a> From<&'a Page> for PageV3<'a> {
+    fn from(page: &'a Page) -> Self {
+        let why = |relaxed: &Relaxed| match relaxed.why {
+            RelaxedWhy::Supply => RelaxedWhyV2::Supply,
+            RelaxedWhy::Conflict => RelaxedWhyV2::Conflict,
+            RelaxedWhy::Budget => RelaxedWhyV2::Budget,
+        };
+        Self {
+            placed: page.placed.iter().map(PlacedV3::from).collect(),
+            relaxed: page.relaxed.iter().map(|relaxed| (relaxed.constraint, relaxed.position, why(relaxed))).collect(),
+            has_next: page.has_next,
+        }
+    }
+}
+
+impl TryFrom<PageV3<'_>> for Page {
+    type Error = String;
+
+    fn try_from(stored: PageV3<'_>) -> Result<Self, String> {
+        Ok(Self {
+            placed: stored.placed.into_iter().map(Placed::try_from).collect::<Result<_, _>>()?,
+            relaxed: stored.relaxed.into_iter().map(relaxed).collect(),
+            has_next: stored.has_next,
+            draws: Vec::new(),
+        })
+    }
+}
+
+fn relaxed((constraint, position, why): (u8, u32, RelaxedWhyV2)) -> Relaxed {
+    let why = match why {
+        RelaxedWhyV2::Supply => RelaxedWhy::Supply,
+        RelaxedWhyV2::Conflict => RelaxedWhy::Conflict,
+        RelaxedWhyV2::Budget => RelaxedWhy::Budget,
+    };
+    Relaxed { constraint, position, why }
+}
+
+impl<'a> From<&'a Placed> for PlacedV3<'a> {
+    fn from(placed: &'a Placed) -> Self {
+        Self {
+            item: placed.item.as_str(),
+            pool_index: placed.pool_index,
+            is_like_exemplar: placed.is_like_exemplar,
+            slot: match placed.slot {
+                Slot::Ranked => SlotV1::Ranked,
+                Slot::Exploration => SlotV1::Exploration,
+            },
+            propensity: (placed.propensity != 1.0).then_some(placed.propensity),
+            max_similarity: placed.max_similarity,
+            objective: placed.objective,
+            bound_by: placed.bound_by,
+        }
+    }
+}
+
+impl From<SlotV1> for Slot {
+    fn from(stored: SlotV1) -> Self {
+        match stored {
+            SlotV1::Ranked => Self::Ranked,
+            SlotV1::Exploration => Self::Exploration,
+        }
+    }
+}
+
+impl TryFrom<PlacedV3<'_>> for Placed {
+    type Error = String;
+
+    fn try_from(stored: PlacedV3<'_>) -> Result<Self, String> {
+        Ok(Self {
+            item: ItemId::new(stored.item).map_err(|fault| format!("an item id {fault}"))?,
+            pool_index: stored.pool_index,
+            is_like_exemplar: stored.is_like_exemplar,
+            slot: stored.slot.into(),
+            propensity: stored.propensity.unwrap_or(1.0),
+            max_similarity: stored.max_similarity,
+            objective: stored.objective,
+            bound_by: stored.bound_by,
+        })
+    }
+}

@@ -9,6 +9,7 @@ use super::{
     local::LocalFeed, log_store,
 };
 use crate::{
+    catalogue::Row,
     clock::Stopwatch,
     domain::{
         ItemId, Policy,
@@ -77,6 +78,12 @@ impl FeedService {
             }
         };
         let prefix_indices = prefix.iter().map(|placed| placed.pool_index).collect();
+        let known_rows = local.as_ref().map_or(&[][..], |local| local.rows());
+        let row = |placed: &Placed| {
+            let is_there = |row: &Row| snapshot.entry(*row).is_some_and(|entry| entry.item.id == placed.item);
+            known_rows.get(placed.pool_index as usize).copied().filter(is_there).or_else(|| snapshot.find(&placed.item))
+        };
+        let rows = page.placed.iter().map(row).collect();
         let parts = ServedParts {
             feed,
             policy,
@@ -84,6 +91,7 @@ impl FeedService {
             draws,
             page_number: cursor.page,
             prefix_indices,
+            rows,
             snapshot,
             restarted: false,
             outcome: None,

@@ -3,6 +3,7 @@
 mod admin;
 mod config;
 mod demo;
+mod experiment;
 mod ground;
 mod healthcheck;
 mod import;
@@ -40,6 +41,8 @@ enum Command {
     Import(import::Import),
     /// Check, explain, compare and preview policies before they are shown to anybody
     Policy(policy::Policy),
+    /// See what experiments show
+    Experiment(experiment::Experiment),
     /// Show a feed's JSON from standard input as lines to read
     Show(show::Show),
     /// Ask a running server whether it is ready; exit 0 if it is (for container health checks)
@@ -58,6 +61,7 @@ impl Cli {
             Command::Serve(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Policy(command) => command.run(),
+            Command::Experiment(command) => command.run(),
             Command::Show(command) => command.run(),
             Command::Healthcheck(command) => command.run(),
             Command::Openapi => {

@@ -52,7 +52,7 @@ fn page(at: i64, user: &str, feed: &str, items: &[&str], experiment: Option<Expo
         pool_digest: String::new(),
         items: items.iter().enumerate().map(item).collect(),
         metrics: Some(MetricsRecord { ild, topics: 3, topic_entropy: 1.5, exploration_share: 0.1, relevance_kept: 0.9 }),
-        experiment,
+        experiment: experiment.map(Box::new),
         degraded: vec![],
     })
 }

@@ -78,7 +78,8 @@ impl<'a> Units<'a> {
         let Some(exposure) = &served.experiment else { return };
         let is_holdout = exposure.id.is_none() && exposure.arm == HOLDOUT_ARM && exposure.layer == self.experiment.layer;
         let is_ours = exposure.id.as_deref() == Some(&self.experiment.id);
-        if !is_ours && !(is_holdout && self.surfaces.contains(served.surface.as_str())) {
+        let counts = is_ours || (is_holdout && self.surfaces.contains(served.surface.as_str()));
+        if !counts {
             return;
         }
         let Some(unit) = self.unit_of(served, exposure) else { return };

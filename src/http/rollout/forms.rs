@@ -1,7 +1,5 @@
 //! JSON of the rollout routes.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -10,7 +8,7 @@ use super::super::{problem::Problem, slate::PolicyBody};
 use crate::{
     domain::Time,
     experiment::Results,
-    policy::{Bundle, MAX_POLICY_BYTES, PolicySet},
+    policy::PolicySet,
     rollout::{
         Done, Stage,
         entry::{ACTOR_BYTES_MAX, Entry, Estimate, Evidence, Means, REASON_BYTES_MAX, SetRef, Step, Tried},
@@ -23,10 +21,7 @@ use crate::{
 pub const DEFAULT_CANARY_SHARE: f32 = 0.1;
 /// Least and greatest share of people in a canary.
 const CANARY_SHARES: [f32; 2] = [0.001, 0.9];
-/// Most files that come along with a policy.
-const MAX_FILES: usize = 32;
 const ACTIVATION_FIELDS: [&str; 8] = ["actor", "digest", "expected", "policy", "reason", "share", "skip", "stage"];
-const POLICY_FIELDS: [&str; 2] = ["toml", "files"];
 const ROLLBACK_FIELDS: [&str; 3] = ["actor", "expected", "reason"];
 const STAGES: [&str; 2] = ["canary", "all"];
 
@@ -36,8 +31,9 @@ const STAGES: [&str; 2] = ["canary", "all"];
     "reason": "More breadth on home, ticket 4711", "stage": "canary", "share": 0.1}))]
 #[allow(dead_code, reason = "documents the form; it is read by hand so that all faults are named at once")]
 pub struct ActivationForm {
-    /// A policy file. Or `digest`.
-    policy: Option<PolicyForm>,
+    /// A preset's name, a file beside the server's own, or a draft as for a check. Or `digest`.
+    #[schema(value_type = Option<Object>)]
+    policy: Option<Value>,
     /// Of a policy that is in the log.
     digest: Option<String>,
     /// Why: 1 to 1000 bytes, kept for ever. Name no persons.
@@ -54,16 +50,6 @@ pub struct ActivationForm {
     actor: Option<String>,
     /// Entries of the log when this was decided; with another number the answer is 409.
     expected: Option<u64>,
-}
-
-/// A policy file.
-#[derive(ToSchema)]
-#[schema(as = PolicyText)]
-#[allow(dead_code, reason = "documents the form")]
-pub struct PolicyForm {
-    toml: String,
-    /// Files that it extends or whose policies its experiments use, by name without `.toml`; presets need not be among them.
-    files: Option<BTreeMap<String, String>>,
 }
 
 /// What `POST /v1/admin/policies/rollback` takes.
@@ -91,7 +77,8 @@ pub struct Activation {
 
 /// Which policy.
 pub enum Named {
-    Bundle(Bundle),
+    /// A name, or a draft as the other policy routes take it.
+    Draft(Value),
     Digest(String),
 }
 
@@ -139,33 +126,12 @@ fn policy(map: &Map<String, Value>, faults: &mut Faults) -> Option<Named> {
             None
         }
         (None, Some(digest)) => read::text(digest, 1, 64, "/digest", faults).map(|digest| Named::Digest(digest.to_owned())),
-        (Some(policy), None) => bundle(policy, faults).map(Named::Bundle),
+        (Some(policy), None) => Some(Named::Draft(policy.clone())),
         (None, None) => {
-            faults.add("/policy", "is missing; expected {\"toml\": …}, or `digest`");
+            faults.add("/policy", "is missing; expected a policy, or `digest`");
             None
         }
     }
-}
-
-fn bundle(value: &Value, faults: &mut Faults) -> Option<Bundle> {
-    let map = read::object(value, "/policy", faults)?;
-    read::unknown_keys(map, &POLICY_FIELDS, "a policy", "/policy", faults);
-    let toml = read::required(map, "toml", "the text of a policy file", "/policy", faults)?;
-    let policy = read::text(toml, 1, MAX_POLICY_BYTES as usize, "/policy/toml", faults)?.to_owned();
-    let mut files = BTreeMap::new();
-    if let Some(value) = read::optional(map, "files") {
-        let given = read::object(value, "/policy/files", faults)?;
-        if given.len() > MAX_FILES {
-            faults.add("/policy/files", format!("has {} files; expected at most {MAX_FILES}", given.len()));
-        }
-        for (name, text) in given {
-            let at = read::below("/policy/files", name);
-            if let Some(text) = read::text(text, 1, MAX_POLICY_BYTES as usize, &at, faults) {
-                files.insert(name.clone(), text.into());
-            }
-        }
-    }
-    Some(Bundle { policy, files })
 }
 
 fn steps(value: &Value, faults: &mut Faults) -> Vec<Step> {

@@ -11,6 +11,7 @@ use super::{
     auth::Operator,
     body::{Body, Takes},
     params::Query,
+    policies::drafts::{Drafts, invalid},
     problem::{Kind, Problem},
 };
 use crate::{
@@ -18,14 +19,13 @@ use crate::{
     experiment,
     feed::FeedError,
     journal::JournalReader,
-    policy::{Findings, PolicySet},
+    policy::PolicySet,
     rollout::{
         By, Done, Order, RolloutError, Stage,
         entry::{Cause, Step, Tried},
         file::Reload,
         preview,
     },
-    wire::Fault,
 };
 
 /// Entries in an answer that does not say how many.
@@ -88,7 +88,12 @@ pub async fn activate(
     let asked = forms::activation(&body.value()?)?;
     app.rollout.follow().await.map_err(problem)?;
     let set = match asked.policy {
-        forms::Named::Bundle(bundle) => Arc::new(bundle.open("policy").map_err(|findings| invalid(&findings, "/policy"))?),
+        forms::Named::Draft(draft) => {
+            let mut drafts = Drafts::new(&app);
+            let set = drafts.set(&draft, "/policy");
+            drafts.finish()?;
+            set.ok_or_else(|| Problem::internal("a checked policy is missing"))?
+        }
         forms::Named::Digest(digest) => {
             let known = app.rollout.set(&digest).await.map_err(problem)?;
             known.ok_or_else(|| {
@@ -200,13 +205,6 @@ fn done(done: Done) -> HttpResponse {
 
 fn answer(body: &impl serde::Serialize) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(body)
-}
-
-/// Every finding of a policy, as faults of the field it came in.
-fn invalid(findings: &Findings, at: &str) -> Problem {
-    let errors: Vec<Fault> = findings.iter().map(|finding| Fault::new(at, finding.to_string())).collect();
-    let first = errors.first().map(|fault| fault.detail.clone()).unwrap_or_else(|| "The policy cannot be used".to_owned());
-    Problem::new(Kind::PolicyInvalid, super::problem::and_more(first, errors.len())).with_errors(errors)
 }
 
 fn problem(error: RolloutError) -> Problem {

@@ -41,6 +41,29 @@ impl Server {
 }
 
 impl Admin {
+    /// The JSON at `path`. Errors: a sentence, the server's own where it has one.
+    pub fn get(&self, path: &str) -> Result<Value, String> {
+        let url = format!("{}{path}", self.base);
+        let text = self.text(path)?;
+        serde_json::from_str(&text).map_err(|error| format!("{url}: the answer is not JSON: {error}"))
+    }
+
+    /// The text at `path`; errors as [`Admin::get`].
+    pub fn text(&self, path: &str) -> Result<String, String> {
+        let url = format!("{}{path}", self.base);
+        let mut request = self.agent.get(&url);
+        if let Some(key) = &self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let mut response = request.call().map_err(|error| format!("{url}: {error}"))?;
+        let text = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_string();
+        let text = text.map_err(|error| format!("{url}: the answer broke off: {error}"))?;
+        if response.status().is_success() {
+            return Ok(text);
+        }
+        Err(told(&url, response.status().as_u16(), &serde_json::from_str(&text).unwrap_or_default()))
+    }
+
     /// Posts `body`; the answer. Errors: a sentence, the server's own where it has one.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
         let url = format!("{}{path}", self.base);

@@ -4,6 +4,7 @@ mod admin;
 mod config;
 mod demo;
 mod evaluate;
+mod experiment;
 mod ground;
 mod healthcheck;
 mod import;
@@ -44,6 +45,8 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Check, explain, compare and preview policies before they are shown to anybody
     Policy(policy::Policy),
+    /// See what experiments show
+    Experiment(experiment::Experiment),
     /// Show a feed's JSON from standard input as lines to read
     Show(show::Show),
     /// Ask a running server whether it is ready; exit 0 if it is (for container health checks)
@@ -63,6 +66,7 @@ impl Cli {
             Command::Import(command) => command.run(),
             Command::Evaluate(command) => command.run(),
             Command::Policy(command) => command.run(),
+            Command::Experiment(command) => command.run(),
             Command::Show(command) => command.run(),
             Command::Healthcheck(command) => command.run(),
             Command::Openapi => {

@@ -15,6 +15,7 @@ pub mod openapi;
 pub mod params;
 pub mod policies;
 pub mod problem;
+pub mod rollout;
 pub mod server;
 pub mod slate;
 
@@ -47,6 +48,13 @@ pub fn routes() -> Vec<Entry> {
         post("/v1/admin/policies/diff", policies::diff),
         post("/v1/admin/policies/preview", policies::preview),
         get("/v1/admin/policies/schema", policies::schema_document),
+        // Rollouts and experiments
+        get("/v1/admin/policies/activations", rollout::get),
+        post("/v1/admin/policies/activations", rollout::activate),
+        get("/v1/admin/policies/activations/log", rollout::log),
+        post("/v1/admin/policies/rollback", rollout::roll_back),
+        post("/v1/admin/policies/reload", rollout::reload),
+        get("/v1/admin/experiments/{id}", rollout::results),
         // Operations
         get("/livez", health::livez),
         get("/readyz", health::readyz),

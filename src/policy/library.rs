@@ -54,9 +54,10 @@ impl Library {
         Self { active: Some(active), ..self }
     }
 
-    /// The presets and these texts, by name: what came along with a policy.
-    pub fn of(own: BTreeMap<String, Arc<str>>) -> Self {
-        Self { own, ..Self::default() }
+    /// The same, with what came along with a policy, by name.
+    #[must_use]
+    pub fn with_own(self, own: BTreeMap<String, Arc<str>>) -> Self {
+        Self { own, ..self }
     }
 
     pub fn active(&self) -> Option<&Arc<PolicySet>> {

@@ -1,9 +1,14 @@
 //! `polyphony policy`: what a product team does with a policy before it is shown to anybody.
 
+mod activate;
 mod check;
 mod diff;
 mod explain;
+mod log;
 mod preview;
+mod story;
+
+pub(super) use activate::needed;
 
 use std::{
     future::Future,
@@ -34,6 +39,9 @@ enum Command {
     Diff(diff::Diff),
     Preview(preview::Preview),
     Sweep(sweep::Sweep),
+    Activate(activate::Activate),
+    Rollback(activate::Rollback),
+    Log(log::Log),
     /// Print the JSON Schema of policy files, for editors
     Schema,
 }
@@ -46,6 +54,9 @@ impl Policy {
             Command::Diff(command) => command.run(),
             Command::Preview(command) => command.run(),
             Command::Sweep(command) => command.run(),
+            Command::Activate(command) => command.run(),
+            Command::Rollback(command) => command.run(),
+            Command::Log(command) => command.run(),
             Command::Schema => printed(&schema::json()),
         }
     }
@@ -84,7 +95,7 @@ fn usage(message: &str) -> ExitCode {
 }
 
 /// A policy has errors: they are shown as `check` shows them.
-fn refused(what: &str, findings: &Findings) -> ExitCode {
+pub(super) fn refused(what: &str, findings: &Findings) -> ExitCode {
     let _ = io::stdout().write_all(human(findings, paint()).as_bytes());
     let unreadable = findings.iter().all(|finding| finding.code == policies::Code::Unreadable);
     eprintln!("error: {what} cannot be used: {}", policies::counted(findings));
@@ -111,7 +122,10 @@ impl Named {
     fn for_server(&self) -> serde_json::Value {
         match self {
             Self::Active => ACTIVE.into(),
-            Self::Set(set) => serde_json::json!({ "toml": set.to_toml() }),
+            Self::Set(set) => {
+                let policies::Bundle { policy, files } = policies::Bundle::from(&**set);
+                if files.is_empty() { serde_json::json!({ "toml": policy }) } else { serde_json::json!({ "toml": policy, "files": files }) }
+            }
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Policies named or sent in a request's body.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde_json::{Map, Value, json};
 
-use super::super::problem::{Kind, Problem};
+use super::super::problem::{Kind, Problem, and_more};
 use crate::{
     app::App,
     policy::{self, Findings, Library, MAX_POLICY_BYTES, PolicySet, Text},
@@ -13,6 +13,8 @@ use crate::{
 
 /// How a draft is called in findings.
 const DRAFT: &str = "draft";
+/// Most files that come along with one.
+const MAX_FILES: usize = 32;
 
 /// What drafts may build on here: the policy in force, the presets, files beside the server's own.
 pub fn library(app: &App) -> Library {
@@ -42,7 +44,8 @@ impl Drafts {
             Value::String(name) => self.library.load(name),
             draft => {
                 let text = draft_text(draft, at, &mut self.faults)?;
-                policy::load(&text, &self.library).map(Arc::new)
+                let files = draft_files(draft, at, &mut self.faults)?;
+                policy::load(&text, &self.library.clone().with_own(files)).map(Arc::new)
             }
         };
         loaded.map_err(|findings| self.invalid.extend(faults_of(&findings, at))).ok()
@@ -52,13 +55,17 @@ impl Drafts {
     pub fn finish(self) -> Result<(), Problem> {
         self.faults.into_result().map_err(Problem::invalid_body)?;
         let Some(first) = self.invalid.first() else { return Ok(()) };
-        let more = match self.invalid.len() {
-            1 => String::new(),
-            n => format!(" (and {} more; see `errors`)", n - 1),
-        };
-        let detail = format!("A policy cannot be used: {}{more}", first.detail);
+        let detail = format!("A policy cannot be used: {}", and_more(first.detail.clone(), self.invalid.len()));
         Err(Problem::new(Kind::PolicyInvalid, detail).with_errors(self.invalid))
     }
+}
+
+/// Problem: findings of a policy that came at `at`.
+pub fn invalid(findings: &Findings, at: &str) -> Problem {
+    let faults = faults_of(findings, at);
+    let first = faults.first().map(|fault| fault.detail.clone()).unwrap_or_default();
+    let detail = format!("The policy cannot be used: {}", and_more(first, faults.len()));
+    Problem::new(Kind::PolicyInvalid, detail).with_errors(faults)
 }
 
 fn faults_of(findings: &Findings, at: &str) -> Vec<Fault> {
@@ -77,7 +84,7 @@ fn faults_of(findings: &Findings, at: &str) -> Vec<Fault> {
 pub fn draft_text(value: &Value, at: &str, faults: &mut Faults) -> Option<Text> {
     let map = read::object(value, at, faults)?;
     if let Some(text) = map.get("toml") {
-        read::unknown_keys(map, &["toml"], "a draft's text", at, faults);
+        read::unknown_keys(map, &["toml", "files"], "a draft's text", at, faults);
         let text = read::text(text, 0, MAX_POLICY_BYTES as usize, &read::below(at, "toml"), faults)?;
         return Some(Text::new(DRAFT, text));
     }
@@ -88,6 +95,23 @@ pub fn draft_text(value: &Value, at: &str, faults: &mut Faults) -> Option<Text> 
             None
         }
     }
+}
+
+/// Files that come along with a draft's text, by name.
+fn draft_files(value: &Value, at: &str, faults: &mut Faults) -> Option<BTreeMap<String, Arc<str>>> {
+    let mut files = BTreeMap::new();
+    let at = read::below(at, "files");
+    let Some(value) = value.get("toml").and_then(|_| value.get("files")) else { return Some(files) };
+    let map = read::object(value, &at, faults)?;
+    if map.len() > MAX_FILES {
+        faults.add(&at, format!("has {} files; expected at most {MAX_FILES}", map.len()));
+        return None;
+    }
+    for (name, text) in map {
+        let text = read::text(text, 0, MAX_POLICY_BYTES as usize, &read::below(&at, name), faults)?;
+        files.insert(name.clone(), text.into());
+    }
+    Some(files)
 }
 
 /// JSON as TOML; a draft need not say what it is called.

@@ -1,6 +1,6 @@
 //! Policies over HTTP, for operators: check, explain, compare, preview, and the schema of their files. Nothing here changes anything.
 
-mod drafts;
+pub(super) mod drafts;
 pub mod forms;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -43,7 +43,8 @@ const PREVIEW_FIELDS: [&str; 6] = ["surface", "user", "policies", "limit", "dive
 #[schema(as = PolicyCheckRequest, example = json!({ "policy": { "id": "home-breadth", "version": 1, "diversify": { "diversity": 0.5 } } }))]
 #[allow(dead_code, reason = "documents the form; it is read by hand so that all faults are named at once")]
 pub struct CheckForm {
-    /// A draft: an object with the keys of a policy file, or `{"toml": "…"}` with its text. What it leaves out of `schema`, `id`
+    /// A draft: an object with the keys of a policy file, or `{"toml": "…"}` with its text and perhaps `files`, by name, that it extends
+    /// or whose policies its experiments use. What it leaves out of `schema`, `id`
     /// and `version` is filled in where it is an object.
     policy: Object,
     /// Readers that pages are made for, 0 to 1000; 0 asks nothing of the catalogue. 40 if left out.

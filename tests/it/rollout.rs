@@ -1,5 +1,6 @@
 //! Activation in stages, rollback, the log that tells the story, hot reload, experiments.
 
+mod commands;
 mod experiment;
 mod fleet;
 mod load;

@@ -66,14 +66,10 @@ impl FeedService {
                 let watch = Stopwatch::start();
                 let frozen = self.freeze(&feed, number, page, &mut degraded).await;
                 timings.store += watch.elapsed();
-                match frozen {
-                    Some(frozen) => {
-                        // Another server was faster: its page was drawn from what it knew.
-                        draws.retain(|_| frozen.placed == made);
-                        frozen
-                    }
-                    None => return self.restart(request, active, reader, record.as_ref(), degraded).await,
-                }
+                let Some(frozen) = frozen else { return self.restart(request, active, reader, record.as_ref(), degraded).await };
+                // Another server may have been faster: its page was drawn from what it knew.
+                draws.retain(|_| frozen.placed == made);
+                frozen
             }
         };
         let prefix_indices = prefix.iter().map(|placed| placed.pool_index).collect();

@@ -31,6 +31,7 @@ pub mod store;
 
 pub mod demo;
 pub mod evaluate;
+pub mod experiment;
 pub mod feed;
 pub mod follow;
 pub mod import;

@@ -9,6 +9,7 @@ mod chunked;
 mod codes;
 mod dot;
 mod head;
+mod listed;
 mod lists;
 mod near;
 mod numbers;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use codes::{FacetCode, FacetCodes, FacetReader};
 pub use dot::{LANES, dot, dot_halves, dots_mixed};
+pub use listed::Listed;
 pub use near::Near;
 pub use numbers::{NumberMap, NumberSet};
 pub use snapshot::{Entry, Row, Snapshot};

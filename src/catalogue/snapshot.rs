@@ -10,6 +10,7 @@ use super::{
     codes::{FacetCode, FacetCodes},
     dot,
     head::Head,
+    listed::Listed,
     vectors::{Query, VectorView, Vectors},
 };
 use crate::domain::{Embedding, Facet, Item, ItemId, Popularity, Span, Time};
@@ -56,7 +57,7 @@ pub struct Entry {
     pub language: Option<FacetCode>,
     pub format: Option<FacetCode>,
     /// Without its embedding, which is the snapshot's row: [`Snapshot::item`] has both.
-    pub item: Arc<Item>,
+    pub item: Arc<Listed>,
 }
 
 // Two cache lines, and no more with a tag for "there is none".
@@ -84,7 +85,7 @@ impl Entry {
             viewpoint: code(Facet::Viewpoint, item.viewpoint.as_ref()),
             language: code(Facet::Language, item.language.as_ref()),
             format: code(Facet::Format, item.format.as_ref()),
-            item: Arc::new(item),
+            item: Arc::new(Listed::new(item)),
         }
     }
 

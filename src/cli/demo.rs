@@ -74,7 +74,7 @@ impl Demo {
 }
 
 /// Puts catalogue, personas and background in, through the same door as everybody.
-async fn fill(app: &App) -> anyhow::Result<()> {
+pub(super) async fn fill(app: &App) -> anyhow::Result<()> {
     let now = app.now();
     let items: Vec<Item> = demo::catalogue(DEMO_SEED, now, app.dimension());
     let personas = demo::personas(DEMO_SEED, now, &items);

@@ -1,8 +1,11 @@
 //! The command line: one file per command.
 
+mod admin;
 mod config;
 mod demo;
 mod evaluate;
+mod experiment;
+mod ground;
 mod healthcheck;
 mod import;
 mod policy;
@@ -16,7 +19,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::{Layers, Override, Settings};
+use crate::{
+    policy as policies,
+    settings::{Layers, Override, Settings},
+};
 
 /// The settings or the arguments are wrong.
 const EXIT_USAGE: u8 = 2;
@@ -37,8 +43,10 @@ enum Command {
     Serve(serve::Serve),
     Import(import::Import),
     Evaluate(evaluate::Evaluate),
-    /// Work on policies before they are shown to anybody
+    /// Check, explain, compare and preview policies before they are shown to anybody
     Policy(policy::Policy),
+    /// See what experiments show
+    Experiment(experiment::Experiment),
     /// Show a feed's JSON from standard input as lines to read
     Show(show::Show),
     /// Ask a running server whether it is ready; exit 0 if it is (for container health checks)
@@ -58,6 +66,7 @@ impl Cli {
             Command::Import(command) => command.run(),
             Command::Evaluate(command) => command.run(),
             Command::Policy(command) => command.run(),
+            Command::Experiment(command) => command.run(),
             Command::Show(command) => command.run(),
             Command::Healthcheck(command) => command.run(),
             Command::Openapi => {
@@ -121,13 +130,17 @@ fn settings_with(overrides: Vec<Override>) -> Result<Settings, ExitCode> {
 }
 
 fn loaded(layers: &Layers) -> Result<Settings, ExitCode> {
-    let usage = |told: String| {
+    settings_of(layers).map_err(|told| {
         eprintln!("error: {told}");
         ExitCode::from(EXIT_USAGE)
-    };
-    let mut settings = Settings::load(layers).map_err(|faults| usage(faults.to_string()))?;
+    })
+}
+
+/// The settings with their policy in place. Errors: every fault, as text.
+fn settings_of(layers: &Layers) -> Result<Settings, String> {
+    let mut settings = Settings::load(layers).map_err(|faults| faults.to_string())?;
     // A policy file takes the place of the policy sections, before anything is made by them.
-    let set = crate::policy::chosen(&settings).map_err(|refused| usage(refused.to_string()))?;
+    let set = policies::chosen(&settings).map_err(|refused| refused.to_string())?;
     set.put_into(&mut settings);
     Ok(settings)
 }

@@ -4,7 +4,7 @@ use std::{future::Future, net::TcpListener, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{EXIT_USAGE, SettingsArgs, store};
 use crate::{
@@ -83,15 +83,24 @@ where
     let store = store::open(&settings, Arc::clone(&clock))?;
     let app = Arc::new(App::new(settings, clock, store)?);
     let background = app.start();
+    let reloads = tokio::spawn(reload_on_hang_up(Arc::clone(&app), signal(SignalKind::hangup())?));
     tracing::info!(version = VERSION, listen = %app.settings.server.listen, store = app.store.kind(), "listening");
     // The listener is open: who connects now is answered as soon as this is done.
     before(Arc::clone(&app)).await?;
     server::serve(Arc::clone(&app), listener, stop).await?;
     drop(background);
+    reloads.abort();
     // Workers may hold the journal a moment longer than this process lives.
     app.feed.journal.close();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// SIGHUP: the policy file is read again.
+async fn reload_on_hang_up(app: Arc<App>, mut hang_up: Signal) {
+    while hang_up.recv().await.is_some() {
+        app.reload_policy().await;
+    }
 }
 
 fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {

@@ -119,7 +119,7 @@ fn summary(feed: &Value) -> String {
 }
 
 /// Cut or padded to `columns` characters.
-fn fitted(text: &str, columns: usize) -> String {
+pub(super) fn fitted(text: &str, columns: usize) -> String {
     let count = text.chars().count();
     if count > columns {
         return text.chars().take(columns - 1).chain(['…']).collect();

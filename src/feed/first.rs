@@ -119,7 +119,8 @@ impl FeedService {
 
 impl Made {
     pub fn into_parts(self, first: &First<'_>) -> ServedParts {
-        let Self { feed, page, draws, outcome, snapshot, timings, .. } = self;
+        let Self { feed, page, draws, outcome, rows, snapshot, timings } = self;
+        let rows = page.placed.iter().map(|placed| rows.get(placed.pool_index as usize).copied()).collect();
         ServedParts {
             feed,
             policy: Arc::clone(first.policy),
@@ -128,6 +129,7 @@ impl Made {
             page_number: 0,
             prefix_indices: Vec::new(),
             snapshot,
+            rows,
             restarted: first.request.cursor.is_some(),
             outcome,
             timings,

@@ -53,7 +53,7 @@ pub(super) fn record(served: &Served, request: &FeedRequest, journal: &Journal, 
             exploration_share: served.metrics.exploration_share as f32,
             relevance_kept: served.metrics.relevance_kept as f32,
         }),
-        experiment: served.exposure.as_ref().map(|exposure| exposed(exposure, request, journal)),
+        experiment: served.exposure.as_ref().map(|exposure| Box::new(exposed(exposure, request, journal))),
         degraded: served.degraded.iter().map(|d| format!("{}:{}", d.stage, d.reason)).collect(),
     })
 }

@@ -116,6 +116,8 @@ pub struct Served {
     pub next: Option<String>,
     /// The catalogue the page is shown from.
     pub snapshot: Arc<Snapshot>,
+    /// Where the page's items are in it, in order; `None`: gone.
+    pub rows: Vec<Option<Row>>,
     pub metrics: SlateMetrics,
     pub personalised: bool,
     /// An expired cursor was answered with a new feed.
@@ -215,13 +217,19 @@ impl FeedService {
 
     /// Measures and wraps a page.
     fn served(&self, parts: ServedParts, reader: &Reader, degraded: Vec<Degradation>) -> Served {
-        let ServedParts { feed, policy, page, draws, page_number, prefix_indices, snapshot, restarted, outcome, timings } = parts;
-        let rows: Vec<Row> = page.placed.iter().filter_map(|placed| snapshot.find(&placed.item)).collect();
+        let ServedParts { feed, policy, page, draws, page_number, prefix_indices, snapshot, rows, restarted, outcome, timings } = parts;
+        let shown: Vec<Row> = rows.iter().copied().flatten().collect();
         let explored = page.placed.iter().filter(|p| p.slot == crate::domain::feed::Slot::Exploration).count();
         let relevance = |index: u32| feed.pool.get(index as usize).map_or(0.0, |entry| entry.relevance);
-        let unserved = (0..feed.pool.len() as u32).filter(|index| !prefix_indices.contains(index)).map(relevance);
+        let mut is_served = vec![false; feed.pool.len()];
+        for index in &prefix_indices {
+            if let Some(served) = is_served.get_mut(*index as usize) {
+                *served = true;
+            }
+        }
+        let unserved = feed.pool.iter().zip(is_served).filter(|(_, is_served)| !is_served).map(|(entry, _)| entry.relevance);
         let kept = rank::metrics::relevance_kept(page.placed.iter().map(|p| relevance(p.pool_index)), unserved);
-        let metrics = rank::metrics::measure(&rows, explored, kept, &snapshot, &policy.policy.diversify.similarity);
+        let metrics = rank::metrics::measure(&shown, explored, kept, &snapshot, &policy.policy.diversify.similarity);
         let next =
             page.has_next.then(|| self.signer.cursor(&Cursor { feed: feed.id.clone(), page: page_number + 1 }, &feed.owner, &feed.surface));
         let personalised = reader.profile.as_ref().is_some_and(|p| !p.is_cold());
@@ -235,6 +243,7 @@ impl FeedService {
             draws,
             next,
             snapshot,
+            rows,
             metrics,
             personalised,
             restarted,
@@ -292,6 +301,8 @@ struct ServedParts {
     /// Pool indices of the pages before.
     prefix_indices: Vec<u32>,
     snapshot: Arc<Snapshot>,
+    /// Where the page's items are in `snapshot`.
+    rows: Vec<Option<Row>>,
     restarted: bool,
     outcome: Option<Outcome>,
     timings: Timings,

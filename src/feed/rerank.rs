@@ -61,6 +61,7 @@ impl FeedService {
         timings.diversify = watch.elapsed();
         page.has_next = false;
         let draws = std::mem::take(&mut page.draws);
+        let rows = page.placed.iter().map(|placed| scored.get(placed.pool_index as usize).map(|s| s.row)).collect();
         let parts = ServedParts {
             feed,
             policy,
@@ -68,6 +69,7 @@ impl FeedService {
             draws,
             page_number: 0,
             prefix_indices: Vec::new(),
+            rows,
             snapshot: Arc::clone(&snapshot),
             restarted: false,
             outcome,

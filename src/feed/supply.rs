@@ -8,9 +8,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use super::{FeedError, FeedRequest, FeedService, Reader, Served, first, first::First};
 use crate::{
     catalogue::{Row, Snapshot},
+    clock::Stopwatch,
     domain::{
         Event, EventId, EventKind, Facet, Item, Profile, Scope, Span, Time, UserId,
-        feed::{Owner, RelaxedWhy},
+        feed::{MAX_PAGE_ITEMS, Owner, RelaxedWhy},
         policy::{ActivePolicy, Constraint},
     },
     learn,
@@ -37,6 +38,8 @@ pub struct Sampled {
     pub surface: String,
     pub policy: Arc<ActivePolicy>,
     pub pages: usize,
+    /// Mean time for placing one page.
+    pub placing: Duration,
     /// Means over the pages; `topics` rounded.
     pub metrics: SlateMetrics,
     /// One per constraint of the policy, in its order.
@@ -50,6 +53,8 @@ pub struct Strain {
     pub relaxed: usize,
     /// Of these, pages where the candidates could not meet it even alone.
     pub by_supply: usize,
+    /// Of these, pages where the search for a way ended at its limit.
+    pub by_budget: usize,
     /// Median over the pools of how many values of its facet they hold.
     pub values_median: usize,
     /// Median over the pools of how many items with its value they hold.
@@ -59,25 +64,52 @@ pub struct Strain {
 }
 
 impl FeedService {
-    /// First pages of every surface of `set` for `readers` made-up readers (at most [`MAX_SAMPLED_READERS`]); the same for the
-    /// same catalogue and time. Errors: an empty catalogue.
-    pub async fn sample(&self, set: &PolicySet, readers: usize) -> Result<Vec<Sampled>, FeedError> {
+    /// First pages of every surface of `set` for `readers` made-up readers (at most [`MAX_SAMPLED_READERS`]), or for as many as
+    /// fit into `time`, at least one: the same readers for the same catalogue and time of day. Errors: an empty catalogue.
+    pub async fn sample(&self, set: &PolicySet, readers: usize, time: Duration) -> Result<Vec<Sampled>, FeedError> {
         let snapshot = self.catalogue.snapshot();
-        let readers = made_up(&snapshot, readers.min(MAX_SAMPLED_READERS), self.clock.now());
-        let mut sampled = Vec::new();
-        for (surface, policy) in &set.surfaces.0 {
-            let mut pages = Vec::with_capacity(readers.len());
-            for (n, reader) in readers.iter().enumerate() {
-                let request = request(surface, n);
-                let first = First { request: &request, policy, reader, excluded: &[], deadline: SAMPLE_DEADLINE };
-                let made = self.make(&first, &mut Vec::new()).await?;
-                pages.push(page(&self.served(made.into_parts(&first), reader, Vec::new())));
-                // The requests of a running server come in between.
-                tokio::task::yield_now().await;
+        let watch = Stopwatch::start();
+        let mut pages: Vec<Vec<PageOf>> = set.surfaces.0.iter().map(|_| Vec::new()).collect();
+        for n in 0..readers.min(MAX_SAMPLED_READERS) {
+            let reader = made_up(&snapshot, n, self.clock.now());
+            for ((surface, policy), pages) in set.surfaces.0.iter().zip(&mut pages) {
+                let first_page = self.sampled_page(surface, policy, n, &reader, None).await?;
+                // Blocks and windows that reach past the first page are looked at whole.
+                let reach = policy.policy.constraint.iter().map(reach).max().unwrap_or(0).min(MAX_PAGE_ITEMS as u32);
+                let longer = match reach > policy.policy.page_size {
+                    true => Some(self.sampled_page(surface, policy, n, &reader, Some(reach as usize)).await?),
+                    false => None,
+                };
+                pages.push(page(&first_page, longer.as_ref().unwrap_or(&first_page)));
             }
-            sampled.push(summed_up(surface, policy, &pages, &snapshot));
+            if watch.elapsed() > time {
+                break;
+            }
         }
-        Ok(sampled)
+        Ok(set.surfaces.0.iter().zip(&pages).map(|((surface, policy), pages)| summed_up(surface, policy, pages, &snapshot)).collect())
+    }
+
+    async fn sampled_page(
+        &self,
+        surface: &str,
+        policy: &Arc<ActivePolicy>,
+        n: usize,
+        reader: &Reader,
+        limit: Option<usize>,
+    ) -> Result<Served, FeedError> {
+        let request = FeedRequest { limit, ..request(surface, n) };
+        let first = First { request: &request, policy, reader, excluded: &[], deadline: SAMPLE_DEADLINE };
+        let made = self.make(&first, &mut Vec::new()).await?;
+        Ok(self.served(made.into_parts(&first), reader, Vec::new()))
+    }
+}
+
+/// Positions that a constraint counts together.
+const fn reach(constraint: &Constraint) -> u32 {
+    match constraint {
+        Constraint::MaxShare { per, .. } | Constraint::MinShare { per, .. } | Constraint::MinDistinct { per, .. } => *per,
+        Constraint::MinGap { gap, .. } => gap.saturating_add(1),
+        Constraint::Pin { position, .. } => position.saturating_add(1),
     }
 }
 
@@ -100,13 +132,15 @@ fn request(surface: &str, reader: usize) -> FeedRequest {
 /// What is kept of one page.
 struct PageOf {
     metrics: SlateMetrics,
-    /// Per constraint: whether it gave way, and whether for want of supply.
-    relaxed: Vec<Option<bool>>,
+    placing: Duration,
+    /// Per constraint: why it gave way first, if it did.
+    relaxed: Vec<Option<RelaxedWhy>>,
     values: Vec<usize>,
     items: Vec<usize>,
 }
 
-fn page(served: &Served) -> PageOf {
+/// `served` is the first page, `longer` as much as the constraints count together.
+fn page(served: &Served, longer: &Served) -> PageOf {
     let constraints = &served.policy.policy.constraint;
     let rows: Vec<Row> = served.feed.pool.iter().filter_map(|entry| served.snapshot.find_hash(entry.item_hash)).collect();
     let (mut values, mut items) = (Vec::new(), Vec::new());
@@ -116,20 +150,18 @@ fn page(served: &Served) -> PageOf {
         values.push(codes().collect::<BTreeSet<_>>().len());
         items.push(codes().filter(|code| Some(*code) == wanted).count());
     }
-    let why = |index: usize| {
-        let mut here = served.page.relaxed.iter().filter(|relaxed| usize::from(relaxed.constraint) == index).peekable();
-        here.peek()?;
-        Some(here.any(|relaxed| relaxed.why == RelaxedWhy::Supply))
-    };
-    PageOf { metrics: served.metrics, relaxed: (0..constraints.len()).map(why).collect(), values, items }
+    let why = |index: usize| longer.page.relaxed.iter().find(|relaxed| usize::from(relaxed.constraint) == index).map(|relaxed| relaxed.why);
+    PageOf { metrics: served.metrics, placing: served.timings.diversify, relaxed: (0..constraints.len()).map(why).collect(), values, items }
 }
 
 fn summed_up(surface: &str, policy: &Arc<ActivePolicy>, pages: &[PageOf], snapshot: &Snapshot) -> Sampled {
     let strain = |(index, constraint): (usize, &Constraint)| {
         let code = constraint.value().and_then(|value| snapshot.codes().get(constraint.facet(), value));
+        let by = |why| pages.iter().filter(|page| page.relaxed[index] == Some(why)).count();
         Strain {
             relaxed: pages.iter().filter(|page| page.relaxed[index].is_some()).count(),
-            by_supply: pages.iter().filter(|page| page.relaxed[index] == Some(true)).count(),
+            by_supply: by(RelaxedWhy::Supply),
+            by_budget: by(RelaxedWhy::Budget),
             values_median: median(pages.iter().map(|page| page.values[index])),
             items_median: median(pages.iter().map(|page| page.items[index])),
             items_in_catalogue: code.map_or(0, |code| snapshot.items_with(code)),
@@ -140,6 +172,7 @@ fn summed_up(surface: &str, policy: &Arc<ActivePolicy>, pages: &[PageOf], snapsh
         surface: surface.to_owned(),
         policy: Arc::clone(policy),
         pages: pages.len(),
+        placing: pages.iter().map(|page| page.placing).sum::<Duration>() / pages.len().max(1) as u32,
         metrics: SlateMetrics {
             ild: mean(|m| m.ild),
             topics: mean(|m| m.topics as f64).round() as usize,
@@ -157,22 +190,19 @@ fn median(values: impl Iterator<Item = usize>) -> usize {
     values.get(values.len() / 2).copied().unwrap_or(0)
 }
 
-/// Readers whose taste is made of what the catalogue holds.
-fn made_up(snapshot: &Snapshot, count: usize, now: Time) -> Vec<Reader> {
-    let reader = |n: usize| {
-        let mut profile = Profile::default();
-        if n % ONE_NEW_IN != 0 {
-            for (k, item) in taste(snapshot, n).into_iter().enumerate() {
-                let at = now.minus(Span::millis(BETWEEN_OPENS.as_millis() * (OPENED_ITEMS - k) as i64));
-                if let Some(event) = open(&item, at) {
-                    // An open is always learned.
-                    let _ = learn::learn(&mut profile, &event, &item, 0.0);
-                }
+/// A reader whose taste is made of what the catalogue holds.
+fn made_up(snapshot: &Snapshot, n: usize, now: Time) -> Reader {
+    let mut profile = Profile::default();
+    if n % ONE_NEW_IN != 0 {
+        for (k, item) in taste(snapshot, n).into_iter().enumerate() {
+            let at = now.minus(Span::millis(BETWEEN_OPENS.as_millis() * (OPENED_ITEMS - k) as i64));
+            if let Some(event) = open(&item, at) {
+                // An open is always learned.
+                let _ = learn::learn(&mut profile, &event, &item, 0.0);
             }
         }
-        Reader { owner: Owner::Nobody, profile: Some(Arc::new(profile)) }
-    };
-    (0..count).map(reader).collect()
+    }
+    Reader { owner: Owner::Nobody, profile: Some(Arc::new(profile)) }
 }
 
 /// Items of two kinds: around each of two items drawn by their hashes, others with the same topic.

@@ -1,5 +1,7 @@
 //! What sampled pages say against a policy, as findings of its file.
 
+use std::time::Duration;
+
 use super::supply::{Sampled, Strain};
 use crate::{
     domain::policy::Constraint,
@@ -15,33 +17,52 @@ const STRAINED_SHARE: f64 = 0.05;
 /// the file sets what it is about.
 pub fn findings(set: &PolicySet, sampled: &[Sampled], places: Option<&Places>) -> Findings {
     let mut found = Findings::default();
-    constraints(sampled, places, &mut found);
+    constraints(set, sampled, places, &mut found);
     guardrails(set, sampled, places, &mut found);
+    slow(sampled, places, &mut found);
     found
 }
+
+/// The search for a way to keep all constraints is bounded in steps, and long all the same where they contradict each other.
+fn slow(sampled: &[Sampled], places: Option<&Places>, found: &mut Findings) {
+    let slow: Vec<&Sampled> = sampled.iter().filter(|sampled| sampled.placing > SLOW_PAGE).collect();
+    let Some(first) = slow.first() else { return };
+    let told: Vec<String> = slow.iter().map(|sampled| format!("{} ms on {}", sampled.placing.as_millis(), sampled.surface)).collect();
+    let message = format!("placing one page takes {} here, on average", told.join(", "));
+    let place = places.and_then(|places| places.place(Some(&first.surface), "constraint"));
+    found.add(Finding::new(Severity::Warning, Code::Slow, "constraint", message).help("fewer or simpler constraints are faster").at(place));
+}
+
+/// A page that takes longer than this to place is worth a word.
+const SLOW_PAGE: Duration = Duration::from_millis(250);
 
 /// One constraint on the surfaces that have it.
 struct Case<'a> {
     constraint: &'a Constraint,
+    /// In the file: `constraint[0]`, or `surface.video.constraint[0]` where that surface has a list of its own.
+    key: String,
     /// Surface, index there, pages, strain.
     on: Vec<(&'a str, usize, usize, &'a Strain)>,
 }
 
-fn constraints(sampled: &[Sampled], places: Option<&Places>, found: &mut Findings) {
+fn constraints(set: &PolicySet, sampled: &[Sampled], places: Option<&Places>, found: &mut Findings) {
     let mut cases: Vec<Case<'_>> = Vec::new();
     for surface in sampled {
         for (index, (constraint, strain)) in surface.policy.policy.constraint.iter().zip(&surface.constraints).enumerate() {
             let on = (surface.surface.as_str(), index, surface.pages, strain);
             match cases.iter_mut().find(|case| case.constraint == constraint) {
                 Some(case) => case.on.push(on),
-                None => cases.push(Case { constraint, on: vec![on] }),
+                None => {
+                    let own = set.overrides.get(&surface.surface).is_some_and(|overrides| overrides.contains_key("constraint"));
+                    let key = if own { format!("surface.{}.constraint[{index}]", surface.surface) } else { format!("constraint[{index}]") };
+                    cases.push(Case { constraint, key, on: vec![on] });
+                }
             }
         }
     }
     for case in cases {
         if let Some(finding) = nothing_has(&case).or_else(|| gives_way(&case)) {
-            let (surface, index, ..) = case.on[0];
-            let place = places.and_then(|places| places.place(Some(surface), &format!("constraint[{index}]")));
+            let place = places.and_then(|places| places.place(None, &case.key));
             found.add(finding.at(place));
         }
     }
@@ -52,7 +73,7 @@ fn nothing_has(case: &Case<'_>) -> Option<Finding> {
     // An upper bound on what is not there holds.
     let severity = if matches!(case.constraint, Constraint::MaxShare { .. }) { Severity::Warning } else { Severity::Error };
     let message = format!("`{}`: no item of the catalogue has {} \"{value}\"", case.constraint, case.constraint.facet());
-    Some(Finding::new(severity, Code::NoSuchValue, &key(case), message))
+    Some(Finding::new(severity, Code::NoSuchValue, &case.key, message))
 }
 
 fn gives_way(case: &Case<'_>) -> Option<Finding> {
@@ -65,21 +86,27 @@ fn gives_way(case: &Case<'_>) -> Option<Finding> {
         if worst >= INFEASIBLE_SHARE { (Severity::Error, Code::Infeasible) } else { (Severity::Warning, Code::Strained) };
     let felt: Vec<&(&str, usize, usize, &Strain)> =
         case.on.iter().filter(|(_, _, pages, strain)| share(*pages, strain) >= STRAINED_SHARE).collect();
-    let on =
-        felt.iter().map(|(surface, _, pages, strain)| format!("{:.0} % of the sampled pages of {surface}", 100.0 * share(*pages, strain)));
-    let message =
-        format!("`{}` gives way on {}: {}", case.constraint, on.collect::<Vec<_>>().join(", "), needs(case.constraint, felt[0].3));
-    let (supply, all) = felt.iter().fold((0, 0), |(supply, all), (.., strain)| (supply + strain.by_supply, all + strain.relaxed));
+    // Surfaces that fare alike are named together.
+    let mut shares: Vec<(String, Vec<&str>)> = Vec::new();
+    for (surface, _, pages, strain) in &felt {
+        let told = format!("{:.0} %", 100.0 * share(*pages, strain));
+        match shares.iter_mut().find(|(known, _)| *known == told) {
+            Some((_, surfaces)) => surfaces.push(surface),
+            None => shares.push((told, vec![surface])),
+        }
+    }
+    let on: Vec<String> = shares.iter().map(|(told, surfaces)| format!("{told} of the sampled pages of {}", surfaces.join(", "))).collect();
+    let message = format!("`{}` gives way on {}: {}", case.constraint, on.join("; "), needs(case.constraint, felt[0].3));
+    let sum = |of: fn(&Strain) -> usize| felt.iter().map(|(.., strain)| of(strain)).sum::<usize>();
+    let (all, supply, budget) = (sum(|s| s.relaxed), sum(|s| s.by_supply), sum(|s| s.by_budget));
     let help = if supply * 2 >= all {
         "the candidates cannot meet it even alone: ask for less, gather more (retrieve.candidates), or get more such items"
+    } else if budget * 2 >= all {
+        "the search for a way ended at its limit: fewer or simpler constraints are kept better, and faster"
     } else {
         "it could be met alone, but not together with the constraints declared before it: reorder them, or ask for less"
     };
-    Some(Finding::new(severity, code, &key(case), message).help(help))
-}
-
-fn key(case: &Case<'_>) -> String {
-    format!("constraint[{}]", case.on[0].1)
+    Some(Finding::new(severity, code, &case.key, message).help(help))
 }
 
 /// What it takes and what there is: `it needs 10 creators per 10 positions; sampled pools have a median of 7`.

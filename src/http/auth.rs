@@ -10,6 +10,9 @@ use crate::{
     auth::{AuthError, Caller},
 };
 
+/// Hex digits of a key's hash in the activation log: enough to tell keys apart, too few to tell anything of them.
+const KEY_NAME_DIGITS: usize = 8;
+
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         let kind = if error.is_about_identity() { Kind::Unauthorized } else { Kind::Forbidden };
@@ -35,6 +38,36 @@ fn credential(request: &HttpRequest) -> Result<Option<&str>, Problem> {
         Some(Ok(key)) => Ok(Some(key.trim())),
         Some(Err(_)) => Err(Problem::unauthorized("The X-API-Key header must be printable ASCII.")),
         None => Ok(None),
+    }
+}
+
+/// An operator: somebody with an admin key, or anybody where no keys are set.
+pub struct Operator {
+    /// Tells keys apart without saying anything about them.
+    key: String,
+}
+
+impl Operator {
+    /// Who it is, for the log: what it says of itself, and its key.
+    pub fn named(&self, actor: Option<&str>) -> String {
+        actor.map_or_else(|| self.key.clone(), |actor| format!("{actor} ({})", self.key))
+    }
+}
+
+impl FromRequest for Operator {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let operator = Caller::from_request(request, payload).into_inner().and_then(|caller| {
+            caller.require_admin()?;
+            let key = match credential(request)?.filter(|_| caller == Caller::Admin) {
+                Some(key) => format!("key {}", &blake3::hash(key.as_bytes()).to_hex()[..KEY_NAME_DIGITS]),
+                None => "no key".to_owned(),
+            };
+            Ok(Self { key })
+        });
+        ready(operator)
     }
 }
 

@@ -30,6 +30,8 @@ use crate::{
 
 /// Most ids in `exclude`.
 pub const MAX_EXCLUDED: usize = 1_000;
+/// Room for a page of twenty cards, so that it is written without being moved.
+const BODY_BYTES_USUAL: usize = 16 * 1_024;
 /// `Retry-After` while the catalogue is empty or not loaded yet.
 const EMPTY_RETRY_AFTER_SECS: u32 = 2;
 
@@ -316,7 +318,7 @@ fn exclude_list(value: &Value, faults: &mut Faults) -> Vec<ItemId> {
     values.iter().enumerate().filter_map(|(n, v)| id_of(v, &format!("/exclude/{n}"), faults, |text| ItemId::new(text))).collect()
 }
 
-fn problem(app: &App, error: FeedError) -> Problem {
+pub(super) fn problem(app: &App, error: FeedError) -> Problem {
     match error {
         FeedError::UnknownSurface(surface) => Problem::unknown_surface(&surface, app.feed.serving.load().set.surfaces.names()),
         FeedError::InvalidCursor => Problem::new(
@@ -350,7 +352,10 @@ fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view:
     let cache = if frozen { "private, max-age=300, immutable" } else { "private, no-cache" };
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CACHE_CONTROL, cache));
-    let json = serde_json::to_vec(&body).unwrap_or_default();
+    let mut json = Vec::with_capacity(BODY_BYTES_USUAL);
+    if serde_json::to_writer(&mut json, &body).is_err() {
+        json.clear();
+    }
     app.metrics.stage(Stage::Hydrate, watch.elapsed());
     if app.settings.telemetry.server_timing {
         answer.insert_header(("server-timing", server_timing(served, watch.elapsed())));

@@ -13,7 +13,9 @@ pub mod items;
 pub mod middleware;
 pub mod openapi;
 pub mod params;
+pub mod policies;
 pub mod problem;
+pub mod rollout;
 pub mod server;
 pub mod slate;
 
@@ -40,6 +42,19 @@ pub fn routes() -> Vec<Entry> {
         get("/v1/items/{id}", items::get),
         put("/v1/items/{id}", items::put),
         delete("/v1/items/{id}", items::delete),
+        // Policies
+        post("/v1/admin/policies/check", policies::check),
+        get("/v1/admin/policies/explain", policies::explain_key),
+        post("/v1/admin/policies/diff", policies::diff),
+        post("/v1/admin/policies/preview", policies::preview),
+        get("/v1/admin/policies/schema", policies::schema_document),
+        // Rollouts and experiments
+        get("/v1/admin/policies/activations", rollout::get),
+        post("/v1/admin/policies/activations", rollout::activate),
+        get("/v1/admin/policies/activations/log", rollout::log),
+        post("/v1/admin/policies/rollback", rollout::roll_back),
+        post("/v1/admin/policies/reload", rollout::reload),
+        get("/v1/admin/experiments/{id}", rollout::results),
         // Operations
         get("/livez", health::livez),
         get("/readyz", health::readyz),

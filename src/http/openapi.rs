@@ -12,7 +12,7 @@ use utoipa::{
     },
 };
 
-use super::{events, feed, health, items, problem};
+use super::{events, feed, health, items, policies, problem, rollout};
 use crate::{app::VERSION, wire};
 
 #[derive(OpenApi)]
@@ -20,12 +20,16 @@ use crate::{app::VERSION, wire};
     paths(
         feed::get, feed::post, feed::rerank, events::post,
         items::post, items::get, items::put, items::delete,
+        policies::check, policies::explain_key, policies::diff, policies::preview, policies::schema_document,
+        rollout::get, rollout::activate, rollout::log, rollout::roll_back, rollout::reload, rollout::results,
         health::livez, health::readyz, health::version, health::metrics, openapi_json),
     components(schemas(problem::Body, wire::Fault)),
     tags(
         (name = "feed", description = "Feeds and re-ranking"),
         (name = "events", description = "What people did"),
         (name = "items", description = "The catalogue"),
+        (name = "policies", description = "Policies before they are shown to anybody; for operators (admin key)"),
+        (name = "rollout", description = "Which policy serves whom: activation in stages, rollback, experiments; for operators (admin key)"),
         (name = "operations", description = "Probes, metrics and this document"))
 )]
 struct Document;

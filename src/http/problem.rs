@@ -76,6 +76,7 @@ problems! {
     InvalidEvent         "invalid-event"          "E0141" 422 "Invalid event";
     UnknownItem          "unknown-item"           "E0142" 422 "Unknown item";
     UnknownType          "unknown-type"           "E0143" 422 "Unknown event type";
+    PolicyInvalid        "policy-invalid"         "E0150" 422 "Invalid policy";
     Internal             "internal"               "E0190" 500 "Internal error";
 }
 

@@ -1,12 +1,13 @@
 //! The JSON of a served page: what `GET /v1/feed` and `POST /v1/rerank` answer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::{
-    catalogue::Entry,
+    catalogue::{Entry, Listed},
     domain::{
         Item,
         feed::{Placed, PoolEntry},
@@ -158,7 +159,8 @@ pub struct PlacedBody {
     /// Absent with `hydrate=none`, and when the item was deleted after the page was first served.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub item: Option<ItemForm>,
+    #[schema(value_type = Option<ItemForm>)]
+    pub item: Option<ItemBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub explain: Option<ExplainBody>,
@@ -341,7 +343,7 @@ impl FeedBody {
 fn placed_body(served: &Served, offset: usize, placed: &Placed, view: View, signer: &Signer) -> Option<PlacedBody> {
     let pooled = served.feed.pool.get(placed.pool_index as usize)?;
     let position = served.first_position + offset;
-    let entry = served.snapshot.find(&placed.item).and_then(|row| served.snapshot.entry(row));
+    let entry = served.rows.get(offset).copied().flatten().and_then(|row| served.snapshot.entry(row));
     let explained = if view.explain >= Explain::Reasons { reasons(&served.feed, placed, position) } else { Vec::new() };
     Some(PlacedBody {
         id: placed.item.to_string(),
@@ -349,23 +351,36 @@ fn placed_body(served: &Served, offset: usize, placed: &Placed, view: View, sign
         slot: placed.slot.name(),
         track: signer.track(&served.feed.id, position as u32, &placed.item),
         reasons: explained.into_iter().map(|reason| reason_body(reason, entry, served)).collect(),
-        item: entry.and_then(|e| card(&e.item, view.hydrate)),
+        item: entry.and_then(|entry| ItemBody::new(&entry.item, view.hydrate)),
         explain: (view.explain == Explain::Full).then(|| explain_body(served, position, placed, pooled)),
     })
 }
 
-/// A card leaves out what a client does not show in a list.
-fn card(item: &Item, hydrate: Hydrate) -> Option<ItemForm> {
-    let mut form = match hydrate {
-        Hydrate::None => return None,
-        Hydrate::Card | Hydrate::Full => ItemForm::from(item),
-    };
-    if hydrate == Hydrate::Card {
-        form.description = None;
-        form.attributes = None;
-        form.expires_at = None;
+/// An item on a page, as much of it as was asked for.
+pub struct ItemBody {
+    item: Arc<Listed>,
+    is_card: bool,
+}
+
+impl ItemBody {
+    fn new(item: &Arc<Listed>, hydrate: Hydrate) -> Option<Self> {
+        (hydrate != Hydrate::None).then(|| Self { item: Arc::clone(item), is_card: hydrate == Hydrate::Card })
     }
-    Some(form)
+}
+
+impl Serialize for ItemBody {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.is_card {
+            true => self.item.card(card).serialize(serializer),
+            false => ItemForm::from(&**self.item).serialize(serializer),
+        }
+    }
+}
+
+/// A card leaves out what a client does not show in a list.
+fn card(item: &Item) -> Box<RawValue> {
+    let form = ItemForm { description: None, attributes: None, expires_at: None, ..ItemForm::from(item) };
+    serde_json::value::to_raw_value(&form).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 fn relaxed(served: &Served) -> impl Iterator<Item = RelaxedBody> {

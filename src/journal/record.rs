@@ -47,7 +47,7 @@ pub struct ServedRecord {
     pub metrics: Option<MetricsRecord>,
     /// The experiment whose arm's policy made the page.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub experiment: Option<ExposureRecord>,
+    pub experiment: Option<Box<ExposureRecord>>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub degraded: Vec<String>,
 }

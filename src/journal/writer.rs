@@ -24,9 +24,15 @@ const TIDY_EVERY: Duration = Duration::from_secs(3_600);
 /// Numbers tried for a new file, when servers that share a folder begin at the same time.
 const OPEN_TRIES: u64 = 1_000;
 
+/// Between two looks into the queue: a writer that waits for each record is woken by each request, which costs that request more
+/// than the record does.
+const GATHER_FOR: Duration = Duration::from_millis(10);
+
 struct OpenFile {
     out: BufWriter<File>,
     written_bytes: u64,
+    /// Room for a line.
+    line: Vec<u8>,
 }
 
 /// Starts the thread; it ends when every sender is gone, after flushing.
@@ -37,25 +43,25 @@ pub fn start(options: JournalOptions, records: Receiver<JournalRecord>, counts: 
     thread::Builder::new().name("journal".into()).spawn(move || {
         loop {
             match records.recv_timeout(Duration::from_millis(FLUSH_AFTER_MS)) {
-                Ok(record) => match write(&mut file, &record) {
-                    Ok(()) => counts.written.fetch_add(1, Ordering::Relaxed),
-                    Err(_) => counts.dropped.fetch_add(1, Ordering::Relaxed),
-                },
+                Ok(first) => {
+                    for record in std::iter::once(first).chain(records.try_iter()) {
+                        write(&mut file, &record, &counts);
+                        if file.written_bytes >= options.rotate_bytes {
+                            rotate(&mut file, &options.directory);
+                        }
+                    }
+                    thread::sleep(GATHER_FOR);
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     if file.out.flush().is_err() {
-                        counts.dropped.fetch_add(1, Ordering::Relaxed)
-                    } else {
-                        0
+                        counts.dropped.fetch_add(1, Ordering::Relaxed);
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
-            };
+            }
             let is_time = tidied.elapsed() >= TIDY_EVERY;
-            if file.written_bytes >= options.rotate_bytes || (is_time && file.written_bytes > 0) {
-                let _ = file.out.flush();
-                if let Ok(next) = open_next(&options.directory) {
-                    file = next;
-                }
+            if is_time && file.written_bytes > 0 {
+                rotate(&mut file, &options.directory);
             }
             if is_time {
                 delete_old(&options);
@@ -66,12 +72,25 @@ pub fn start(options: JournalOptions, records: Receiver<JournalRecord>, counts: 
     })
 }
 
-fn write(file: &mut OpenFile, record: &JournalRecord) -> io::Result<()> {
-    let mut line = serde_json::to_vec(record)?;
-    line.push(b'\n');
-    file.out.write_all(&line)?;
-    file.written_bytes += line.len() as u64;
-    Ok(())
+/// Closes the file and opens the next; goes on with the old one where that cannot be had.
+fn rotate(file: &mut OpenFile, directory: &Path) {
+    let _ = file.out.flush();
+    if let Ok(next) = open_next(directory) {
+        *file = next;
+    }
+}
+
+fn write(file: &mut OpenFile, record: &JournalRecord, counts: &JournalCounts) {
+    file.line.clear();
+    let written = serde_json::to_writer(&mut file.line, record).map_err(io::Error::from).and_then(|()| {
+        file.line.push(b'\n');
+        file.out.write_all(&file.line)
+    });
+    if written.is_ok() {
+        file.written_bytes += file.line.len() as u64;
+    }
+    let count = if written.is_ok() { &counts.written } else { &counts.dropped };
+    count.fetch_add(1, Ordering::Relaxed);
 }
 
 /// `journal-000042.ndjson`: one past the highest number there is, or past those that others take meanwhile.
@@ -81,7 +100,7 @@ fn open_next(directory: &Path) -> io::Result<OpenFile> {
     for next in last + 1..=last + OPEN_TRIES {
         let path = directory.join(format!("journal-{next:06}.ndjson"));
         match OpenOptions::new().create_new(true).append(true).open(path) {
-            Ok(out) => return Ok(OpenFile { out: BufWriter::new(out), written_bytes: 0 }),
+            Ok(out) => return Ok(OpenFile { out: BufWriter::new(out), written_bytes: 0, line: Vec::new() }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken = error,
             Err(error) => return Err(error),
         }

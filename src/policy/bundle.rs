@@ -20,7 +20,7 @@ pub struct Bundle {
 impl Bundle {
     /// The set as it would be found by [`Bundle::open`]. `name`: what findings call the file.
     pub fn open(&self, name: &str) -> Result<PolicySet, Findings> {
-        load(&Text::new(name, self.policy.as_str()), &Library::of(self.files.clone()))
+        load(&Text::new(name, self.policy.as_str()), &Library::presets().with_own(self.files.clone()))
     }
 }
 

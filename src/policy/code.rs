@@ -106,6 +106,9 @@ codes! {
         "As P0402, but on some of the sampled pages only. That is what constraints are for; it is worth knowing."
     NoSuchValue "P0404" "no item has this value"
         "The constraint names a value that no item of the catalogue given has."
+    Slow "P0405" "constraints that take long to keep"
+        "Where constraints leave hardly a way to fill a page, looking for it takes long, and every reader waits. The times are those of \
+        the machine that checks. Fewer or wider constraints are kept faster, and mostly better."
 
     // P05: guardrails.
     Guardrail "P0501" "a knob against a guardrail"
@@ -132,6 +135,11 @@ codes! {
 }
 
 impl Code {
+    /// Whether it is found only with a catalogue.
+    pub const fn needs_catalogue(self) -> bool {
+        matches!(self, Self::Infeasible | Self::Strained | Self::NoSuchValue | Self::Slow | Self::GuardrailMissed)
+    }
+
     /// Reads `P0203`, in either case.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(text))

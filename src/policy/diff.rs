@@ -2,78 +2,91 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use toml::Value;
+use utoipa::ToSchema;
 
-use super::{PolicySet, report::PolicyRef, stack::plain};
+use super::{
+    Experiment, PolicySet,
+    report::{Paint, PolicyRef},
+    stack::plain,
+};
 use crate::domain::policy::{Constraint, knob::KNOBS};
 
 /// Two policies compared.
-#[derive(Debug, Serialize)]
-pub struct Diff<'a> {
-    pub from: PolicyRef<'a>,
-    pub to: PolicyRef<'a>,
-    /// In the order of the knobs; those of every surface first.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = PolicyDiff)]
+pub struct Diff {
+    pub from: PolicyRef,
+    pub to: PolicyRef,
+    /// Those of every surface first, then those of fewer and fewer; guardrails last.
     pub changes: Vec<Change>,
     /// Surfaces that only `to` has.
     pub surfaces_added: Vec<String>,
     /// Surfaces that only `from` has.
     pub surfaces_removed: Vec<String>,
+    /// Experiments and holdouts that begin, end or change, a sentence each.
+    #[serde(default)]
+    pub experiments: Vec<String>,
 }
 
 /// One knob that differs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PolicyChange)]
 pub struct Change {
-    /// Where; absent when it is so on every surface both have, or for the file as a whole.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub surface: Option<String>,
+    /// Where, of the surfaces that both have; absent when it is so on all of them, or for the file as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub surfaces: Vec<String>,
+    #[schema(examples("diversify.diversity"))]
     pub key: String,
+    /// A number, text or list.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Object)]
     pub from: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Object)]
     pub to: Option<Value>,
 }
 
-impl Diff<'_> {
+impl Diff {
     /// The policies serve the same, under the same guardrails.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.surfaces_added.is_empty() && self.surfaces_removed.is_empty()
+        [&self.surfaces_added, &self.surfaces_removed, &self.experiments].iter().all(|list| list.is_empty()) && self.changes.is_empty()
     }
 }
 
 /// Compares what `from` and `to` serve.
-pub fn diff<'a>(from: &'a PolicySet, to: &'a PolicySet) -> Diff<'a> {
+pub fn diff(from: &PolicySet, to: &PolicySet) -> Diff {
     let names = |set: &PolicySet| set.surfaces.names().map(str::to_owned).collect::<BTreeSet<String>>();
     let (before, after) = (names(from), names(to));
     let both: Vec<&String> = before.intersection(&after).collect();
-    let mut by_surface: BTreeMap<&str, Vec<Change>> = BTreeMap::new();
+    let mut all: Vec<Change> = Vec::new();
     for name in &both {
-        if let (Some(a), Some(b)) = (from.surface(name), to.surface(name)) {
-            by_surface.insert(name, changes(&values(&plain(&a.policy)), &values(&plain(&b.policy))));
+        let (Some(a), Some(b)) = (from.surface(name), to.surface(name)) else { continue };
+        for change in changes(&values(&plain(&a.policy)), &values(&plain(&b.policy))) {
+            let same = |other: &&mut Change| (&other.key, &other.from, &other.to) == (&change.key, &change.from, &change.to);
+            match all.iter_mut().find(same) {
+                Some(known) => known.surfaces.push((*name).clone()),
+                None => all.push(Change { surfaces: vec![(*name).clone()], ..change }),
+            }
         }
     }
-    let everywhere: Vec<Change> = match by_surface.values().next() {
-        Some(first) => first.iter().filter(|change| by_surface.values().all(|changes| changes.contains(change))).cloned().collect(),
-        None => Vec::new(),
-    };
-    let mut all = everywhere.clone();
-    for (name, changes) in by_surface {
-        let own = changes.into_iter().filter(|change| !everywhere.contains(change));
-        all.extend(own.map(|change| Change { surface: Some(name.to_owned()), ..change }));
+    // What holds on most surfaces first; within that by surface and knob.
+    let knob = |change: &Change| KNOBS.iter().position(|knob| knob.key == change.key);
+    all.sort_by(|a, b| b.surfaces.len().cmp(&a.surfaces.len()).then_with(|| (&a.surfaces, knob(a)).cmp(&(&b.surfaces, knob(b)))));
+    for change in all.iter_mut().filter(|change| change.surfaces.len() == both.len()) {
+        change.surfaces.clear();
     }
     let guarded = |set: &PolicySet| values(&plain(&set.guardrails)).into_iter().map(|(key, v)| (format!("guardrails.{key}"), v)).collect();
     all.extend(changes(&guarded(from), &guarded(to)));
     Diff {
-        from: reference(from),
-        to: reference(to),
+        from: PolicyRef::from(from),
+        to: PolicyRef::from(to),
         changes: all,
         surfaces_added: after.difference(&before).cloned().collect(),
         surfaces_removed: before.difference(&after).cloned().collect(),
+        experiments: experiments(from, to),
     }
-}
-
-fn reference(set: &PolicySet) -> PolicyRef<'_> {
-    PolicyRef { id: &set.id, version: set.version, digest: &set.digest }
 }
 
 /// Dotted keys of everything but sections; lists whole.
@@ -99,15 +112,17 @@ fn changes(from: &BTreeMap<String, Value>, to: &BTreeMap<String, Value>) -> Vec<
     // Name and version stand in the head of the comparison.
     let served = keys.into_iter().filter(|key| !["id", "version"].contains(&key.as_str()));
     let differing = served.filter(|key| from.get(*key) != to.get(*key));
-    let mut changes: Vec<Change> =
-        differing.map(|key| Change { surface: None, key: key.clone(), from: from.get(key).cloned(), to: to.get(key).cloned() }).collect();
+    let mut changes: Vec<Change> = differing
+        .map(|key| Change { surfaces: Vec::new(), key: key.clone(), from: from.get(key).cloned(), to: to.get(key).cloned() })
+        .collect();
     changes.sort_by_key(|change| KNOBS.iter().position(|knob| knob.key == change.key));
     changes
 }
 
 /// The comparison as lines to read.
-pub fn human(diff: &Diff<'_>) -> String {
-    let named = |policy: &PolicyRef<'_>| format!("{} v{} ({})", policy.id, policy.version, policy.digest);
+pub fn human(diff: &Diff, paint: Paint) -> String {
+    let Paint { strong, end, .. } = paint;
+    let named = |policy: &PolicyRef| format!("{} v{} ({})", policy.id, policy.version, policy.digest);
     let mut out = format!("{} → {}\n", named(&diff.from), named(&diff.to));
     if diff.is_empty() {
         return out + "\nNo difference in what is served.\n";
@@ -115,13 +130,13 @@ pub fn human(diff: &Diff<'_>) -> String {
     let width = diff.changes.iter().map(|change| change.key.len()).max().unwrap_or(0);
     let mut group = None;
     for change in &diff.changes {
-        let name = match &change.surface {
-            Some(surface) => format!("surface {surface}"),
-            None if change.key.starts_with("guardrails.") => "guardrails".to_owned(),
-            None => "every surface".to_owned(),
+        let name = match change.surfaces.join(", ") {
+            surfaces if !surfaces.is_empty() => surfaces,
+            _ if change.key.starts_with("guardrails.") => "guardrails".to_owned(),
+            _ => "every surface".to_owned(),
         };
         if group.as_ref() != Some(&name) {
-            out += &format!("\n{name}\n");
+            out += &format!("\n{strong}{name}{end}\n");
             group = Some(name);
         }
         out += &lines(change, width);
@@ -131,7 +146,30 @@ pub fn human(diff: &Diff<'_>) -> String {
             out += &format!("\nsurfaces {what}: {}\n", names.join(", "));
         }
     }
+    for told in &diff.experiments {
+        out += &format!("\n{told}\n");
+    }
     out
+}
+
+fn experiments(from: &PolicySet, to: &PolicySet) -> Vec<String> {
+    let find = |set: &PolicySet, id: &str| set.experiments.iter().find(|e| e.id == id).map(|e| (told(e), e.allocation(set)));
+    let gone = from.experiments.iter().filter(|e| find(to, &e.id).is_none()).map(|e| format!("experiment {} ended", e.id));
+    let others = to.experiments.iter().filter_map(|e| match (find(from, &e.id), find(to, &e.id)) {
+        (before, after) if before == after => None,
+        (None, Some((after, _))) => Some(format!("experiment {} begun: {after}", e.id)),
+        (Some((before, _)), Some((after, _))) if before == after => Some(format!("experiment {} changed", e.id)),
+        (Some((before, _)), Some((after, _))) => Some(format!("experiment {}: {before} → {after}", e.id)),
+        (_, None) => None,
+    });
+    let holdouts = (from.holdouts != to.holdouts).then(|| format!("holdouts: {:?} → {:?}", from.holdouts, to.holdouts));
+    gone.chain(others).chain(holdouts).collect()
+}
+
+fn told(experiment: &Experiment) -> String {
+    let arms: Vec<String> = experiment.arms.iter().map(|arm| format!("{} {}", arm.name, arm.weight)).collect();
+    let [low, high] = experiment.slice;
+    format!("{} on {} [{low}, {high}]", arms.join(" / "), experiment.surfaces.join(", "))
 }
 
 fn lines(change: &Change, width: usize) -> String {
@@ -178,17 +216,18 @@ mod tests {
         let other = own(
             "page_size = 25\n[explore]\nshare = 0.12\n[surface.video.feed]\nlength = 90\n[surface.shorts]\n[guardrails]\nild_min = 0.5\n",
         );
-        let told = human(&diff(&balanced, &other));
+        let told = human(&diff(&balanced, &other), Paint::default());
         let told: Vec<&str> = told.lines().skip(1).collect();
         assert_eq!(
             told.join("\n"),
             "
-surface home
-  page_size           20 → 25
+home, video
   explore.share       0.1 → 0.12
 
-surface video
-  explore.share       0.1 → 0.12
+home
+  page_size           20 → 25
+
+video
   feed.length         500 → 90
 
 guardrails
@@ -196,19 +235,20 @@ guardrails
 
 surfaces added: shorts"
         );
-        assert_eq!(human(&diff(&other, &other)).lines().last(), Some("No difference in what is served."));
+        assert_eq!(human(&diff(&other, &other), Paint::default()).lines().last(), Some("No difference in what is served."));
     }
 
     #[test]
     fn constraints_are_told_one_by_one() {
-        let told = human(&diff(&load_from("balanced").unwrap(), &load_from("discovery").unwrap()));
+        let told = human(&diff(&load_from("balanced").unwrap(), &load_from("discovery").unwrap()), Paint::default());
         assert!(told.contains("  - min_distinct topic 4/20\n") && told.contains("  + min_distinct topic 6/20\n"), "{told}");
         assert!(!told.contains("max_share"), "{told}");
         let turned = own(
             "constraint = [{ kind = \"min_gap\", facet = \"creator\", gap = 1 }, { kind = \"max_share\", facet = \"creator\", max = 2, per = 10 }, { kind = \"min_distinct\", facet = \"topic\", min = 4, per = 20 }]\n",
         );
         assert!(
-            human(&diff(&load_from("balanced").unwrap(), &turned)).contains("in another order: min_gap creator 1, max_share creator 2/10")
+            human(&diff(&load_from("balanced").unwrap(), &turned), Paint::default())
+                .contains("in another order: min_gap creator 1, max_share creator 2/10")
         );
     }
 }

@@ -9,7 +9,7 @@ use super::{
     library::PRESETS,
     lists::fields,
     load_from,
-    report::wrapped,
+    report::{COLUMNS, wrapped},
     stack::{self, plain},
 };
 use crate::domain::{
@@ -26,6 +26,18 @@ static NOTES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| notes(PRESET
 
 /// Columns before a fact of an explanation.
 const LABEL_COLUMNS: usize = 11;
+/// Columns of a default in a list of keys.
+const DEFAULT_COLUMNS: usize = 16;
+
+/// Lists of a file that are no knobs of its policy, and what they are for.
+pub(super) const FILE_LISTS_ABOUT: [(&str, &str); 2] = [
+    (
+        "experiment",
+        "People split between this policy and others, to see what difference they make. Each entry has an id and two or more arms, \
+        the first of which is the control; who is in which arm stays so while weights change.",
+    ),
+    ("layer", "Experiments of one layer share out its people between them. `holdout` is the share that no experiment of it gets."),
+];
 
 /// What the key or section means and which values it takes, as one paragraph.
 pub fn about(key: &str) -> Option<&'static str> {
@@ -35,8 +47,9 @@ pub fn about(key: &str) -> Option<&'static str> {
 /// The first sentence of [`about`], without its full stop.
 pub(super) fn in_short(key: &str) -> Option<&'static str> {
     let about = about(key)?;
-    let end = about.match_indices(". ").map(|(at, _)| at).next().unwrap_or(about.len());
-    Some(about[..end].trim_end_matches('.'))
+    let first = about.split('\n').next().unwrap_or(about);
+    let end = first.match_indices(". ").map(|(at, _)| at).find(|at| !first[..*at].ends_with("e.g")).unwrap_or(first.len());
+    Some(first[..end].trim_end_matches('.'))
 }
 
 /// What can be explained.
@@ -44,6 +57,12 @@ pub(super) fn in_short(key: &str) -> Option<&'static str> {
 #[serde(untagged)]
 pub enum Explanation {
     Key(KeyForm),
+    /// A list of the file.
+    List {
+        list: &'static str,
+        about: &'static str,
+        takes: String,
+    },
     /// A section: its keys.
     Section {
         section: String,
@@ -90,6 +109,14 @@ pub fn explain(what: &str, policy: Option<(&Text, &Library)>) -> Result<Explanat
         Some((_, below)) => below,
         None => key,
     };
+    if let Some((list, about)) = FILE_LISTS_ABOUT.into_iter().find(|(list, _)| key.split(['.', '[']).next() == Some(list)) {
+        let forms = LISTS.iter().filter(|form| form.list == list || form.list.starts_with(&format!("{list}."))).map(one_form);
+        return Ok(Explanation::List {
+            list,
+            about,
+            takes: format!("a list of tables: {}", forms.collect::<Vec<_>>().join("; each of its arms ")),
+        });
+    }
     let list = LISTS.iter().find(|form| key.strip_prefix(form.list).is_some_and(|rest| rest.starts_with(['.', '['])));
     let key = list.map_or(key, |form| form.list);
     if let Some(knob) = knob(key) {
@@ -210,6 +237,10 @@ pub fn human(explanation: &Explanation) -> String {
     match explanation {
         Explanation::Code { code, title, about } => format!("{code}: {title}\n\n  {}\n", wrapped(about, 2, 2)),
         Explanation::Key(key) => of_key(key),
+        Explanation::List { list, about, takes } => {
+            let takes = wrapped(takes, LABEL_COLUMNS, LABEL_COLUMNS);
+            format!("[[{list}]]\n\n  {}\n\n  {:<9}{takes}\n", wrapped(about, 2, 2), "takes")
+        }
         Explanation::Section { section, about, keys } => {
             let about = if about.is_empty() { String::new() } else { format!("\n  {}\n", paragraphs(about, 2)) };
             format!("[{section}]\n{about}\n{}", list(keys))
@@ -217,14 +248,27 @@ pub fn human(explanation: &Explanation) -> String {
     }
 }
 
-/// Keys with what they take and their defaults, one a line.
-pub fn list(keys: &[KeyForm]) -> String {
+/// Every key on one line each, with its default.
+pub fn overview(keys: &[KeyForm]) -> String {
     let width = keys.iter().map(|key| key.key.len()).max().unwrap_or(0);
     let line = |key: &KeyForm| {
         let default = if key.default.starts_with('[') && key.default.len() > 20 { "[…]" } else { &key.default };
         let short = in_short(key.key).unwrap_or_default();
-        let used = width + 18;
-        format!("  {:<width$}  {default:<14}{}\n", key.key, wrapped(short, used, used))
+        let room = COLUMNS - (width + 4 + DEFAULT_COLUMNS);
+        let short: String =
+            if short.chars().count() > room { short.chars().take(room - 1).chain(['…']).collect() } else { short.to_owned() };
+        format!("  {:<width$}  {default:<DEFAULT_COLUMNS$}{short}\n", key.key)
+    };
+    keys.iter().map(line).collect()
+}
+
+/// Keys with their defaults and what they mean.
+fn list(keys: &[KeyForm]) -> String {
+    let width = keys.iter().map(|key| key.key.len()).max().unwrap_or(0);
+    let line = |key: &KeyForm| {
+        let default = if key.default.starts_with('[') && key.default.len() > 20 { "[…]" } else { &key.default };
+        let used = width + 4 + DEFAULT_COLUMNS;
+        format!("  {:<width$}  {default:<DEFAULT_COLUMNS$}{}\n", key.key, wrapped(in_short(key.key).unwrap_or_default(), used, used))
     };
     keys.iter().map(line).collect()
 }
@@ -304,7 +348,8 @@ fn paragraphs(text: &str, indent: usize) -> String {
         let wrapped = wrapped(line.trim_start(), indent + own, indent + own);
         format!("{}{wrapped}", " ".repeat(own))
     });
-    lines.collect::<Vec<_>>().join(&format!("\n{}", " ".repeat(indent)))
+    let text = lines.collect::<Vec<_>>().join(&format!("\n{}", " ".repeat(indent)));
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -340,12 +385,14 @@ mod tests {
             Ok(Explanation::Key(form)) => form.key.to_owned(),
             Ok(Explanation::Section { section, .. }) => format!("[{section}]"),
             Ok(Explanation::Code { code, .. }) => code.to_owned(),
+            Ok(Explanation::List { list, .. }) => format!("[[{list}]]"),
             Err(message) => message,
         };
         assert_eq!(key("policy.explore.share"), "explore.share");
         assert_eq!(key("surface.video.page_size"), "page_size");
         assert_eq!(key("[diversify.similarity]"), "[diversify.similarity]");
         assert_eq!(key("constraint[2].max"), "constraint");
+        assert_eq!(key("experiment[0].arms"), "[[experiment]]");
         assert_eq!(key("p0402"), "P0402");
         assert_eq!(key("share"), "nothing is known of `share`; there is explore.share");
         assert_eq!(key("diversty"), "nothing is known of `diversty`; did you mean `diversify.diversity`?");

@@ -10,9 +10,10 @@ use super::{
     PolicySet,
     code::Code,
     finding::{Finding, Findings, Severity},
+    load,
     text::Text,
 };
-use crate::domain::suggest::hint;
+use crate::domain::suggest::closest;
 
 /// Longest policy file read, in bytes.
 pub const MAX_POLICY_BYTES: u64 = 256 * 1024;
@@ -53,13 +54,27 @@ impl Library {
         Self { active: Some(active), ..self }
     }
 
-    /// The presets and these texts, by name: what came along with a policy.
-    pub fn of(own: BTreeMap<String, Arc<str>>) -> Self {
-        Self { own, ..Self::default() }
+    /// The same, with what came along with a policy, by name.
+    #[must_use]
+    pub fn with_own(self, own: BTreeMap<String, Arc<str>>) -> Self {
+        Self { own, ..self }
     }
 
     pub fn active(&self) -> Option<&Arc<PolicySet>> {
         self.active.as_ref()
+    }
+
+    /// The policy of that name: the one in force, a preset, or a file of the folder. Errors: every finding.
+    pub fn load(&self, name: &str) -> Result<Arc<PolicySet>, Findings> {
+        if let Some(active) = self.active.as_ref().filter(|_| name == ACTIVE) {
+            return Ok(Arc::clone(active));
+        }
+        let text = self.find(name).map_err(|(message, help)| {
+            let mut findings = Findings::default();
+            findings.add(Finding::new(Severity::Error, Code::Extends, "", message).help(help));
+            findings
+        })?;
+        load(&text, self).map(Arc::new)
     }
 
     /// What `extends = "name"` stands for. Errors: what is wrong, and what to do.
@@ -72,12 +87,12 @@ impl Library {
         }
         let known = self.names();
         let unknown = || {
-            let meant = hint(name, known.iter().map(String::as_str));
-            let help = if meant.is_empty() { format!("there are {}", known.join(", ")) } else { meant.trim().to_owned() };
-            (format!("`extends` names \"{}\", which is not there", shown(name)), help)
+            let meant = did_you_mean(name, known.iter().map(String::as_str));
+            let help = if meant.is_empty() { format!("there are {}", known.join(", ")) } else { meant };
+            (format!("there is no policy \"{}\" to be found here", shown(name)), help)
         };
         // A name, never a path: a draft sent to a server must not reach other files.
-        let folder = self.folder.as_ref().filter(|_| is_name(name)).ok_or_else(unknown)?;
+        let folder = self.folder.as_ref().filter(|_| is_file_name(name)).ok_or_else(unknown)?;
         let file = folder.join(format!("{name}.toml"));
         if !file.is_file() {
             return Err(unknown());
@@ -94,7 +109,7 @@ impl Library {
         {
             let files = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
             let mut files: Vec<String> =
-                files.filter_map(|file| file.strip_suffix(".toml").filter(|name| is_name(name)).map(str::to_owned)).collect();
+                files.filter_map(|file| file.strip_suffix(".toml").filter(|name| is_file_name(name)).map(str::to_owned)).collect();
             files.retain(|file| !names.contains(file));
             files.sort();
             names.extend(files);
@@ -116,10 +131,7 @@ pub fn open(what: &str) -> Result<(Text, Library), Findings> {
     let path = Path::new(what);
     let text = read(path).map_err(|message| {
         let mut findings = Findings::default();
-        let help = match hint(what, PRESETS.map(|(name, _)| name)).trim() {
-            "" => String::new(),
-            meant => meant.to_owned(),
-        };
+        let help = did_you_mean(what, PRESETS.map(|(name, _)| name));
         findings.add(Finding::new(Severity::Error, Code::Unreadable, "", message).help(help));
         findings
     })?;
@@ -143,6 +155,16 @@ fn read(file: &Path) -> Result<Text, String> {
 /// As a policy's id: 1 to 64 of a-z, 0-9 and -.
 pub(super) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// As the name of a file without `.toml`: a name, or one with `_`.
+fn is_file_name(text: &str) -> bool {
+    is_name(&text.replace('_', "-"))
+}
+
+/// ``did you mean `x`?``, or nothing.
+pub(super) fn did_you_mean<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    closest(text, names).map(|meant| format!("did you mean `{meant}`?")).unwrap_or_default()
 }
 
 /// Longest part of a value repeated in a message, in characters.

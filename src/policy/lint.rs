@@ -212,7 +212,9 @@ fn without_effect(set: &PolicySet, layer: &Layer, base: &Table, findings: &mut F
             scopes.push((Some(name), format!("surface.{name}.{key}"), vec![&active.policy]));
         }
         for (_, full, policies) in scopes {
-            let changed = layer.sets(&full) && value(&layer.tree, &full) != value(base, &full);
+            // A value that was refused is not there, and not changed to.
+            let own = value(&layer.tree, &full);
+            let changed = own.is_some() && own != value(base, &full);
             if changed && !policies.is_empty() && !policies.iter().any(|policy| reads(policy)) {
                 let message = format!("`{full}` has no effect: {why}");
                 findings.add(Finding::new(Severity::Warning, Code::NoEffect, &full, message).at(layer.place(&full)));

@@ -10,16 +10,13 @@ use toml::{
 use super::{
     code::Code,
     finding::{Finding, Findings, Severity},
-    library::shown,
+    library::{did_you_mean, shown},
     text::Text,
     value::{Written, Wrong},
 };
-use crate::domain::{
-    policy::{
-        Constraint,
-        knob::{Field, FieldKind, Form, LISTS},
-    },
-    suggest::hint,
+use crate::domain::policy::{
+    Constraint,
+    knob::{Field, FieldKind, Form, LISTS},
 };
 
 /// The key that says which kind of table it is.
@@ -132,7 +129,7 @@ impl<'a> Reader<'a, '_> {
         let form = forms.iter().find(|form| form.tag == Some(text)).copied();
         if form.is_none() {
             let detail = format!("is \"{}\"; expected {}", shown(text), names.join(", "));
-            let wrong = Wrong { code: Code::Choice, detail, help: hint(text, names.iter().copied()).trim().to_owned() };
+            let wrong = Wrong { code: Code::Choice, detail, help: did_you_mean(text, names.iter().copied()) };
             self.wrong(&field_key, value.span(), wrong);
         }
         form
@@ -140,8 +137,8 @@ impl<'a> Reader<'a, '_> {
 
     fn unknown(&mut self, key: &str, name: &str, form: &Form, span: Range<usize>) {
         let known = form.required.iter().chain(form.optional).map(|field| field.name);
-        let meant = hint(name, known);
-        let help = if meant.is_empty() { format!("{} takes {}", named(form), fields(form)) } else { meant.trim().to_owned() };
+        let meant = did_you_mean(name, known);
+        let help = if meant.is_empty() { format!("{} takes {}", named(form), fields(form)) } else { meant };
         self.add(Finding::new(Severity::Error, Code::UnknownKey, key, format!("unknown key `{}`", shown(name))).help(help), span);
     }
 

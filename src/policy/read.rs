@@ -87,7 +87,10 @@ fn syntax(text: &Text, error: &toml::de::Error) -> Finding {
     let message = error.message().trim().replace('\n', "; ");
     let place = error.span().map(|span| text.place(span));
     let finding = Finding::new(Severity::Error, Code::Syntax, "", message.clone()).at(place);
-    if message.starts_with("duplicate key") { finding.help("take one of the two out") } else { finding }
+    match error.span().and_then(|span| text.text.get(span)).filter(|_| message == "duplicate key") {
+        Some(key) => Finding { message: format!("duplicate key `{}`", shown(key)), ..finding }.help("take one of the two out"),
+        None => finding,
+    }
 }
 
 struct Reader<'a> {
@@ -216,8 +219,12 @@ impl<'a> Reader<'a> {
         if let Some(surface) = at.surface
             && (WHOLE_FILE.contains(&at.key.as_str()) || at.key == SERVER_WIDE)
         {
-            let message = format!("`{}` holds for every surface; it cannot stand in [surface.{surface}]", at.key);
-            let help = "set it once, above the surfaces";
+            let (message, help) = match at.key.as_str() {
+                "surface" => (format!("a surface cannot stand in another: [surface.{surface}]"), "write [surface.NAME] of its own"),
+                key => {
+                    (format!("`{key}` holds for every surface; it cannot stand in [surface.{surface}]"), "set it once, above the surfaces")
+                }
+            };
             return self.add(Finding::new(Severity::Error, Code::NotInSurface, &full, message).help(help), key.span());
         }
         if let Some(knob) = knob(&at.key) {
@@ -257,13 +264,12 @@ impl<'a> Reader<'a> {
         let name = at.key.rsplit('.').next().unwrap_or_default();
         let siblings = siblings(&above.key, above.surface.is_some());
         let finding = Finding::new(Severity::Error, Code::UnknownKey, &at.full(), format!("unknown key `{}`", shown(name)));
-        let finding = match closest(name, siblings.iter().copied()).map(|meant| above.below(meant).key) {
-            Some(meant) => finding.help(meaning(&meant, meant.rsplit('.').next().unwrap_or(&meant))),
-            None => match elsewhere(name) {
-                Some(meant) => finding.help(meaning(meant, meant)),
-                None if above.key.is_empty() => finding.help(format!("expected one of {}", siblings.join(", "))),
-                None => finding.help(format!("`{}` has {}", above.full(), siblings.join(", "))),
-            },
+        let nearby = || closest(name, siblings.iter().copied()).map(|meant| above.below(meant).key);
+        let finding = match (elsewhere(name, true), nearby(), elsewhere(name, false)) {
+            (Some(meant), ..) | (None, None, Some(meant)) => finding.help(meaning(&meant, &meant)),
+            (None, Some(meant), _) => finding.help(meaning(&meant, meant.rsplit('.').next().unwrap_or(&meant))),
+            _ if above.key.is_empty() => finding.help(format!("expected one of {}", siblings.join(", "))),
+            _ => finding.help(format!("`{}` has {}", above.full(), siblings.join(", "))),
         };
         self.add(finding, span);
     }
@@ -304,14 +310,13 @@ pub(super) fn siblings(key: &str, in_surface: bool) -> Vec<&'static str> {
     names
 }
 
-/// A knob of that name, or nearly so, in another section.
-fn elsewhere(name: &str) -> Option<&'static str> {
+/// A knob or section of that name in another section; one of nearly that name, unless `exact`.
+fn elsewhere(name: &str, exact: bool) -> Option<String> {
+    let sections = KNOBS.iter().filter_map(|knob| knob.key.rsplit_once('.')).map(|(section, _)| section);
+    let keys: Vec<&str> = KNOBS.iter().map(|knob| knob.key).chain(sections).collect();
     let last = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
-    let exact = KNOBS.iter().map(|knob| knob.key).find(|key| last(key) == name);
-    exact.or_else(|| {
-        let meant = closest(name, KNOBS.iter().map(|knob| last(knob.key)))?;
-        KNOBS.iter().map(|knob| knob.key).find(|key| last(key) == meant)
-    })
+    let meant = if exact { name } else { closest(name, keys.iter().map(|key| last(key)))? };
+    keys.iter().find(|key| last(key) == meant).map(|key| (*key).to_owned())
 }
 
 /// ``did you mean `diversity`? (0 = relevance only …)``.

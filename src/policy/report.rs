@@ -1,14 +1,15 @@
 //! Findings as text to read, as JSON, and as annotations of a GitHub workflow.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
-    Checked,
+    Checked, PolicySet,
     finding::{Finding, Findings, Severity, counted},
 };
 
 /// Columns that longer sentences are wrapped at.
-const COLUMNS: usize = 110;
+pub(super) const COLUMNS: usize = 110;
 /// Longest part of a source line shown, in characters.
 const SOURCE_COLUMNS: usize = 120;
 
@@ -45,7 +46,8 @@ fn one(finding: &Finding, margin: usize, paint: Paint) -> String {
         let (source, column, width) = cut(&place.text, place.column, place.width);
         out += &format!("{pad}{quiet}-->{end} {}:{}:{}\n", place.file, place.line, place.column);
         out += &format!("{pad} {quiet}|{end}\n");
-        out += &format!("{quiet}{:>margin$} |{end} {source}\n", place.line);
+        out += format!("{quiet}{:>margin$} |{end} {source}", place.line).trim_end();
+        out.push('\n');
         out += &format!("{pad} {quiet}|{end} {}{grave}{}{end}\n", " ".repeat(column - 1), "^".repeat(width));
     }
     if !finding.help.is_empty() {
@@ -89,48 +91,71 @@ pub fn wrapped(text: &str, used: usize, indent: usize) -> String {
 }
 
 /// A check's result, for other programs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PolicyReport)]
 pub struct Report<'a> {
+    /// As given to the check.
     pub file: &'a str,
     /// No finding is an error.
     pub sound: bool,
+    /// Absent when it is not sound.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy: Option<PolicyRef<'a>>,
+    #[schema(nullable = false)]
+    pub policy: Option<PolicyRef>,
     pub findings: Vec<FindingForm<'a>>,
 }
 
 /// A policy file by name, version and content.
-#[derive(Clone, Debug, Serialize)]
-pub struct PolicyRef<'a> {
-    pub id: &'a str,
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = PolicyVersion)]
+pub struct PolicyRef {
+    #[schema(examples("balanced"))]
+    pub id: String,
     pub version: u32,
-    pub digest: &'a str,
+    /// Of all that is served, on every surface, and of the guardrails.
+    #[schema(examples("b3:9f2c41d0a1b2c3d4"))]
+    pub digest: String,
 }
 
 /// One finding.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PolicyFinding)]
 pub struct FindingForm<'a> {
     pub severity: Severity,
+    /// Of a closed list: `polyphony policy explain P0203`.
+    #[schema(examples("P0203"))]
     pub code: &'static str,
+    #[schema(examples("unknown key"))]
     pub title: &'static str,
+    /// Dotted; absent when it is about the whole file.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub key: &'a str,
     pub message: &'a str,
+    /// What to do, or what was probably meant.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub help: &'a str,
-    /// The line above caret and source as people read it; 1-based, columns in characters.
+    /// Where it stands: the file, a line counted from 1, a column counted from 1 in characters.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub file: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub line: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub column: Option<usize>,
 }
 
 impl<'a> Report<'a> {
     pub fn new(file: &'a str, checked: &'a Checked) -> Self {
-        let policy = checked.set.as_ref().map(|set| PolicyRef { id: &set.id, version: set.version, digest: &set.digest });
+        let policy = checked.set.as_ref().map(PolicyRef::from);
         Self { file, sound: policy.is_some(), policy, findings: checked.findings.iter().map(FindingForm::from).collect() }
+    }
+}
+
+impl From<&PolicySet> for PolicyRef {
+    fn from(set: &PolicySet) -> Self {
+        Self { id: set.id.clone(), version: set.version, digest: set.digest.clone() }
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     experiment::{MAX_ARMS, MAX_EXPERIMENTS},
-    explain::about,
+    explain::{FILE_LISTS_ABOUT, about},
     read::SCHEMA,
     stack::plain,
 };
@@ -18,6 +18,8 @@ use crate::domain::{
 
 /// Letters, digits and hyphens; the same as a policy's id.
 const NAME: &str = "^[a-z0-9-]{1,64}$";
+/// The same with underscores: files have them.
+const FILE_NAME: &str = "^[a-z0-9_-]{1,64}$";
 const SURFACE_NAME: &str = "^[a-z0-9_]{1,64}$";
 /// What a duration looks like.
 const DURATION: &str = "^([0-9]+(ms|s|m|h|d)|forever)$";
@@ -37,7 +39,7 @@ fn document() -> Value {
     properties.insert("schema".into(), json!({ "type": "integer", "enum": [SCHEMA], "description": "Version of this format." }));
     properties.insert(
         "extends".into(),
-        json!({ "type": "string", "pattern": NAME, "description": "What the file builds on: a preset (relevance-first, balanced, \
+        json!({ "type": "string", "pattern": FILE_NAME, "description": "What the file builds on: a preset (relevance-first, balanced, \
             discovery) or a file of the same folder, without .toml. Left out: balanced." }),
     );
     properties.insert("owner".into(), text("Who answers for it."));
@@ -52,11 +54,8 @@ fn document() -> Value {
             "additionalProperties": false
         }),
     );
-    for (name, most, about) in [
-        ("experiment", MAX_EXPERIMENTS, "People split between this policy and others, to see what difference they make."),
-        ("layer", MAX_EXPERIMENTS, "What experiments that share out one group of people have in common."),
-    ] {
-        let mut schema = list(name, most);
+    for (name, about) in FILE_LISTS_ABOUT {
+        let mut schema = list(name, MAX_EXPERIMENTS);
         if let Some(map) = schema.as_object_mut() {
             map.insert("description".into(), about.into());
         }

@@ -184,7 +184,8 @@ impl Maker<'_> {
             let is_known =
                 |finding: &Finding| finding.severity == Severity::Error && (finding.key == key || finding.key.starts_with(&below));
             if !self.findings.iter().any(is_known) {
-                let message = format!("`{key}` {}", fault.detail);
+                let reads_on = ["is ", "has "].iter().any(|start| fault.detail.starts_with(start));
+                let message = format!("`{key}`{} {}", if reads_on { "" } else { ":" }, fault.detail);
                 let finding = Finding::new(Severity::Error, code_of(fault.rule), &key, message).help(parts(fault.rule, at, policy));
                 self.findings.add(finding.at(place(self.layer, surface, at)));
             }

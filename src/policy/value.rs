@@ -6,7 +6,7 @@ use toml::{Spanned, Value, de::DeValue};
 
 use super::{
     code::Code,
-    library::{is_name, shown},
+    library::{did_you_mean, is_name, shown},
     text::Text,
 };
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
         Span,
         facet::MAX_FACET_VALUE_BYTES,
         policy::knob::{FieldKind, Kind, Size},
-        suggest::hint,
     },
     settings::is_surface_name,
 };
@@ -139,7 +138,7 @@ impl<'a> Written<'a> {
             return Ok(Value::String(text.to_owned()));
         }
         let detail = format!("is \"{}\"; expected {}", shown(text), Kind::Choice(names));
-        Err(Wrong { code: Code::Choice, detail, help: hint(text, names.iter().copied()).trim().to_owned() })
+        Err(Wrong { code: Code::Choice, detail, help: did_you_mean(text, names.iter().copied()) })
     }
 
     fn id(&self) -> Result<Value, Wrong> {

@@ -12,7 +12,7 @@ use super::{
     view::View,
 };
 use crate::{
-    catalogue::{Entry, Row, Snapshot, dot_halves},
+    catalogue::{Entry, Row, VectorView, dot_halves},
     domain::{
         ItemId, Policy,
         feed::{Draw, Page, Placed, Slot},
@@ -44,16 +44,6 @@ pub struct Pool<'a> {
     pub seed: u64,
     /// The items that stand for the reader's interests.
     pub exemplars: &'a [ItemId],
-}
-
-impl Pool<'_> {
-    /// Whether a person would call the candidate like the evidence of the interest it is nearest to. An interest counts by its
-    /// direction, but a reason names an item, so it must hold for that item.
-    fn is_like_exemplar(&self, index: usize, row: Row, snapshot: &Snapshot) -> bool {
-        let exemplar = self.candidates[index].interest.and_then(|at| self.exemplars.get(usize::from(at)));
-        let vectors = exemplar.and_then(|id| Some((snapshot.vector(snapshot.find(id)?)?, snapshot.vector(row)?)));
-        vectors.is_some_and(|(a, b)| a.space == b.space && dot_halves(a.values, b.values) >= a.space.alike())
-    }
 }
 
 /// Places `count` more positions after `prefix`. Fewer when the pool runs out; `has_next` says whether more could follow.
@@ -89,12 +79,14 @@ struct Run<'a> {
     diversifier: Diversifier<'a>,
     solver: Solver,
     position: usize,
+    /// By interest: the vector of its exemplar, if that is still in the catalogue.
+    exemplars: Vec<Option<VectorView<'a>>>,
     draws: Vec<Draw>,
 }
 
 impl<'a> Run<'a> {
     fn new(pool: &'a Pool<'a>, view: &'a View<'a>, slots: usize, context: &'a Context<'a>) -> Self {
-        let policy = context.policy;
+        let (policy, snapshot) = (context.policy, context.snapshot);
         let entries: Vec<Option<&Entry>> = pool.candidates.iter().map(|c| c.row.and_then(|row| context.snapshot.entry(row))).collect();
         let relevance: Vec<f32> = pool.candidates.iter().map(|c| c.relevance).collect();
         let problem = Problem {
@@ -123,6 +115,7 @@ impl<'a> Run<'a> {
             diversifier,
             solver: Solver::new(&policy.constraint, policy.page_size as usize, &entries, context.snapshot.codes()),
             position: 0,
+            exemplars: pool.exemplars.iter().map(|id| snapshot.vector(snapshot.find(id)?)).collect(),
             draws: Vec::new(),
         }
     }
@@ -190,11 +183,19 @@ impl<'a> Run<'a> {
         Some((index, self.diversifier.objective(index)))
     }
 
+    /// Whether a person would call the candidate like the evidence of the interest it is nearest to. An interest counts by its
+    /// direction, but a reason names an item, so it must hold for that item.
+    fn is_like_exemplar(&self, index: usize, row: Row) -> bool {
+        let exemplar = self.pool.candidates[index].interest.and_then(|at| *self.exemplars.get(usize::from(at))?);
+        let vectors = exemplar.zip(self.context.snapshot.vector(row));
+        vectors.is_some_and(|(a, b)| a.space == b.space && dot_halves(a.values, b.values) >= a.space.alike())
+    }
+
     fn placed(&self, index: usize, objective: f32, slot: Slot, propensity: f64, bound_by: Option<u8>) -> Option<Placed> {
         let row = self.pool.candidates[index].row?;
         let item = self.context.snapshot.entry(row)?.item.id.clone();
         let max_similarity = self.diversifier.nearest(index);
-        let is_like_exemplar = self.pool.is_like_exemplar(index, row, self.context.snapshot);
+        let is_like_exemplar = self.is_like_exemplar(index, row);
         Some(Placed { item, pool_index: index as u32, is_like_exemplar, slot, propensity, max_similarity, objective, bound_by })
     }
 }

@@ -22,7 +22,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Mutex;
 
 use self::{
-    chain::{Broken, Line, Link},
+    chain::{Broken, Changed, Line, Link},
     entry::{Cause, Entry, Evidence, SetRef, Step, Tried},
     state::{Next, Refusal, State, Wish},
     watch::{Watch, WatchedPage},
@@ -251,10 +251,12 @@ impl Rollout {
         let mut state = known.state.clone();
         // The last known line is read again: a store that came back with less has another one there, or none.
         let mut lines = self.store.activations((state.entries.len() as u64).saturating_sub(1)).await?;
-        if let Some(head) = state.head {
-            let is_there = lines.first().and_then(|line| Line::parse(line)).is_some_and(|line| line.link == head);
-            if is_there {
+        if let Some(last) = &state.last_line {
+            let found = lines.first();
+            if found == Some(last) {
                 lines.remove(0);
+            } else if found.and_then(|line| Line::parse(line)).is_some_and(|line| Some(line.link) == state.head) {
+                return Err(Broken { line: state.entries.len(), what: Changed::Text }.into());
             } else {
                 tracing::error!(entries = state.entries.len(), "the activation log lost entries; it is read anew");
                 state = State::default();

@@ -5,7 +5,7 @@ use super::{
     entry::{Action, DIFF_LINES_MAX, Entry},
     state::Wish,
 };
-use crate::policy::{Experiment, PolicySet, diff::diff as compared};
+use crate::policy::{PolicySet, diff::diff as compared};
 
 /// Longest value repeated in a line, in characters.
 const VALUE_CHARS_MAX: usize = 200;
@@ -18,38 +18,18 @@ pub(super) fn diff(from: &PolicySet, to: &PolicySet) -> Vec<String> {
         if text.chars().count() <= VALUE_CHARS_MAX { text } else { text.chars().take(VALUE_CHARS_MAX).chain(['…']).collect() }
     };
     let knobs = compared.changes.iter().map(|change| {
-        let surface = change.surface.as_ref().map(|surface| format!("surface.{surface}.")).unwrap_or_default();
-        format!("{surface}{}: {} → {}", change.key, shown(change.from.as_ref()), shown(change.to.as_ref()))
+        let on = if change.surfaces.is_empty() { String::new() } else { format!(" on {}", change.surfaces.join(", ")) };
+        format!("{}{on}: {} → {}", change.key, shown(change.from.as_ref()), shown(change.to.as_ref()))
     });
     let added = compared.surfaces_added.iter().map(|name| format!("surface {name} added"));
     let removed = compared.surfaces_removed.iter().map(|name| format!("surface {name} removed"));
-    let mut lines: Vec<String> = knobs.chain(added).chain(removed).chain(experiments(from, to)).collect();
+    let mut lines: Vec<String> = knobs.chain(added).chain(removed).chain(compared.experiments.iter().cloned()).collect();
     if lines.len() > DIFF_LINES_MAX {
         let more = lines.len() - DIFF_LINES_MAX;
         lines.truncate(DIFF_LINES_MAX);
         lines.push(format!("and {more} more"));
     }
     lines
-}
-
-fn experiments(from: &PolicySet, to: &PolicySet) -> Vec<String> {
-    let find = |set: &PolicySet, id: &str| set.experiments.iter().find(|e| e.id == id).map(|e| (told(e), e.allocation(set)));
-    let gone = from.experiments.iter().filter(|e| find(to, &e.id).is_none()).map(|e| format!("experiment {} ended", e.id));
-    let others = to.experiments.iter().filter_map(|e| match (find(from, &e.id), find(to, &e.id)) {
-        (before, after) if before == after => None,
-        (None, Some((after, _))) => Some(format!("experiment {} begun: {after}", e.id)),
-        (Some((before, _)), Some((after, _))) if before == after => Some(format!("experiment {} changed", e.id)),
-        (Some((before, _)), Some((after, _))) => Some(format!("experiment {}: {before} → {after}", e.id)),
-        (_, None) => None,
-    });
-    let holdouts = (from.holdouts != to.holdouts).then(|| format!("holdouts: {:?} → {:?}", from.holdouts, to.holdouts));
-    gone.chain(others).chain(holdouts).collect()
-}
-
-fn told(experiment: &Experiment) -> String {
-    let arms: Vec<String> = experiment.arms.iter().map(|arm| format!("{} {}", arm.name, arm.weight)).collect();
-    let [low, high] = experiment.slice;
-    format!("{} on {} [{low}, {high}]", arms.join(" / "), experiment.surfaces.join(", "))
 }
 
 /// Whether an entry is what `wish` of `by` leads to.

@@ -1,5 +1,7 @@
 //! What a policy would serve, before anybody gets it: pages for made-up readers, against those of the policy in force.
 
+use std::time::Duration;
+
 use super::entry::{Means, Tried};
 use crate::{
     feed::{FeedError, FeedService, supply::Sampled, verdict},
@@ -8,6 +10,8 @@ use crate::{
 
 /// Made-up readers per surface and policy.
 const READERS: usize = 40;
+/// After this no further readers are made up, for each of the two.
+const TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What was tried, and what the pages say against the policy.
 pub struct Preview {
@@ -17,8 +21,8 @@ pub struct Preview {
 
 /// Pages under `before` and `after`. Errors: an empty catalogue.
 pub async fn preview(feed: &FeedService, before: &PolicySet, after: &PolicySet) -> Result<Preview, FeedError> {
-    let old = feed.sample(before, READERS).await?;
-    let new = feed.sample(after, READERS).await?;
+    let old = feed.sample(before, READERS, TIME_MAX).await?;
+    let new = feed.sample(after, READERS, TIME_MAX).await?;
     let tried = new.iter().filter_map(|after| {
         let before = old.iter().find(|before| before.surface == after.surface)?;
         Some(Tried { surface: after.surface.clone(), readers: after.pages, before: means(before), after: means(after) })

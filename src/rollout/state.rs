@@ -19,6 +19,8 @@ pub struct Running {
 pub struct State {
     /// The last entry's link.
     pub head: Option<Link>,
+    /// The last line, as it is kept.
+    pub last_line: Option<String>,
     pub entries: Vec<Entry>,
     /// What everybody gets who does not get a canary. `None`: what the settings say.
     pub active: Option<SetRef>,
@@ -68,7 +70,8 @@ impl State {
     pub fn read(&mut self, line: &str) -> Result<(), Broken> {
         let number = self.entries.len() + 1;
         let broken = |what| Broken { line: number, what };
-        let line = Line::parse(line).ok_or_else(|| broken(Changed::Line))?;
+        let kept = line;
+        let line = Line::parse(kept).ok_or_else(|| broken(Changed::Line))?;
         if self.head.unwrap_or(Link::START).after(line.text) != line.link {
             return Err(broken(Changed::Unclear));
         }
@@ -77,6 +80,7 @@ impl State {
             return Err(broken(Changed::Unclear));
         }
         self.head = Some(line.link);
+        self.last_line = Some(kept.to_owned());
         self.apply(entry);
         Ok(())
     }

@@ -25,6 +25,7 @@ mod openapi;
 mod privacy;
 mod problems;
 mod rerank;
+mod rollout;
 mod shutdown;
 mod store_conformance;
 mod support;

@@ -21,7 +21,7 @@ pub struct Guardrails {
 impl Default for Guardrails {
     /// Those of the `balanced` preset.
     fn default() -> Self {
-        Self { relevance_kept_min: 0.8, ild_min: 0.4, topic_entropy_min: 1.0, exploration_share_max: 0.2 }
+        Self { relevance_kept_min: 0.8, ild_min: 0.4, topic_entropy_min: 0.5, exploration_share_max: 0.2 }
     }
 }
 

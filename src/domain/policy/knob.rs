@@ -280,7 +280,7 @@ pub const KNOBS: &[Knob] = &[
     knob_of("user_control.diversity_range", Range, "[0, 1]", "Narrower takes choice from people."),
     knob_of("guardrails.relevance_kept_min", SHARE, "0.75 to 0.95", "Higher refuses policies that cost more relevance."),
     knob_of("guardrails.ild_min", SHARE, "0.3 to 0.6", "Higher refuses policies that vary less."),
-    knob_of("guardrails.topic_entropy_min", Number(0.0, 10.0), "0.8 to 2.5", "Higher refuses policies with fewer topics."),
+    knob_of("guardrails.topic_entropy_min", Number(0.0, 10.0), "0.3 to 1.5", "Higher refuses policies with fewer topics."),
     knob_of("guardrails.exploration_share_max", SHARE, "0.1 to 0.3", "Lower refuses policies that leave more to chance."),
 ];
 

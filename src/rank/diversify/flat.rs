@@ -18,6 +18,10 @@ pub(super) trait Gain {
     fn rebound(&mut self, shared: &Shared, bounds: &mut [f32], open: usize);
     /// The candidate's objective; may stop early with a mere upper bound once that falls below `floor`.
     fn refine(&mut self, shared: &Shared, index: usize, floor: f32) -> f32;
+    /// The candidate's greatest similarity to a placed item, where that is known without comparing.
+    fn nearest(&self, _shared: &Shared, _index: usize) -> Option<f32> {
+        None
+    }
     /// `index` was just appended to the placed items.
     fn place(&mut self, shared: &Shared, index: usize);
 }

@@ -158,7 +158,8 @@ impl<'a> Diversifier<'a> {
 
     /// Greatest similarity of a candidate to a placed item, in [0, 1]; 0 before the first.
     pub fn nearest(&self, index: usize) -> f32 {
-        self.shared.placed.iter().map(|placed| self.shared.view.similarity_to(placed, index)).fold(0.0, f32::max)
+        let compare = || self.shared.placed.iter().map(|placed| self.shared.view.similarity_to(placed, index)).fold(0.0, f32::max);
+        with_gain!(&self.objective, gain => gain.nearest(&self.shared, index)).unwrap_or_else(compare)
     }
 }
 

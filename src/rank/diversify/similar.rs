@@ -29,6 +29,8 @@ impl Sum {
 pub(super) struct Similar {
     sum: Sum,
     known: Vec<f32>,
+    /// Greatest of the similarities compared so far.
+    greatest: Vec<f32>,
     /// Placed items compared with so far.
     upto: Vec<u32>,
     /// Compare every open candidate with every placed item: the plain incremental scan.
@@ -38,7 +40,14 @@ pub(super) struct Similar {
 
 impl Similar {
     pub fn new(sum: Sum, candidates: usize, scan: bool) -> Self {
-        Self { sum, known: vec![0.0; candidates], upto: vec![0; candidates], scan, effort: Effort::default() }
+        Self {
+            sum,
+            known: vec![0.0; candidates],
+            greatest: vec![0.0; candidates],
+            upto: vec![0; candidates],
+            scan,
+            effort: Effort::default(),
+        }
     }
 
     /// The objective from the relevance and the accumulated similarity; monotone in both, also after rounding.
@@ -74,19 +83,22 @@ impl Gain for Similar {
     #[inline]
     fn refine(&mut self, shared: &Shared, index: usize, floor: f32) -> f32 {
         let relevance = shared.relevance[index];
-        let mut known = self.known[index];
+        let (mut known, mut greatest) = (self.known[index], self.greatest[index]);
         let mut upto = self.upto[index] as usize;
         let mut value = Self::value(self.sum, shared, relevance, known);
         while value >= floor {
             match &shared.placed[upto..] {
                 [] => break,
                 [last] => {
-                    known = self.sum.with(known, shared.view.similarity_to(last, index));
+                    let alike = shared.view.similarity_to(last, index);
+                    known = self.sum.with(known, alike);
+                    greatest = greatest.max(alike);
                     upto += 1;
                 }
                 [next, after, ..] => {
                     let [first, second] = shared.view.similarities_to([next, after], index);
                     known = self.sum.with(self.sum.with(known, first), second);
+                    greatest = greatest.max(first).max(second);
                     upto += 2;
                 }
             }
@@ -94,8 +106,13 @@ impl Gain for Similar {
         }
         self.effort.compared(upto - self.upto[index] as usize);
         self.known[index] = known;
+        self.greatest[index] = greatest;
         self.upto[index] = upto as u32;
         value
+    }
+
+    fn nearest(&self, shared: &Shared, index: usize) -> Option<f32> {
+        (self.upto[index] as usize == shared.placed.len()).then(|| self.greatest[index])
     }
 
     fn place(&mut self, _: &Shared, _: usize) {}

@@ -26,11 +26,13 @@ pub struct Recipe {
     /// Kept between starts, so that a server comes back with its data.
     folder: Arc<TempDir>,
     redis: bool,
+    /// Whether the settings say the policy.
+    own_policy: bool,
 }
 
 impl Recipe {
     pub fn serve() -> Self {
-        Self { command: "serve", arguments: Vec::new(), folder: Arc::new(tempfile::tempdir().unwrap()), redis: false }
+        Self { command: "serve", arguments: Vec::new(), folder: Arc::new(tempfile::tempdir().unwrap()), redis: false, own_policy: true }
     }
 
     pub fn demo() -> Self {
@@ -46,6 +48,12 @@ impl Recipe {
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.arguments.extend(["--set".to_owned(), format!("{key}={value}")]);
         self
+    }
+
+    /// With the policy of a file instead of the settings' own.
+    pub fn policy_file(mut self, path: &Path) -> Self {
+        self.own_policy = false;
+        self.set("policies.file", &path.display().to_string())
     }
 
     /// Where store and journal are.
@@ -80,7 +88,8 @@ impl Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_polyphony"));
         command.arg(recipe.command).args(["--listen", "127.0.0.1:0", "--data"]).arg(recipe.data());
         // Long limits, so that a busy machine alone degrades nothing. Later `--set`s win: a test may ask for others.
-        for setting in ["telemetry.log_level=info", "store.redis.timeout=500ms", "policy.retrieve.deadline=500ms"] {
+        let policy = recipe.own_policy.then_some("policy.retrieve.deadline=500ms");
+        for setting in ["telemetry.log_level=info", "store.redis.timeout=500ms"].into_iter().chain(policy) {
             command.args(["--set", setting]);
         }
         command.args(&recipe.arguments);

@@ -1,0 +1,98 @@
+//! The catalogue and people that a policy is tried on: the demo's, or those of a store. Read, never written.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::{demo, settings_of, store};
+use crate::{
+    app::App,
+    clock::{Clock, SystemClock},
+    follow,
+    settings::{Layers, Override, Settings},
+};
+
+/// Where catalogue and profiles come from.
+#[derive(Debug, Args)]
+pub(super) struct Ground {
+    /// On the built-in demo catalogue and its personas
+    #[arg(long, conflicts_with_all = ["data", "redis", "server"])]
+    demo: bool,
+    /// On the store in this directory (of a server that is stopped: its file belongs to one process)
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["redis", "server"])]
+    data: Option<PathBuf>,
+    /// On the store in this Redis
+    #[arg(long, value_name = "URL", conflicts_with = "server")]
+    redis: Option<String>,
+    /// Settings file: what `active` means without --server, and where the store is
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// A server's inside without the server: nothing listens, follows, journals or keeps.
+pub(super) struct Trial {
+    pub app: Arc<App>,
+    /// "the demo catalogue", "the store at …".
+    pub on: String,
+    /// The demo's store, until it is dropped.
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Ground {
+    /// Whether a catalogue was named.
+    pub fn is_named(&self) -> bool {
+        self.demo || self.data.is_some() || self.redis.is_some() || self.config.is_some()
+    }
+
+    /// Whether that is a store, not the demo.
+    pub fn is_stored(&self) -> bool {
+        self.is_named() && !self.demo
+    }
+
+    /// The settings, which say what is active.
+    pub fn settings(&self) -> Result<Settings, String> {
+        let over = |flag: &str, key: &str, value: String| Override { flag: flag.to_owned(), key: key.to_owned(), value };
+        let mut overrides = Vec::new();
+        if let Some(data) = &self.data {
+            overrides.push(over("--data", "store.embedded.path", data.join("polyphony.redb").to_string_lossy().into_owned()));
+        }
+        overrides.extend(self.redis.iter().map(|url| over("--redis", "store.redis.url", url.clone())));
+        settings_of(&Layers::of_process(self.config.clone(), overrides))
+    }
+
+    /// The named catalogue, loaded; the demo's where none is named.
+    pub async fn open(&self) -> anyhow::Result<Trial> {
+        let mut settings = self.settings().map_err(anyhow::Error::msg)?;
+        settings.journal.enabled = false;
+        if self.demo || !self.is_named() {
+            return on_demo(settings).await;
+        }
+        let embedded = settings.store.redis.url.is_empty();
+        let path = settings.store.embedded.path.clone();
+        if embedded && !path.is_file() {
+            bail!("there is no store at {}: import a catalogue first, or try the policy with --demo", path.display());
+        }
+        let on = if embedded { format!("the store at {}", path.display()) } else { "the store in Redis".to_owned() };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = store::open(&settings, Arc::clone(&clock))?;
+        let app = Arc::new(App::new(settings, clock, store)?);
+        follow::load(&*app.store, &app.feed.catalogue).await.context("the catalogue cannot be read")?;
+        app.feed.catalogue.train();
+        if app.feed.catalogue.snapshot().is_empty() {
+            bail!("{on} has no items yet");
+        }
+        Ok(Trial { app, on, _folder: None })
+    }
+}
+
+async fn on_demo(mut settings: Settings) -> anyhow::Result<Trial> {
+    let folder = tempfile::tempdir().context("no temporary directory can be made")?;
+    settings.store.embedded.path = folder.path().join("demo.redb");
+    settings.store.redis.url = crate::settings::Secret::default();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = store::open(&settings, Arc::clone(&clock))?;
+    let app = Arc::new(App::new(settings, clock, store)?);
+    demo::fill(&app).await?;
+    Ok(Trial { app, on: "the demo catalogue".to_owned(), _folder: Some(folder) })
+}

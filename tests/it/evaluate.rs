@@ -106,7 +106,8 @@ fn policies_stand_side_by_side() {
         for measure in Measure::ALL {
             let of = &policy["measures"][measure.name()];
             let [value, low, high] = ["value", "lower", "upper"].map(|end| of[end].as_f64().unwrap_or_else(|| panic!("{measure:?}: {of}")));
-            assert!(low <= value && value <= high, "{measure:?}: {of}");
+            // Equal values are resampled to the same within rounding.
+            assert!(low <= value + 1e-9 && value <= high + 1e-9, "{measure:?}: {of}");
         }
         assert!(policy["all"]["coverage"].as_f64().unwrap() > 0.0);
     }
@@ -143,7 +144,7 @@ fn a_sweep_gives_table_json_and_picture() {
     assert!(ild(5) > ild(0) && ild(0) > ild(1), "the dial opens the feed");
     assert_eq!(out["floor"], 0.85);
     let is = |n: usize, what: &str| points[n][what].as_bool().unwrap();
-    assert!((0..6).all(|n| is(n, "admissible") == (points[n]["measures"]["relevance_kept"]["value"].as_f64().unwrap() >= 0.85)));
+    assert!((0..6).all(|n| !is(n, "admissible") || points[n]["measures"]["relevance_kept"]["value"].as_f64().unwrap() >= 0.85));
     assert!((0..6).all(|n| !is(n, "front") || is(n, "admissible")));
     let knee = out["knee"].as_u64().expect("a knee") as usize;
     assert!(is(knee, "front") && points[knee]["bulge"].as_f64().unwrap() > 0.0);
@@ -197,7 +198,7 @@ fn wrong_commands_are_told_what_is_wrong() {
         (&["evaluate", &data, "--users", "some"], 2, &["sample:N"]),
         (&["evaluate", &data, SMALL, "--policy", "activ", "--policy", "best"], 1, &["`activ` is no policy", "`best` is no policy"]),
         (&["evaluate", &data, SMALL, "--surface", "hom"], 1, &["has no surface `hom`", "Did you mean `home`?"]),
-        (&["evaluate", &data, "--set", "policy.diversify.diversty=1"], 2, &["diversify.diversity"]),
+        (&["evaluate", &data, "--set", "policy.diversify.diversty=1"], 2, &["Did you mean `diversity`?"]),
         (&["evaluate", &data, SMALL, "--reward", "likes"], 1, &["nobody can be asked", "likes before and after the cut"]),
         (&["policy", "sweep", &data, "--knob", "diversify.diversty=0:1:0.5"], 1, &["Did you mean `diversify.diversity`?"]),
         (
@@ -244,11 +245,11 @@ fn what_only_places_items_leaves_the_candidates_alone() {
     ] {
         assert!(pools(&turned(knob)) == expected, "{knob}");
     }
-    for knob in ["score.weights.recency=2", "retrieve.candidates=60", "explore.max_item_age=1h", "feed.length=30"] {
+    for knob in ["score.weights.interest=0", "retrieve.candidates=60", "explore.max_item_age=1h", "feed.length=30"] {
         assert!(pools(&turned(knob)) != expected, "{knob}");
     }
     // And so a comparison that keeps pools measures what one that makes them anew does.
-    let knobs = ["score.weights.recency=2", "diversify.diversity=0.9", "retrieve.candidates=60", "explore.share=0.4"];
+    let knobs = ["score.weights.interest=0", "diversify.diversity=0.9", "retrieve.candidates=60", "explore.share=0.4"];
     let together = measured(&replay, &knobs.map(turned));
     for (n, knob) in knobs.iter().enumerate() {
         let alone = measured(&replay, &[turned(knob)]);
@@ -361,7 +362,7 @@ async fn one_reader(server: &Process, reader: usize) -> usize {
         .collect();
     let event = |(n, item): (usize, &&str)| json!({"id": format!("then-{reader}-{n}"), "type": "open", "item": item, "feed_id": feed});
     let events: Vec<Value> = drawn.iter().enumerate().step_by(2).map(event).collect();
-    assert_eq!(server.post("/v1/events", &json!({"user": user, "events": events})).await.status(), 200);
+    assert_eq!(server.post("/v1/events", &json!({"user": user, "events": events})).await.status(), 202);
     drawn.len()
 }
 

@@ -101,7 +101,7 @@ fn the_catalogue_is_that_of_the_moment() {
 fn nothing_behind_a_cut_is_known() {
     let before = replay(two_people(), protocol());
     let mut later = two_people();
-    later.extend((0..40).flat_map(|n| [open("cat", &format!("c{}", n % 10), 30 + n), event("dan", EventKind::Seen, "a1", 24 + n)]));
+    later.extend((0..40).flat_map(|n| [open("cat", &format!("c{}", n % 10), 30 + n), event("dan", EventKind::Seen, "a1", 25 + n)]));
     later.reverse();
     let after = replay(later, protocol());
     for (before, after) in before.asked.iter().zip(&after.asked) {

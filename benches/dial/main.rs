@@ -16,7 +16,10 @@ use feeds::{
     setting::{self, SETTINGS},
     viewpoints,
 };
-use polyphony::domain::{Policy, policy::Aggregate};
+use polyphony::{
+    domain::{Policy, policy::Aggregate},
+    evaluate::sweep::{Point, front},
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -37,6 +40,7 @@ fn main() {
             let pools = world.pools(&setting::bare());
             methods(&world, &pools, says("full"));
             shipped(&world);
+            knees(&world);
             if name == "viewpoints" {
                 balance(&world, &pools);
             }
@@ -118,6 +122,38 @@ fn shipped(world: &World) {
     let sweep = Sweep::new(world, &pools, &policy);
     let shipped = policy.diversify.diversity;
     in_full("the shipped policy, exploration and constraints included", &sweep, Some((shipped, world.measure(&pools, &policy, shipped))));
+}
+
+/// Where a little more diversity begins to cost more than its share, under the shipped policy, by what may not be broken.
+fn knees(world: &World) {
+    let policy = Policy::default();
+    let pools = world.pools(&policy);
+    let dials: Vec<f32> = (0..=20).map(|step| step as f32 / 20.0).collect();
+    let all: Vec<(f32, Means)> = dials.iter().map(|dial| (*dial, world.measure(&pools, &policy, *dial))).collect();
+    println!(
+        "\n| relevance | guardrail | dial within it | knee | bulge at the knee | at {} |\n|{}",
+        policy.diversify.diversity,
+        "---|".repeat(6)
+    );
+    for (name, relevance) in [("relevance kept", (|means| means.relevance_kept) as fn(&Means) -> f64), ("nDCG@20", |means| means.ndcg)] {
+        for kept_min in [0.0, 0.8, 0.85, 0.9] {
+            let within: Vec<&(f32, Means)> = all.iter().filter(|(_, means)| means.relevance_kept >= kept_min).collect();
+            let points: Vec<Point> = within.iter().map(|(_, m)| Point { diversity: m.ild, relevance: relevance(m) }).collect();
+            let on_front = front::front(&points);
+            let line: Vec<Point> = on_front.iter().map(|n| points[*n]).collect();
+            let bulges = front::bulges(&line);
+            let at = |wanted: f32| {
+                on_front.iter().position(|n| within[*n].0 == wanted).map_or("dominated".into(), |n| format!("{:.3}", bulges[n]))
+            };
+            let furthest = within.iter().map(|(dial, _)| *dial).fold(0.0, f32::max);
+            let (knee, bulge) = match front::knee(&line) {
+                Some(n) => (within[on_front[n]].0.to_string(), format!("{:.3}", bulges[n])),
+                None => ("none".into(), String::new()),
+            };
+            let rail = if kept_min > 0.0 { format!("relevance kept ≥ {kept_min}") } else { "none".into() };
+            println!("| {name} | {rail} | to {furthest} | {knee} | {bulge} | {} |", at(policy.diversify.diversity));
+        }
+    }
 }
 
 /// What it takes to balance the viewpoints of every page.

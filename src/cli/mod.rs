@@ -3,6 +3,7 @@
 mod admin;
 mod config;
 mod demo;
+mod evaluate;
 mod experiment;
 mod ground;
 mod healthcheck;
@@ -11,6 +12,8 @@ mod policy;
 mod serve;
 mod show;
 mod store;
+mod sweep;
+mod table;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -39,6 +42,7 @@ enum Command {
     /// Run the server
     Serve(serve::Serve),
     Import(import::Import),
+    Evaluate(evaluate::Evaluate),
     /// Check, explain, compare and preview policies before they are shown to anybody
     Policy(policy::Policy),
     /// See what experiments show
@@ -60,6 +64,7 @@ impl Cli {
             Command::Demo(command) => command.run(),
             Command::Serve(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Evaluate(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Experiment(command) => command.run(),
             Command::Show(command) => command.run(),

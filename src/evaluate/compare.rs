@@ -5,10 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 use serde::Serialize;
 
 use super::{
+    intervals::{Estimate, bootstrap::Columns},
     measure::{Measure, OfAll, OfPage, Ruler},
     pipeline::{Asked, Pipeline},
     replay::Replay,
-    statistics::{Interval, bootstrap::Columns},
     threads::over_threads,
 };
 use crate::{
@@ -29,19 +29,19 @@ const MAX_KEPT_CANDIDATES: usize = 20_000_000;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measured {
     /// By [`Measure`], in its order.
-    values: Vec<Interval>,
+    values: Vec<Estimate>,
     /// The same less the first policy's; empty for the first itself.
-    differences: Vec<Interval>,
+    differences: Vec<Estimate>,
     pub all: OfAll,
 }
 
 impl Measured {
-    pub fn value(&self, measure: Measure) -> Interval {
+    pub fn value(&self, measure: Measure) -> Estimate {
         self.values.get(measure as usize).copied().unwrap_or_default()
     }
 
     /// How much more than the first policy; `None` for the first itself.
-    pub fn difference(&self, measure: Measure) -> Option<Interval> {
+    pub fn difference(&self, measure: Measure) -> Option<Estimate> {
         self.differences.get(measure as usize).copied()
     }
 }

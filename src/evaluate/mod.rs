@@ -10,12 +10,13 @@
 //! logs and journals are handed in.
 
 pub mod compare;
+pub mod intervals;
 pub mod learner;
 pub mod measure;
 pub mod off_policy;
 pub mod pipeline;
 pub mod replay;
-pub mod statistics;
+pub mod sweep;
 mod threads;
 
 pub use compare::{Comparison, Measured};

@@ -9,7 +9,7 @@ use super::{
     local::LocalFeed, log_store,
 };
 use crate::{
-    catalogue::Row,
+    catalogue::{Row, Snapshot},
     clock::Stopwatch,
     domain::{
         ItemId, Policy,
@@ -46,6 +46,7 @@ impl FeedService {
         let policy = self.policy_of(&feed.policy_digest, active, &mut degraded).await;
         let snapshot = self.catalogue.snapshot();
         let prefix: Vec<Placed> = pages[..number].iter().flat_map(|page| page.placed.iter().cloned()).collect();
+        let known_rows = local.as_ref().map_or(&[][..], |local| local.rows());
         let mut draws = Vec::new();
         let page = match pages.get(number) {
             Some(frozen) => frozen.clone(),
@@ -56,8 +57,7 @@ impl FeedService {
                 let watch = Stopwatch::start();
                 let mut page = tracing::info_span!("diversify").in_scope(|| {
                     let excluded: Vec<u64> = request.exclude.iter().map(ItemId::hash64).collect();
-                    let rows = local.as_ref().map_or(&[][..], |local| local.rows());
-                    let candidates = candidates_of(&feed, rows, &excluded, &context);
+                    let candidates = candidates_of(&feed, known_rows, &excluded, &context);
                     let pool = Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed, exemplars: &feed.exemplars };
                     rank::place(&pool, &prefix, limit, &context)
                 });
@@ -65,25 +65,17 @@ impl FeedService {
                 draws = std::mem::take(&mut page.draws);
                 let made = page.placed.clone();
                 let watch = Stopwatch::start();
-                let frozen = self.freeze(&feed, number, page, &mut degraded).await;
+                let Some(frozen) = self.freeze(&feed, number, page, &mut degraded).await else {
+                    return self.restart(request, active, reader, record.as_ref(), degraded).await;
+                };
                 timings.store += watch.elapsed();
-                match frozen {
-                    Some(frozen) => {
-                        // Another server was faster: its page was drawn from what it knew.
-                        draws.retain(|_| frozen.placed == made);
-                        frozen
-                    }
-                    None => return self.restart(request, active, reader, record.as_ref(), degraded).await,
-                }
+                // Another server may have been faster: its page was drawn from what it knew.
+                draws.retain(|_| frozen.placed == made);
+                frozen
             }
         };
         let prefix_indices = prefix.iter().map(|placed| placed.pool_index).collect();
-        let known_rows = local.as_ref().map_or(&[][..], |local| local.rows());
-        let row = |placed: &Placed| {
-            let is_there = |row: &Row| snapshot.entry(*row).is_some_and(|entry| entry.item.id == placed.item);
-            known_rows.get(placed.pool_index as usize).copied().filter(is_there).or_else(|| snapshot.find(&placed.item))
-        };
-        let rows = page.placed.iter().map(row).collect();
+        let rows = rows_of(&page, known_rows, &snapshot);
         let parts = ServedParts {
             feed,
             policy,
@@ -190,6 +182,15 @@ impl FeedService {
         degraded.push(Degradation { stage: "policy", reason, fallback: "active_policy" });
         Arc::clone(active)
     }
+}
+
+/// Where the page's items are in the catalogue, in order; `known`: where the pool's were when the feed was made.
+fn rows_of(page: &Page, known: &[Row], snapshot: &Snapshot) -> Vec<Option<Row>> {
+    let row = |placed: &Placed| {
+        let is_there = |row: &Row| snapshot.entry(*row).is_some_and(|entry| entry.item.id == placed.item);
+        known.get(placed.pool_index as usize).copied().filter(is_there).or_else(|| snapshot.find(&placed.item))
+    };
+    page.placed.iter().map(row).collect()
 }
 
 /// Hashes of every item the feed served.

@@ -44,7 +44,12 @@ pub fn start(options: JournalOptions, records: Receiver<JournalRecord>, counts: 
         loop {
             match records.recv_timeout(Duration::from_millis(FLUSH_AFTER_MS)) {
                 Ok(first) => {
-                    std::iter::once(first).chain(records.try_iter()).for_each(|record| write(&mut file, &record, &counts));
+                    for record in std::iter::once(first).chain(records.try_iter()) {
+                        write(&mut file, &record, &counts);
+                        if file.written_bytes >= options.rotate_bytes {
+                            rotate(&mut file, &options.directory);
+                        }
+                    }
                     thread::sleep(GATHER_FOR);
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -55,11 +60,8 @@ pub fn start(options: JournalOptions, records: Receiver<JournalRecord>, counts: 
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let is_time = tidied.elapsed() >= TIDY_EVERY;
-            if file.written_bytes >= options.rotate_bytes || (is_time && file.written_bytes > 0) {
-                let _ = file.out.flush();
-                if let Ok(next) = open_next(&options.directory) {
-                    file = next;
-                }
+            if is_time && file.written_bytes > 0 {
+                rotate(&mut file, &options.directory);
             }
             if is_time {
                 delete_old(&options);
@@ -68,6 +70,14 @@ pub fn start(options: JournalOptions, records: Receiver<JournalRecord>, counts: 
         }
         let _ = file.out.flush();
     })
+}
+
+/// Closes the file and opens the next; goes on with the old one where that cannot be had.
+fn rotate(file: &mut OpenFile, directory: &Path) {
+    let _ = file.out.flush();
+    if let Ok(next) = open_next(directory) {
+        *file = next;
+    }
 }
 
 fn write(file: &mut OpenFile, record: &JournalRecord, counts: &JournalCounts) {

@@ -3,6 +3,8 @@
 #[path = "../../benches/dial/feeds/mod.rs"]
 mod feeds;
 
+pub use feeds::data;
+
 use feeds::{
     BALANCED, Sweep, World, demo, movielens,
     setting::{self, SETTINGS},

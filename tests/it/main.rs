@@ -10,6 +10,7 @@ mod degraded;
 mod dial;
 mod documents;
 mod drain;
+mod evaluate;
 mod events;
 mod feed;
 mod fleet;

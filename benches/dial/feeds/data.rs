@@ -37,8 +37,12 @@ pub fn unpack(name: &str, folder: &Path) -> Option<()> {
 
 /// Imports a set with its embeddings.
 pub fn catalogue(source: Source, embeddings: PathBuf) -> Collected {
-    let embeddings = Some(EmbeddingFiles::new(embeddings, None));
-    let options = Options { source, dimension: DIMENSION, embeddings, strict: false, restart: false, checkpoint: None };
+    import(source, Some(EmbeddingFiles::new(embeddings, None)), DIMENSION)
+}
+
+/// Imports a set; items without an embedding get one from their words.
+pub fn import(source: Source, embeddings: Option<EmbeddingFiles>, dimension: usize) -> Collected {
+    let options = Options { source, dimension, embeddings, strict: false, restart: false, checkpoint: None };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(import::collect(&options, &SystemClock)).expect("an import").0
 }

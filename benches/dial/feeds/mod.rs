@@ -3,7 +3,7 @@
 //! Sources, scoring, placing, learning and popularity are the server's own; the readers are those of a data set or drawn
 //! from it. Nothing but the seed is random, so that settings are compared on the same readers and the same candidates.
 
-mod data;
+pub mod data;
 pub mod demo;
 pub mod movielens;
 mod readers;

@@ -19,7 +19,7 @@ use std::{
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::{EXIT_USAGE, admin::Admin};
+use super::{EXIT_USAGE, admin::Admin, sweep};
 use crate::policy::{
     self as policies, ACTIVE, Findings, PolicySet,
     report::{Paint, human},
@@ -38,6 +38,7 @@ enum Command {
     Explain(explain::Explain),
     Diff(diff::Diff),
     Preview(preview::Preview),
+    Sweep(sweep::Sweep),
     Activate(activate::Activate),
     Rollback(activate::Rollback),
     Log(log::Log),
@@ -52,6 +53,7 @@ impl Policy {
             Command::Explain(command) => command.run(),
             Command::Diff(command) => command.run(),
             Command::Preview(command) => command.run(),
+            Command::Sweep(command) => command.run(),
             Command::Activate(command) => command.run(),
             Command::Rollback(command) => command.run(),
             Command::Log(command) => command.run(),

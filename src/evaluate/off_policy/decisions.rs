@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    super::{replay::Reward, statistics::clustered},
+    super::{intervals::clustered, replay::Reward},
     Estimates, Exploration, MIN_PEOPLE, Read, Refusal, Report, SlotReport,
     chances::chances,
     estimators::{self, Decision, LoggedDraw},

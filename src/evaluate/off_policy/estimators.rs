@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    super::statistics::{Interval, clustered, student_t_975},
+    super::intervals::{Estimate, clustered, student_t_975},
     Refusal,
     reward_model::{self, Features, Moments},
 };
@@ -62,18 +62,18 @@ impl Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimates {
     /// Inverse propensity score: `mean(w·r)`. Unbiased, wide. Horvitz & Thompson, JASA 1952.
-    pub ips: Interval,
+    pub ips: Estimate,
     /// `mean(min(w, √n)·r)`: narrower, too low by what is cut. Ionides, Journal of Computational and Graphical Statistics 2008.
-    pub clipped_ips: Interval,
+    pub clipped_ips: Estimate,
     /// Self-normalised: `Σ w·r / Σ w`. Swaminathan & Joachims, NeurIPS 2015.
-    pub snips: Interval,
+    pub snips: Estimate,
     /// Doubly robust: `mean(Σ_a π(a)·q̂(a) + w·(r − q̂))`. Dudík, Langford & Li, ICML 2011; q̂ fitted on the other people's draws
     /// (cross-fitting: Chernozhukov et al., Econometrics Journal 2018).
-    pub dr: Interval,
+    pub dr: Estimate,
 }
 
 impl Estimates {
-    pub fn named(&self) -> [(&'static str, Interval); 4] {
+    pub fn named(&self) -> [(&'static str, Estimate); 4] {
         [("ips", self.ips), ("clipped_ips", self.clipped_ips), ("snips", self.snips), ("dr", self.dr)]
     }
 }
@@ -100,7 +100,7 @@ pub fn estimates(decisions: &[Decision]) -> Estimates {
     }
 }
 
-fn self_normalised(decisions: &[Decision], clusters: &[u32]) -> Interval {
+fn self_normalised(decisions: &[Decision], clusters: &[u32]) -> Estimate {
     let sum: f64 = decisions.iter().map(|decision| decision.weight).sum();
     let rewards: f64 = decisions.iter().map(|decision| decision.weight * decision.reward).sum();
     let value = if sum > 0.0 { rewards / sum } else { 0.0 };

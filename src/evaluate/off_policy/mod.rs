@@ -31,8 +31,8 @@ pub use decisions::{Collector, REWARD_WINDOW};
 pub use estimators::{Decision, Estimates, estimates};
 
 use super::{
+    intervals::{Estimate, clustered},
     replay::Reward,
-    statistics::{Interval, clustered},
 };
 
 /// With fewer people the intervals cannot be trusted: they count people, not slots.
@@ -109,7 +109,7 @@ pub struct SlotReport {
     pub slots: usize,
     pub people: usize,
     /// Rewards per slot under the policy that was served.
-    pub logged: Interval,
+    pub logged: Estimate,
     /// (Σw)² / Σw²: as many draws of the target policy itself would tell as much. Kong, technical report, Chicago 1992.
     pub effective_sample: f64,
     pub greatest_weight: f64,

@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{super::threads::over_threads, CONFIDENCE, Interval};
+use super::{super::threads::over_threads, CONFIDENCE, Estimate};
 
 /// Resamples: the ends of a 95 % interval are then the 25th values from either side, sure to about 7 % of the half width.
 pub const RESAMPLES: u64 = 1_000;
@@ -44,7 +44,7 @@ impl Columns {
     ///
     /// Percentile intervals (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13) over [`RESAMPLES`] of
     /// whole clusters (Davison & Hinkley, Bootstrap Methods, 1997, § 3.8), 95 %. Deterministic: ChaCha8 by `seed`.
-    pub fn intervals(&self, differences: &[(usize, usize)], seed: u64) -> (Vec<Interval>, Vec<Interval>) {
+    pub fn intervals(&self, differences: &[(usize, usize)], seed: u64) -> (Vec<Estimate>, Vec<Estimate>) {
         let resamples: Vec<u64> = if self.people == 0 { Vec::new() } else { (0..RESAMPLES).collect() };
         let resampled = over_threads(&resamples, |resample| self.resampled(seed, *resample));
         let interval = |value, of: &dyn Fn(&[f64]) -> f64| percentiles(value, resampled.iter().map(|means| of(means)).collect());
@@ -75,11 +75,11 @@ fn ratio(sum: f64, number: f64) -> f64 {
     if number > 0.0 { sum / number } else { 0.0 }
 }
 
-fn percentiles(value: f64, mut resampled: Vec<f64>) -> Interval {
+fn percentiles(value: f64, mut resampled: Vec<f64>) -> Estimate {
     resampled.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| resampled.get((share * (resampled.len().max(1) - 1) as f64).round() as usize).copied().unwrap_or(value);
     let outside = (1.0 - CONFIDENCE) / 2.0;
-    Interval { value, low: at(outside), high: at(1.0 - outside) }
+    Estimate { value, lower: at(outside), upper: at(1.0 - outside) }
 }
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
     fn nothing_is_answered_with_nothing() {
         let mut columns = Columns::new(0);
         columns.push([]);
-        assert_eq!(columns.intervals(&[], 1).0, [Interval::default()]);
+        assert_eq!(columns.intervals(&[], 1).0, [Estimate::default()]);
         let mut missing = Columns::new(3);
         missing.push([(1, 2.0), (9, 5.0)]);
         let of_one = missing.intervals(&[], 1).0[0];

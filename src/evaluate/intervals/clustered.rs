@@ -1,6 +1,6 @@
 //! Intervals of means and ratios by their influence, summed over people.
 
-use super::{Interval, student_t_975};
+use super::{Estimate, student_t_975};
 
 /// The 95 % interval of an estimate whose influence values are known, robust to any dependence within a cluster.
 ///
@@ -11,7 +11,7 @@ use super::{Interval, student_t_975};
 /// `clusters` and `influence` (ψ, summing to about 0) have an entry for each of n observations; G is the number of distinct
 /// clusters. Infinitely wide with fewer than two clusters. Normal approximation with Student's t for the few clusters there may
 /// be. Source: Liang & Zeger, Biometrika 1986; the factor: Cameron & Miller, Journal of Human Resources 2015 (CR1).
-pub fn interval(estimate: f64, clusters: &[u32], influence: impl Iterator<Item = f64>) -> Interval {
+pub fn interval(estimate: f64, clusters: &[u32], influence: impl Iterator<Item = f64>) -> Estimate {
     let mut sums: Vec<(u32, f64)> = clusters.iter().copied().zip(influence).collect();
     let observations = sums.len() as f64;
     sums.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
@@ -21,14 +21,14 @@ pub fn interval(estimate: f64, clusters: &[u32], influence: impl Iterator<Item =
         squares += group.iter().map(|(_, psi)| psi).sum::<f64>().powi(2);
     }
     if groups < 2 {
-        return Interval { value: estimate, low: f64::NEG_INFINITY, high: f64::INFINITY };
+        return Estimate { value: estimate, lower: f64::NEG_INFINITY, upper: f64::INFINITY };
     }
     let variance = groups as f64 / (groups as f64 - 1.0) * squares / observations.powi(2);
-    Interval::around(estimate, student_t_975(groups - 1) * variance.sqrt())
+    Estimate::around(estimate, student_t_975(groups - 1) * variance.sqrt())
 }
 
 /// The mean of `values` with its [`interval`].
-pub fn mean(clusters: &[u32], values: &[f64]) -> Interval {
+pub fn mean(clusters: &[u32], values: &[f64]) -> Estimate {
     let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
     interval(mean, clusters, values.iter().map(|value| value - mean))
 }
@@ -63,6 +63,6 @@ mod tests {
     #[test]
     fn one_person_says_nothing_of_others() {
         let alone = mean(&[7, 7, 7], &[1.0, 2.0, 3.0]);
-        assert_eq!((alone.value, alone.low, alone.high), (2.0, f64::NEG_INFINITY, f64::INFINITY));
+        assert_eq!((alone.value, alone.lower, alone.upper), (2.0, f64::NEG_INFINITY, f64::INFINITY));
     }
 }

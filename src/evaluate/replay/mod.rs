@@ -9,6 +9,9 @@
 //! holds only what people came upon, so what they would have liked and never met counts as a miss: compare policies, and
 //! do not read a number as the share of a feed that is good.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,

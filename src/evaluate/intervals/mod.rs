@@ -8,27 +8,27 @@ use serde::Serialize;
 /// Share of the intervals that are to contain the truth.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// A number with the ends of its 95 % interval.
+/// A number with the ends of its 95 % interval, which holds at the one time it is looked at: `stats` has those that always hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Interval {
+pub struct Estimate {
     pub value: f64,
-    pub low: f64,
-    pub high: f64,
+    pub lower: f64,
+    pub upper: f64,
 }
 
-impl Interval {
+impl Estimate {
     /// `value` ± `half`.
     pub fn around(value: f64, half: f64) -> Self {
-        Self { value, low: value - half, high: value + half }
+        Self { value, lower: value - half, upper: value + half }
     }
 
     pub fn contains(&self, value: f64) -> bool {
-        self.low <= value && value <= self.high
+        self.lower <= value && value <= self.upper
     }
 
     /// Half the width.
     pub fn half(&self) -> f64 {
-        (self.high - self.low) / 2.0
+        (self.upper - self.lower) / 2.0
     }
 }
 

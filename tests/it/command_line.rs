@@ -48,7 +48,7 @@ fn a_public_address_without_keys_is_refused() {
 fn sound_settings_are_confirmed() {
     let output = polyphony(&["config", "check", "config/redis.toml"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("email_digest, home, video"));
+    assert!(text(&output.stdout).contains("email_digest, home, push, video"));
 }
 
 #[test]

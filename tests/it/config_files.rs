@@ -86,7 +86,7 @@ fn later_layers_win_key_by_key() {
     assert!(settings.policy.constraint.is_empty(), "a list is replaced whole");
 
     let surfaces = settings.surfaces().unwrap();
-    assert_eq!(surfaces.names().collect::<Vec<_>>(), ["email_digest", "home", "shorts", "video"]);
+    assert_eq!(surfaces.names().collect::<Vec<_>>(), ["email_digest", "home", "push", "shorts", "video"]);
     let of = |name: &str| &surfaces.get(name).unwrap().policy;
     assert_eq!(of("home").diversify.diversity, 0.2);
     assert_eq!(of("shorts"), of("home"));

@@ -44,7 +44,7 @@ async fn a_policy_is_rolled_out_by_command() {
         "#1 ",
         "25 % of people get mine v2",
         "by team-feed (no key) (operator): more breadth",
-        "   diversify.diversity: ",
+        "   diversify.diversity on email_digest, home, push: 0.35 → 0.45",
         "tried on home: relevance kept 0.",
     ] {
         assert!(begun.out.contains(told), "{told}: {}", begun.out);

@@ -142,9 +142,13 @@ fn unknown(what: &str, key: &str) -> String {
     let last = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
     let named: Vec<&str> = KNOBS.iter().map(|knob| knob.key).filter(|known| last(known) == key).collect();
     let meant = match named[..] {
-        [] => closest(key, KNOBS.iter().map(|knob| knob.key))
-            .or_else(|| KNOBS.iter().map(|knob| knob.key).find(|known| closest(key, [last(known)]).is_some()))
-            .map(|meant| format!("; did you mean `{meant}`?")),
+        [] => {
+            let keys = || KNOBS.iter().map(|knob| knob.key);
+            let by_last = || closest(key, keys().map(last)).and_then(|name| keys().find(|known| last(known) == name));
+            let whole = || closest(key, keys());
+            let meant = if key.contains('.') { whole().or_else(by_last) } else { by_last().or_else(whole) };
+            meant.map(|meant| format!("; did you mean `{meant}`?"))
+        }
         _ => Some(format!("; there is {}", named.join(" and "))),
     };
     let rest = meant.unwrap_or_else(|| ": neither a key nor a code; `polyphony policy explain` lists every key".to_owned());
@@ -360,7 +364,7 @@ mod tests {
     fn every_knob_says_what_it_means_and_takes() {
         for knob in KNOBS {
             let about = about(knob.key).unwrap_or_else(|| panic!("{} is not annotated in balanced.toml", knob.key));
-            assert!(about.ends_with('.'), "{}: {about}", knob.key);
+            assert!(about.ends_with(['.', ')']), "{}: {about}", knob.key);
             let Ok(Explanation::Key(form)) = explain(knob.key, None) else { panic!("{}", knob.key) };
             assert!(!form.default.is_empty() && !form.takes.is_empty(), "{form:?}");
             // The prose names the ends of the range, or the section says them for all its keys.

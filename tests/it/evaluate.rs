@@ -349,7 +349,7 @@ async fn one_reader(server: &Process, reader: usize) -> usize {
     let user = format!("reader{reader}");
     for n in 0..6 {
         let ids = [format!("first-{reader}-{n}")];
-        assert_eq!(server.events(&user, &format!("i{}", (reader * 5 + n * 5) % 200), &ids).await.0, 200);
+        assert_eq!(server.events(&user, &format!("i{}", (reader * 5 + n * 5) % 200), &ids).await.0, 202);
     }
     let page = server.feed(&format!("user={user}")).await;
     let feed = page["feed_id"].as_str().unwrap();

@@ -85,6 +85,7 @@ operations! {
     "journal.rotate_bytes" = "1048576" => rotate_bytes;
     "journal.retention" = "1h" => retention;
     "journal.draws" = "false" => draws;
+    "policies.file" = "discovery" => policies_file;
     "telemetry.log_format" = "text" => log_format;
     "telemetry.log_level" = "error" => log_level;
     "telemetry.server_timing" = "true" => server_timing;
@@ -262,6 +263,18 @@ async fn draws(change: Change) -> String {
     let text: String = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
     assert!(text.contains("\"slot\":\"exploration\""), "{text}");
     format!("says what was drawn from: {}", text.contains("\"draw\":"))
+}
+
+/// In process: the tests' binaries are started with a policy in their settings, and only one of the two may be.
+async fn policies_file(change: Change) -> String {
+    let mut settings = Settings::default();
+    settings.journal.enabled = false;
+    if let Some((_, value)) = change {
+        settings.policies.file = value.to_owned();
+    }
+    let app = App::new(settings, Arc::new(SystemClock), Arc::new(StubStore::default())).unwrap();
+    let set = Arc::clone(&app.feed.serving.load().set);
+    format!("{}, {} candidates", set.id, app.settings.policy.retrieve.candidates)
 }
 
 /// In process, because only then records come faster than any disk.

@@ -54,6 +54,8 @@ enum Ask {
     /// Everything from the store on is made with the policy's half-life.
     HalfLife,
     Surface(&'static str),
+    /// More of a surface than it shows at once.
+    Long(&'static str),
 }
 
 const fn knob(key: &'static str, value: &'static str) -> Knob {
@@ -202,7 +204,7 @@ pub const SLATE: &[Knob] = &[
     ask("surface.email_digest.explore.share", "0.5", Ask::Surface("email_digest")),
     ask("surface.email_digest.repeat.seen_cooldown", "'0s'", Ask::Surface("email_digest")),
     ask("surface.push.page_size", "7", Ask::Surface("push")),
-    ask("surface.push.explore.share", "0.5", Ask::Surface("push")),
+    ask("surface.push.explore.share", "0.5", Ask::Long("push")),
     ask("surface.push.repeat.seen_cooldown", "'0s'", Ask::Surface("push")),
 ];
 
@@ -262,7 +264,7 @@ impl World {
             surface: surface.into(),
             user: Some(UserId::new("ana").unwrap()),
             personalise: true,
-            limit: None,
+            limit: matches!(ask, Ask::Long(_)).then_some(20),
             diversity: (ask == Ask::Diverse).then_some(0.9),
             seed: Some(SEED),
             session: None,
@@ -393,7 +395,7 @@ fn fingerprint(served: &Served) -> String {
 
 async fn seen(world: &World, knob: &Knob, is_changed: bool) -> String {
     let served = match knob.ask {
-        Ask::Surface(name) => world.served_by(surfaces(is_changed.then_some((knob.key, knob.value))), name, knob.ask).await,
+        Ask::Surface(name) | Ask::Long(name) => world.served_by(surfaces(is_changed.then_some((knob.key, knob.value))), name, knob.ask).await,
         _ => {
             let key = knob.key.strip_prefix("policy.").unwrap();
             world.served(&policy(knob.with, is_changed.then_some((key, knob.value))), knob.ask).await

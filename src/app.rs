@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::JoinHandle;
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::{
     auth::Auth,
@@ -41,6 +41,8 @@ pub const COMMIT: &str = match option_env!("POLYPHONY_COMMIT") {
 const SHARE_RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How often the activation log, the policy file and a canary's guardrails are looked at.
 const ROLL_EVERY: Duration = Duration::from_millis(500);
+/// Reads of the whole journal at a time.
+const JOURNAL_READS_AT_ONCE: usize = 1;
 /// How often what is over is swept out of a store that does not do it by itself.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// How often counters kept elsewhere are brought into the metrics.
@@ -69,6 +71,8 @@ pub struct App {
     /// Which policy serves whom, over time.
     pub rollout: Rollout,
     pub policy_file: PolicyFile,
+    /// Whoever reads the whole journal waits for a turn: it takes the disk and a core.
+    pub journal_turn: Semaphore,
     pub ingest: Ingest,
 }
 
@@ -113,6 +117,7 @@ impl App {
             feed,
             rollout,
             policy_file,
+            journal_turn: Semaphore::new(JOURNAL_READS_AT_ONCE),
             ingest,
         })
     }

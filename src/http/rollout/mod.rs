@@ -187,6 +187,7 @@ pub async fn results(app: web::Data<App>, _operator: Operator, path: web::Path<S
         return Err(Problem::not_found(format!("No experiment `{}` runs here.{hint}", super::params::shown(&id))));
     };
     let (directory, now) = (app.settings.journal.path.clone(), app.now());
+    let _turn = app.journal_turn.acquire().await.map_err(Problem::internal)?;
     let read = web::block(move || experiment::results(&set.experiments[index], &set, now, || JournalReader::open(&directory))).await;
     let results = read.map_err(Problem::internal)?.map_err(|error| {
         let detail = format!("The journal cannot be read: {error}. Results need `journal.enabled`.");

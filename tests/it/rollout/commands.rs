@@ -53,7 +53,8 @@ async fn a_policy_is_rolled_out_by_command() {
     assert_eq!((again.code, again.out.as_str()), (0, "It is so already; nothing was changed.\n"));
     let bad = run(&["policy", "activate", &written(folder.path(), "bad.toml", &bad_file(3)), "--reason", "worse"]);
     assert!(bad.code == 2 && bad.error.contains("P0502") && bad.error.contains("relevance_kept_min"), "{}", bad.error);
-    let wrong = run(&["policy", "activate", &written(folder.path(), "wrong.toml", &file(3, "[diversify]\ndiversty = 1\n")), "--reason", "r"]);
+    let wrong =
+        run(&["policy", "activate", &written(folder.path(), "wrong.toml", &file(3, "[diversify]\ndiversty = 1\n")), "--reason", "r"]);
     assert!(wrong.code == 1 && wrong.out.contains("did you mean `diversity`"), "{}", wrong.out);
     let all = run(&["policy", "activate", &good, "--reason", "it holds", "--to", "all"]);
     assert!(all.out.contains("everybody gets mine v2"), "{}{}", all.out, all.error);

@@ -25,7 +25,7 @@ impl Text {
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let line = text[line_start..line_end].trim_end_matches('\r');
-        let end = floor(text, span.end.clamp(start, line_start + line.len()).max(start));
+        let end = floor(text, span.end.min(line_start + line.len()).max(start));
         Place {
             file: self.name.to_string(),
             line: text[..start].matches('\n').count() + 1,
@@ -59,5 +59,6 @@ mod tests {
         assert_eq!(place("a = 1\n", 6..6), (1, 6, "a = 1".into(), 1));
         assert_eq!(place("", 0..9), (1, 1, String::new(), 1));
         assert_eq!(place("é", 1..1), (1, 1, "é".into(), 1));
+        assert_eq!(place("a = 1\r\nb", 6..6), (1, 7, "a = 1".into(), 1), "between the two characters of a line's end");
     }
 }

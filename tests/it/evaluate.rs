@@ -113,7 +113,8 @@ fn policies_stand_side_by_side() {
     }
     let value = |policy: &Value, measure: &str| policy["measures"][measure]["value"].as_f64().unwrap();
     assert_eq!(value(&alone, "relevance_kept"), 1.0);
-    assert!(value(&alone, "ndcg") > 0.05, "readers' topics are found: {alone:#}");
+    // One of a reader's two topics is log 2 away from their history; a topic they never open would be 4 nats and more.
+    assert!(value(&alone, "calibration") < 2.0, "readers' topics are found: {alone:#}");
     assert!(value(&active, "ild") > value(&alone, "ild"));
     let more = &active["measures"]["ild"]["more_than_first"];
     assert!((more["value"].as_f64().unwrap() - (value(&active, "ild") - value(&alone, "ild"))).abs() < 1e-9);
@@ -386,7 +387,9 @@ async fn the_journal_of_a_server_judges_other_ways_to_explore() {
     assert!((0.4..0.7).contains(&rate), "every second one was opened: {rate}");
     for estimator in ["ips", "clipped_ips", "snips", "dr"] {
         let value = served["estimates"][estimator]["value"].as_f64().unwrap();
-        assert!((value - rate).abs() < 1e-3, "{estimator} of what was served: {value}, {rate}");
+        // What the reward model says of what was drawn and of what might have been differs by chance.
+        let near = if estimator == "dr" { 0.05 } else { 1e-3 };
+        assert!((value - rate).abs() < near, "{estimator} of what was served: {value}, {rate}");
     }
     assert!(own.get("replay").is_none(), "a journal has no items");
     let ranked = &own["off_policy"]["policies"][0]["ranked"];

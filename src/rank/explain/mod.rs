@@ -1,5 +1,9 @@
 //! Reasons: why an item is at its position, from the numbers that put it there. A closed list of codes.
 
+mod standing;
+
+pub use standing::{Flip, Standing, flip, standings};
+
 use super::{Feature, SourceKind, Sources};
 use crate::domain::{
     FacetValue, ItemId,

@@ -1,0 +1,184 @@
+//! What each position of a diversified slate rests on, and how far a number may move before the slate changes.
+//!
+//! Both run the diversifier itself again and nothing that stands for it, so what they say is what it does.
+
+use crate::{
+    domain::policy::Method,
+    rank::diversify::{Diversifier, Mix, Problem, lambda},
+};
+
+/// Most halvings of a [`flip`]: more than an `f32` has bits to tell apart.
+const MAX_HALVINGS: u32 = 32;
+
+/// One position: `objective = relevance_part + diversity_part`, exact to 1e-9.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    /// Which candidate, by index into the pool.
+    pub index: usize,
+    pub objective: f64,
+    /// `λ·relevance`.
+    pub relevance_part: f64,
+    /// What the method adds or takes for the items before it; for MMR `−(1 − λ)` times its similarity to them.
+    pub diversity_part: f64,
+    /// The best of the other open candidates; `None` for the last one.
+    pub runner_up: Option<usize>,
+    /// Objective above the runner-up's, ≥ 0.
+    pub margin: Option<f64>,
+    /// From 1: its position by relevance alone.
+    pub rank_without_diversity: usize,
+    /// The more relevant candidate that was still open; `None` when this one was the most relevant.
+    pub displaces: Option<usize>,
+}
+
+/// The first `count` positions, without constraints or exploration. `relevance`: finite, one per candidate, highest first;
+/// `mix` as of [`Diversifier::new`].
+pub fn standings(problem: &Problem, relevance: &[f32], mix: Option<Mix>, count: usize) -> Vec<Standing> {
+    let method = problem.diversify.method;
+    let is_plain = method == Method::None || (method.needs_mix() && mix.is_none());
+    let weight = if is_plain { 1.0 } else { f64::from(lambda(problem.diversify, problem.diversity)) };
+    let mut diversifier = Diversifier::new(problem, relevance, mix);
+    let mut open = vec![true; relevance.len()];
+    let mut standings = Vec::with_capacity(count.min(relevance.len()));
+    while standings.len() < count {
+        let Some((index, objective)) = diversifier.best(|_| true) else { break };
+        let second = diversifier.best(|other| other != index);
+        let objective = f64::from(objective);
+        let relevance_part = weight * f64::from(relevance[index]);
+        standings.push(Standing {
+            index,
+            objective,
+            relevance_part,
+            diversity_part: objective - relevance_part,
+            runner_up: second.map(|(other, _)| other),
+            margin: second.map(|(_, below)| objective - f64::from(below)),
+            rank_without_diversity: index + 1,
+            displaces: open.iter().position(|open| *open).filter(|first| *first < index),
+        });
+        open[index] = false;
+        diversifier.place(index);
+    }
+    standings
+}
+
+/// Where a change takes effect. Both ends were run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Flip {
+    /// The outcome still holds here.
+    pub keeps: f32,
+    /// It no longer holds here.
+    pub flips: f32,
+}
+
+/// How far a number may go from `now` towards `end` while `holds`, to within `tolerance` (> 0, in the number's unit).
+///
+/// `holds` runs the ranking again with the number it is given. `None` when it does not hold now, holds at the end as well,
+/// or the ends do not come within `tolerance` in [`MAX_HALVINGS`]. Where it holds again further on, one crossing is found.
+pub fn flip(now: f32, end: f32, tolerance: f32, mut holds: impl FnMut(f32) -> bool) -> Option<Flip> {
+    if !holds(now) || holds(end) {
+        return None;
+    }
+    let mut found = Flip { keeps: now, flips: end };
+    for _ in 0..MAX_HALVINGS {
+        if (found.flips - found.keeps).abs() <= tolerance {
+            return Some(found);
+        }
+        let middle = f32::midpoint(found.keeps, found.flips);
+        *(if holds(middle) { &mut found.keeps } else { &mut found.flips }) = middle;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use half::f16;
+
+    use super::*;
+    use crate::{
+        domain::{
+            Policy,
+            policy::{Aggregate, Diversify},
+        },
+        rank::{
+            View,
+            diversify::{Evaluation, diversity_of},
+        },
+    };
+
+    const RELEVANCE: [f32; 4] = [0.90, 0.85, 0.70, 0.50];
+    /// Similarities of p1, p2, s1 and c1.
+    const SIMILAR: [[f64; 4]; 4] = [[1.0, 0.9, 0.1, 0.2], [0.9, 1.0, 0.1, 0.1], [0.1, 0.1, 1.0, 0.2], [0.2, 0.1, 0.2, 1.0]];
+    /// Embeddings are halves: their cosines differ from [`SIMILAR`] by less than this.
+    const ROUNDING: f64 = 1e-3;
+
+    /// Vectors with the dot products [`SIMILAR`]: its Cholesky factor.
+    fn vectors() -> Vec<Vec<f16>> {
+        let mut factor = [[0.0f64; 4]; 4];
+        for i in 0..4 {
+            for j in 0..=i {
+                let rest = SIMILAR[i][j] - (0..j).map(|k| factor[i][k] * factor[j][k]).sum::<f64>();
+                factor[i][j] = if i == j { rest.sqrt() } else { rest / factor[j][j] };
+            }
+        }
+        factor.iter().map(|row| row.iter().map(|x| f16::from_f64(*x)).collect()).collect()
+    }
+
+    fn run(relevance: &[f32], diversity: impl Fn(&Diversify) -> f32) -> Vec<Standing> {
+        let mut diversify = Policy::default().diversify;
+        (diversify.method, diversify.aggregate, diversify.window) = (Method::Mmr, Aggregate::Max, 0);
+        let vectors = vectors();
+        let view = View::of_vectors(vectors.iter().map(Vec::as_slice));
+        let problem = Problem {
+            view: &view,
+            diversify: &diversify,
+            diversity: diversity(&diversify),
+            slate: 4,
+            slots: 4,
+            evaluation: Evaluation::Lazy,
+        };
+        standings(&problem, relevance, None, 4)
+    }
+
+    fn at_lambda(lambda: f32) -> Vec<Standing> {
+        run(&RELEVANCE, |diversify| diversity_of(diversify, lambda))
+    }
+
+    #[test]
+    fn a_slate_rests_on_the_parts_worked_out_by_hand() {
+        let expected = [
+            (0, 0.63, 0.0, Some(1), Some(0.63 - 0.595), None),
+            (2, 0.49, -0.03, Some(1), Some(0.46 - 0.325), Some(1)),
+            (1, 0.595, -0.27, Some(3), Some(0.325 - 0.29), None),
+            (3, 0.35, -0.06, None, None, None),
+        ];
+        let near = |a: f64, b: f64| (a - b).abs() < ROUNDING;
+        let slate = at_lambda(0.7);
+        assert_eq!(slate.len(), expected.len());
+        for (got, (index, relevance, diversity, runner_up, margin, displaces)) in slate.iter().zip(expected) {
+            assert_eq!((got.index, got.runner_up, got.displaces), (index, runner_up, displaces));
+            assert_eq!(got.rank_without_diversity, index + 1);
+            assert!(near(got.relevance_part, relevance) && near(got.diversity_part, diversity), "{got:?}");
+            assert!((got.relevance_part + got.diversity_part - got.objective).abs() < 1e-9);
+            assert_eq!(got.margin.is_some(), margin.is_some());
+            assert!(got.margin.zip(margin).is_none_or(|(a, b)| near(a, b)), "{got:?}");
+        }
+    }
+
+    #[test]
+    fn the_dial_and_the_relevance_that_flip_a_place_are_found() {
+        let dial = flip(0.7, 1.0, 1e-5, |lambda| at_lambda(lambda)[1].index == 2).expect("relevance alone puts p2 second");
+        assert!((f64::from(dial.flips) - 0.842_105).abs() < ROUNDING, "{dial:?}");
+        let with = |relevance: f32| run(&[0.90, 0.85, relevance, 0.50], |diversify| diversity_of(diversify, 0.7));
+        let interest = flip(0.70, 0.5, 1e-5, |relevance| with(relevance)[1].index == 2).expect("p2 overtakes");
+        assert!((f64::from(interest.flips) - 0.507_143).abs() < ROUNDING, "{interest:?}");
+        for (found, second) in [(dial.keeps, 2), (dial.flips, 1)] {
+            assert_eq!(at_lambda(found)[1].index, second);
+        }
+    }
+
+    #[test]
+    fn no_flip_is_claimed_that_was_not_seen() {
+        assert_eq!(flip(0.0, 1.0, 0.01, |_| true), None);
+        assert_eq!(flip(0.0, 1.0, 0.01, |_| false), None);
+        assert_eq!(flip(0.0, 1.0, 0.0, |x| x < 1.0 / 3.0), None);
+    }
+}

@@ -98,7 +98,7 @@ impl FeedService {
         limit: Option<usize>,
     ) -> Result<Served, FeedError> {
         let request = FeedRequest { limit, ..request(surface, n) };
-        let first = First { request: &request, policy, reader, excluded: &[], deadline: SAMPLE_DEADLINE };
+        let first = First { request: &request, policy, reader, excluded: &[], deadline: SAMPLE_DEADLINE, looks_ahead: false };
         let made = self.make(&first, &mut Vec::new()).await?;
         Ok(self.served(made.into_parts(&first), reader, Vec::new()))
     }

@@ -8,16 +8,14 @@ mod mutations;
 mod preview;
 mod promises;
 
+use std::sync::atomic::Ordering;
+
 use polyphony::{
-    demo,
     policy::{self, Checked},
     settings::Secret,
 };
 
-use crate::support::{
-    app::NOW,
-    world::{StoreKind, World},
-};
+use crate::support::world::{StoreKind, World, eventually};
 
 const ADMIN: &str = "admin-key-of-the-tests";
 const SERVER: &str = "server-key-of-the-tests";
@@ -29,13 +27,18 @@ async fn world(kind: StoreKind) -> World {
         settings.auth.server_keys = vec![Secret::new(SERVER)];
     })
     .await;
-    let items = demo::catalogue(7, NOW, world.app.dimension());
-    let personas = demo::personas(7, NOW, &items);
-    world.app.ingest.put_items(items).await.unwrap();
-    for persona in &personas {
-        world.app.ingest.learn(&persona.events).await.unwrap();
-    }
+    let items = world.demo().await;
+    let people = world.people(&items).await;
+    // What they did is in the journal too.
+    let events: usize = people.iter().map(|person| person.events.len()).sum();
+    eventually("the people's events are journaled", async || journaled(&world) == events as u64).await;
     world
+}
+
+/// Records the journal was handed, written or not.
+fn journaled(world: &World) -> u64 {
+    let counts = world.app.feed.journal.counts();
+    counts.written.load(Ordering::SeqCst) + counts.dropped.load(Ordering::SeqCst)
 }
 
 fn checked(file: &str) -> Checked {

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use polyphony::policy::schema;
+use polyphony::{domain::policy::knob::KNOBS, policy::schema};
 use serde_json::Value;
 
 use super::{ADMIN, StoreKind, world};
@@ -62,7 +62,10 @@ fn keys_codes_and_differences_are_explained() {
     for part in ["a number, 0 to 0.5", "default  0.1", "relevance-first 0.05", "set at   discovery:"] {
         assert!(out.contains(part), "{part}: {out}");
     }
-    assert!(succeeded(&["policy", "explain"]).lines().count() > 60);
+    let listed = succeeded(&["policy", "explain"]);
+    for knob in KNOBS {
+        assert!(listed.lines().any(|line| line.trim_start().starts_with(knob.key)), "{}: {listed}", knob.key);
+    }
     assert!(succeeded(&["policy", "explain", "p0402"]).starts_with("P0402: "));
     assert_eq!(ran(&["policy", "explain", "explore.shar"]).0, 2);
     let out = succeeded(&["policy", "diff", "active", "balanced"]);

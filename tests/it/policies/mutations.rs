@@ -9,8 +9,32 @@ use super::promises;
 
 /// What policy files are made of.
 const PIECES: [&str; 26] = [
-    "\n", " = ", "[", "]", "[[constraint]]\n", "{ ", " }", ", ", "\"", "'''", "#", "\\u0000", "é", "0", "-1", "0.5", "nan", "1e999", "true",
-    "\"forever\"", "kind = \"pin\"\n", "[surface.video]\n", "diversify.diversity", "extends = \"active\"\n", "[[experiment]]\n", "1979-05-27",
+    "\n",
+    " = ",
+    "[",
+    "]",
+    "[[constraint]]\n",
+    "{ ",
+    " }",
+    ", ",
+    "\"",
+    "'''",
+    "#",
+    "\\u0000",
+    "é",
+    "0",
+    "-1",
+    "0.5",
+    "nan",
+    "1e999",
+    "true",
+    "\"forever\"",
+    "kind = \"pin\"\n",
+    "[surface.video]\n",
+    "diversify.diversity",
+    "extends = \"active\"\n",
+    "[[experiment]]\n",
+    "1979-05-27",
 ];
 
 fn seeds() -> Vec<String> {

@@ -6,8 +6,8 @@ use polyphony::policy;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{ADMIN, StoreKind, World, world};
-use crate::support::world::{Answer, on_both_stores, send};
+use super::{ADMIN, StoreKind, World, journaled, world};
+use crate::support::world::{Answer, eventually, on_both_stores, send};
 
 on_both_stores! {
     a_preview_leaves_no_trace
@@ -41,13 +41,6 @@ fn kept(world: &World) -> BTreeMap<String, Vec<u8>> {
     }
 }
 
-/// Records the journal was handed, written or not.
-fn journaled(world: &World) -> u64 {
-    let counts = world.app.feed.journal.counts();
-    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::SeqCst);
-    load(&counts.written) + load(&counts.dropped)
-}
-
 async fn served_counter(world: &World) -> String {
     let metrics = world.get("/metrics").await.text;
     metrics
@@ -59,11 +52,10 @@ async fn served_counter(world: &World) -> String {
 
 async fn a_preview_leaves_no_trace(kind: StoreKind) {
     let world = world(kind).await;
-    // What was learned is written down before anything is compared.
     let events = journaled(&world);
     assert!(events > 100);
     world.feed("").header("authorization", &format!("Bearer {ADMIN}")).get().await.ok();
-    crate::support::world::eventually("the first feed is journaled", async || journaled(&world) == events + 1).await;
+    eventually("the first feed is journaled", async || journaled(&world) == events + 1).await;
 
     let (store, records, counters) = (kept(&world), journaled(&world), served_counter(&world).await);
     for user in ["ana", "ben", "farid", "somebody-new"] {
@@ -78,7 +70,7 @@ async fn a_preview_leaves_no_trace(kind: StoreKind) {
 
     // What is served leaves its traces: the comparison can fail.
     world.feed("ana").header("authorization", &format!("Bearer {ADMIN}")).get().await.ok();
-    crate::support::world::eventually("the feed is journaled", async || journaled(&world) == records + 1).await;
+    eventually("the feed is journaled", async || journaled(&world) == records + 1).await;
     assert_ne!(kept(&world), store);
     assert_ne!(served_counter(&world).await, counters);
 }

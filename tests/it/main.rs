@@ -22,6 +22,7 @@ mod items;
 mod knobs;
 mod memory;
 mod openapi;
+mod policies;
 mod privacy;
 mod problems;
 mod rerank;

@@ -193,7 +193,7 @@ fn median(values: impl Iterator<Item = usize>) -> usize {
 /// A reader whose taste is made of what the catalogue holds.
 fn made_up(snapshot: &Snapshot, n: usize, now: Time) -> Reader {
     let mut profile = Profile::default();
-    if n % ONE_NEW_IN != 0 {
+    if !n.is_multiple_of(ONE_NEW_IN) {
         for (k, item) in taste(snapshot, n).into_iter().enumerate() {
             let at = now.minus(Span::millis(BETWEEN_OPENS.as_millis() * (OPENED_ITEMS - k) as i64));
             if let Some(event) = open(&item, at) {

@@ -10,6 +10,7 @@ pub mod events;
 pub mod feed;
 pub mod health;
 pub mod items;
+pub mod me;
 pub mod middleware;
 pub mod openapi;
 pub mod params;
@@ -37,6 +38,11 @@ pub fn routes() -> Vec<Entry> {
         post("/v1/rerank", feed::rerank),
         // Learning
         post("/v1/events", events::post),
+        // One person: the token's subject, or whom a server key names
+        get("/v1/me/preferences", me::preferences::get),
+        put("/v1/me/preferences", me::preferences::put),
+        get("/v1/users/{id}/preferences", me::preferences::get),
+        put("/v1/users/{id}/preferences", me::preferences::put),
         // The catalogue
         post("/v1/items", items::post),
         get("/v1/items/{id}", items::get),

@@ -20,6 +20,7 @@ mod import;
 mod import_data;
 mod items;
 mod knobs;
+mod me;
 mod memory;
 mod openapi;
 mod privacy;

@@ -71,7 +71,7 @@ async fn personal_commands(world: &World) -> BTreeMap<String, u64> {
     let metrics = world.get("/metrics").await.text;
     let mut counts = BTreeMap::new();
     for line in metrics.lines().filter(|line| line.starts_with("feed_store_command_duration_seconds_count{")) {
-        for command in ["profile", "begin_learning", "commit_profile"] {
+        for command in ["person", "begin_learning", "commit_profile"] {
             if line.contains(&format!("command=\"{command}\"")) {
                 *counts.entry(command.to_owned()).or_default() += line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
             }
@@ -92,7 +92,7 @@ async fn opting_out_touches_no_profile(kind: StoreKind) {
     let world = two_with_a_past(kind).await;
     world.feed("ana").get().await.ok();
     let (commands, keys) = (personal_commands(&world).await, personal_keys(&world));
-    assert!(commands["profile"] > 0 && commands["commit_profile"] > 0, "{commands:?}");
+    assert!(commands["person"] > 0 && commands["commit_profile"] > 0, "{commands:?}");
     assert_eq!(keys.is_empty(), kind == StoreKind::Embedded);
     for signal in SIGNALS {
         for user in ["ana", "stranger"] {

@@ -1,5 +1,7 @@
 //! Consent as data: one record per change, kept in a log that only grows. What holds now is a fold over the log.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Span, Time};
 
 /// Most records in one person's log. A full log refuses the next one: no decision is ever forgotten to make room.
@@ -135,7 +137,8 @@ pub fn prompt_not_before(log: &[ConsentRecord], purpose: Purpose) -> Option<Time
 }
 
 /// What counts for somebody who was never asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ConsentDefault {
     /// Nothing is allowed before it is given.
     #[default]

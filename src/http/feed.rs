@@ -397,7 +397,7 @@ fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view:
     let frozen = served.page_number > 0 && served.degraded.is_empty();
     let cache = if frozen { "private, max-age=300, immutable" } else { "private, no-cache" };
     let mut answer = HttpResponse::Ok();
-    answer.insert_header((header::CACHE_CONTROL, cache));
+    answer.insert_header((header::CACHE_CONTROL, cache)).insert_header((header::VARY, "Authorization, Sec-GPC"));
     let mut json = Vec::with_capacity(BODY_BYTES_USUAL);
     if serde_json::to_writer(&mut json, &body).is_err() {
         json.clear();

@@ -13,7 +13,7 @@ use utoipa::{
     },
 };
 
-use super::{events, feed, health, items, me, policies, problem, rollout};
+use super::{events, feed, gpc, health, items, me, policies, problem, rollout};
 use crate::{app::VERSION, wire};
 
 #[derive(OpenApi)]
@@ -21,15 +21,17 @@ use crate::{app::VERSION, wire};
     paths(
         feed::get, feed::post, feed::rerank, events::post,
         me::preferences::get, me::preferences::put,
+        me::consent::get, me::consent::put, me::consent::receipts, me::consent::notice,
         items::post, items::get, items::put, items::delete,
         policies::check, policies::explain_key, policies::diff, policies::preview, policies::schema_document,
         rollout::get, rollout::activate, rollout::log, rollout::roll_back, rollout::reload, rollout::results,
-        health::livez, health::readyz, health::version, health::metrics, openapi_json),
+        gpc::support, health::livez, health::readyz, health::version, health::metrics, openapi_json),
     components(schemas(problem::Body, wire::Fault)),
     tags(
         (name = "feed", description = "Feeds and re-ranking"),
         (name = "events", description = "What people did"),
         (name = "me", description = "What a person set and decided: `/v1/me/…` with their user token, `/v1/users/{id}/…` with a server key"),
+        (name = "consent", description = "What people are asked"),
         (name = "items", description = "The catalogue"),
         (name = "policies", description = "Policies before they are shown to anybody; for operators (admin key)"),
         (name = "rollout", description = "Which policy serves whom: activation in stages, rollback, experiments; for operators (admin key)"),

@@ -5,6 +5,7 @@ mod auth;
 mod closed_loop;
 mod command_line;
 mod config_files;
+mod consent;
 mod cursor;
 mod degraded;
 mod dial;

@@ -1,5 +1,6 @@
 //! The promises of `Store`, checked on every store: one suite, one module per implementation.
 
+mod consents;
 mod embedded;
 mod redis;
 mod sample;

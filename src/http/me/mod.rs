@@ -1,6 +1,7 @@
 //! Routes about one person. Each is there twice: `/v1/me/…` is the subject of a user token, `/v1/users/{id}/…` is whom a
 //! server key names. Answers are for that person only and are never kept by a cache.
 
+pub mod consent;
 pub mod preferences;
 
 use std::future::{Ready, ready};

@@ -9,6 +9,7 @@ use polyphony::{
     demo,
     domain::{
         Event, EventId, EventKind, Item, ItemId, Policy, Scope, Span, UserId,
+        consent::ConsentDefault,
         policy::{ActivePolicy, Surfaces},
         profile::Mode,
     },
@@ -233,6 +234,7 @@ impl World {
             catalogue: Arc::new(Catalogue::new(DIMENSION, half_life)),
             clock: world.clock.clone(),
             journal: Arc::new(Journal::off()),
+            consent: ConsentDefault::Assumed,
         };
         let personas = demo::personas(SEED, NOW, &items);
         let background = demo::background(SEED, NOW, &items);

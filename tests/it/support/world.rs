@@ -12,7 +12,7 @@ use std::{
 use polyphony::{
     app::{App, Background},
     clock::ManualClock,
-    domain::{Item, ItemId, Policy, Span, UserId, policy::ActivePolicy},
+    domain::{Item, ItemId, Policy, Span, UserId, consent::ConsentDefault, policy::ActivePolicy},
     http::{mount, server::serve_with},
     settings::Settings,
     store::{
@@ -75,6 +75,8 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();
         settings.server.workers = 2;
+        // Consent has tests of its own; people of all others have not said no.
+        settings.consent.default = ConsentDefault::Assumed;
         settings.catalogue.dimension = 32;
         settings.policy.retrieve.deadline = Span::millis(500);
         settings.journal.path = folder.path().join("journal");

@@ -13,7 +13,7 @@ use polyphony::{
     app::{App, Background},
     clock::ManualClock,
     demo::{self, Persona},
-    domain::{Event, Item, ItemId, Policy, Span, UserId, policy::ActivePolicy},
+    domain::{Event, Item, ItemId, Policy, Span, UserId, consent::ConsentDefault, policy::ActivePolicy},
     http::{mount, server::serve_with},
     learn,
     settings::Settings,
@@ -77,6 +77,8 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();
         settings.server.workers = 2;
+        // Consent has tests of its own; people of all others have not said no.
+        settings.consent.default = ConsentDefault::Assumed;
         settings.catalogue.dimension = 32;
         settings.policy.retrieve.deadline = Span::millis(500);
         settings.journal.path = folder.path().join("journal");

@@ -10,7 +10,11 @@ use std::{
 use crate::{
     catalogue::{Catalogue, CatalogueRecord, Snapshot},
     clock::Clock,
-    domain::{Event, Item, ItemId, UserId},
+    domain::{
+        Event, EventKind, Item, ItemId, UserId,
+        consent::{ConsentDefault, Purpose},
+        profile::Mode,
+    },
     journal::{EventRecord, Journal, JournalRecord},
     learn::{self, LearnError},
     store::{Commit, PopularityDelta, Store, StoreError},
@@ -26,6 +30,27 @@ pub enum Outcome {
     /// Its id was learned within the de-duplication window, or stands twice in the call.
     Duplicate,
     Refused(Refusal),
+    /// The person does not want it kept. Nothing of it is.
+    Ignored(Unwanted),
+}
+
+/// Why nothing about a person is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwanted {
+    /// Keeping a profile was refused, or never allowed.
+    NoConsent,
+    /// The person chose feeds without a profile.
+    NoProfile,
+}
+
+impl Unwanted {
+    /// As in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoConsent => "no_consent",
+            Self::NoProfile => "no_profile",
+        }
+    }
 }
 
 /// Why an event was refused. Nothing of it is kept.
@@ -43,6 +68,8 @@ pub struct Ingest {
     pub catalogue: Arc<Catalogue>,
     pub clock: Arc<dyn Clock>,
     pub journal: Arc<Journal>,
+    /// What holds for people who were never asked.
+    pub consent: ConsentDefault,
 }
 
 impl Ingest {
@@ -87,6 +114,15 @@ impl Ingest {
         snapshot: &Snapshot,
         outcomes: &mut [Outcome],
     ) -> Result<(), StoreError> {
+        let unwanted = self.unwanted(user).await?;
+        let (ignored, indices): (Vec<usize>, Vec<usize>) =
+            indices.iter().partition(|index| unwanted.is_some_and(|unwanted| !is_kept_regardless(&events[**index], unwanted)));
+        for index in ignored {
+            outcomes[index] = unwanted.map_or(Outcome::Duplicate, Outcome::Ignored);
+        }
+        if indices.is_empty() {
+            return Ok(());
+        }
         let ids: Vec<_> = indices.iter().map(|index| events[*index].id.clone()).collect();
         for _ in 0..MAX_COMMIT_TRIES {
             let learning = self.store.begin_learning(user, &ids).await?;
@@ -119,6 +155,16 @@ impl Ingest {
         Err(StoreError::Refused(format!("the profile changed {MAX_COMMIT_TRIES} times while learning")))
     }
 
+    /// Why what the person does is not to be kept; `None`: it may be.
+    async fn unwanted(&self, user: &UserId) -> Result<Option<Unwanted>, StoreError> {
+        let person = self.store.person(user).await?.unwrap_or_default();
+        if !self.consent.allows(&person.consents, Purpose::ProfileCreate, self.clock.now()) {
+            return Ok(Some(Unwanted::NoConsent));
+        }
+        let mode = person.profile.map(|profile| profile.preferences.mode).unwrap_or_default();
+        Ok((mode == Mode::NoProfile).then_some(Unwanted::NoProfile))
+    }
+
     /// Popularity and journal: after the events are safe, and never a reason to refuse them.
     async fn after_acceptance(&self, events: &[Event], outcomes: &[Outcome]) {
         let accepted = || events.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::Accepted).map(|(event, _)| event);
@@ -149,6 +195,11 @@ impl Ingest {
             tracing::warn!(reason = error.reason(), %error, "popularity was not updated");
         }
     }
+}
+
+/// Whoever chose no profile can still block and follow: that is said, not observed. Without consent nothing is kept.
+fn is_kept_regardless(event: &Event, unwanted: Unwanted) -> bool {
+    unwanted == Unwanted::NoProfile && (event.undo || matches!(event.kind, EventKind::Hide | EventKind::Follow))
 }
 
 fn learn_one(profile: &mut crate::domain::Profile, event: &Event, snapshot: &Snapshot) -> Result<(), Refusal> {

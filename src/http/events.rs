@@ -49,7 +49,11 @@ pub struct AnswerBody {
     /// Events that were not kept because the person does not want it.
     #[serde(skip_serializing_if = "is_zero")]
     pub ignored: usize,
-    /// Why events were ignored: `no_consent`.
+    /// `false` when nothing of the batch was kept because the person does not want it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub stored: Option<bool>,
+    /// Why events were ignored: `no_consent`, or `no_profile` when the person chose feeds without a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<&'static str>,
@@ -88,10 +92,11 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut
     let mut value = body.value()?;
     let (values, user) = batch(&mut value, &caller)?;
     let count = values.len();
-    let mut answer = AnswerBody { accepted: 0, duplicates: 0, rejected: Vec::new(), clamped: 0, ignored: 0, reason: None };
+    let mut answer = AnswerBody { accepted: 0, duplicates: 0, rejected: Vec::new(), clamped: 0, ignored: 0, stored: None, reason: None };
     // With Global Privacy Control nothing is learned about the person.
     if super::feed::signals_opt_out(&request) {
         answer.ignored = count;
+        answer.stored = Some(false);
         answer.reason = Some("no_consent");
         return Ok(accepted(&answer));
     }
@@ -102,9 +107,14 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut
         match outcome {
             Outcome::Accepted => answer.accepted += 1,
             Outcome::Duplicate => answer.duplicates += 1,
+            Outcome::Ignored(unwanted) => {
+                answer.ignored += 1;
+                answer.reason = Some(unwanted.name());
+            }
             Outcome::Refused(refusal) => answer.rejected.push(refused(index, event, &refusal)),
         }
     }
+    answer.stored = (answer.ignored > 0 && answer.accepted == 0).then_some(false);
     answer.rejected.sort_by_key(|rejected| rejected.index);
     Ok(accepted(&answer))
 }

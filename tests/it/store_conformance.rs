@@ -1,5 +1,6 @@
 //! The promises of `Store`, checked on every store: one suite, one module per implementation.
 
+mod consents;
 mod embedded;
 mod redis;
 mod sample;
@@ -23,6 +24,8 @@ macro_rules! conforms {
             a_stale_revision_conflicts
             an_erased_person_restarts_with_a_new_revision
             event_ids_are_known_within_the_window
+            a_consent_log_only_grows
+            no_consent_is_lost_to_another
             a_person_is_erased_completely
             a_feed_keeps_its_pages
             the_first_freezer_wins

@@ -21,17 +21,18 @@ use self::{
     change_log::{ChangeLog, Read},
     engine::{Engine, Fault, Opener, file_opener},
     people::Learned,
-    tables::{ACTIVATIONS, EXPIRIES, FEEDS, ITEMS, META, PAGES, POLICIES, POPULARITY, PROFILES, REMEMBERED},
+    tables::{ACTIVATIONS, CONSENTS, EXPIRIES, FEEDS, ITEMS, META, PAGES, POLICIES, POPULARITY, PROFILES, REMEMBERED},
 };
 use super::{
-    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, PopularityDelta, Store, StoreError,
-    StoreOptions, codec,
+    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Store,
+    StoreError, StoreOptions, codec,
     touched::{Touch, coalesce},
 };
 use crate::{
     clock::Clock,
     domain::{
         EventId, FeedId, Item, ItemId, Profile, Span, Time, UserId,
+        consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
     },
 };
@@ -76,6 +77,7 @@ impl EmbeddedStore {
             transaction.open_table(ITEMS)?;
             transaction.open_table(POPULARITY)?;
             transaction.open_table(PROFILES)?;
+            transaction.open_table(CONSENTS)?;
             transaction.open_table(REMEMBERED)?;
             transaction.open_table(FEEDS)?;
             transaction.open_table(PAGES)?;
@@ -160,8 +162,13 @@ impl Store for EmbeddedStore {
         Ok(Changes::Records { records, next })
     }
 
-    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
-        self.engine.read(|transaction| people::profile(transaction, user, self.now()))
+    async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
+        self.engine.read(|transaction| people::person(transaction, user, self.now()))
+    }
+
+    async fn append_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
+        let (user, record, now) = (user.clone(), record.clone(), self.now());
+        self.engine.write(move |transaction| people::append_consent(transaction, &user, expected, &record, now)).await
     }
 
     async fn begin_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {

@@ -1,26 +1,57 @@
-//! Everything kept under a person's id in the file: profile, de-duplication window, feeds. Every row has an expiry,
+//! Everything kept under a person's id in the file: profile, consent log, de-duplication window, feeds. Every row has an expiry,
 //! written to [`EXPIRIES`] in the same transaction, so that a sweep finds what is due without looking at the rest.
 
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::{
     engine::Fault,
-    tables::{EXPIRIES, FEEDS, Kind, PAGES, PROFILES, REMEMBERED, Remembered, feed_key},
+    tables::{CONSENTS, EXPIRIES, FEEDS, Kind, PAGES, PROFILES, REMEMBERED, Remembered, feed_key},
 };
 use crate::{
     domain::{
         EventId, FeedId, Profile, Time, UserId,
+        consent::{CONSENT_KEEP, ConsentRecord},
         event::DEDUPE_WINDOW,
         feed::{Owner, Page},
     },
-    store::{Commit, FeedRecord, Learning, codec},
+    store::{Commit, FeedRecord, Learning, Person, codec},
 };
 
 /// Most records one sweep removes: it holds the one write transaction.
 pub(super) const MAX_SWEPT_RECORDS: usize = 1_000;
 
-pub(super) fn profile(transaction: &ReadTransaction, user: &UserId, now: Time) -> Result<Option<Profile>, Fault> {
-    Ok(profile_and_revision(transaction, user, now)?.map(|(profile, _)| profile))
+pub(super) fn person(transaction: &ReadTransaction, user: &UserId, now: Time) -> Result<Option<Person>, Fault> {
+    let profile = profile_and_revision(transaction, user, now)?.map(|(profile, _)| profile);
+    let consents = match transaction.open_table(CONSENTS)?.get(user.as_str())? {
+        Some(row) if row.value().0 > now.0 => codec::consent::decode(row.value().1)?,
+        _ => Vec::new(),
+    };
+    let is_known = profile.is_some() || !consents.is_empty();
+    Ok(is_known.then_some(Person { profile, consents }))
+}
+
+pub(super) fn append_consent(
+    transaction: &WriteTransaction,
+    user: &UserId,
+    expected: usize,
+    record: &ConsentRecord,
+    now: Time,
+) -> Result<Commit, Fault> {
+    let user = user.as_str();
+    let mut table = transaction.open_table(CONSENTS)?;
+    let (before, mut log) = match table.get(user)? {
+        Some(row) if row.value().0 > now.0 => (Some(row.value().0), codec::consent::decode(row.value().1)?),
+        Some(row) => (Some(row.value().0), Vec::new()),
+        None => (None, Vec::new()),
+    };
+    if log.len() != expected {
+        return Ok(Commit::Conflict);
+    }
+    log.push(record.clone());
+    let expiry = now.plus(CONSENT_KEEP);
+    expire(transaction, Kind::Consents, (user, ""), before, expiry)?;
+    table.insert(user, (expiry.0, codec::consent::encode(&log)?.as_slice()))?;
+    Ok(Commit::Done)
 }
 
 fn profile_and_revision(transaction: &ReadTransaction, user: &UserId, now: Time) -> Result<Option<(Profile, u64)>, Fault> {
@@ -114,6 +145,9 @@ pub(super) fn erase(transaction: &WriteTransaction, user: &UserId) -> Result<(),
     }
     if let Some(row) = transaction.open_table(REMEMBERED)?.remove(user)? {
         expiries.remove((row.value().0, Kind::Remembered as u8, user, ""))?;
+    }
+    if let Some(row) = transaction.open_table(CONSENTS)?.remove(user)? {
+        expiries.remove((row.value().0, Kind::Consents as u8, user, ""))?;
     }
     let mut feeds = transaction.open_table(FEEDS)?;
     let mut ids = Vec::new();
@@ -213,6 +247,7 @@ pub(super) fn sweep(transaction: &WriteTransaction, now: Time) -> Result<usize, 
         match Kind::from_byte(*kind) {
             Some(Kind::Profile) => drop(transaction.open_table(PROFILES)?.remove(first.as_str())?),
             Some(Kind::Remembered) => drop(transaction.open_table(REMEMBERED)?.remove(first.as_str())?),
+            Some(Kind::Consents) => drop(transaction.open_table(CONSENTS)?.remove(first.as_str())?),
             Some(Kind::Feed) => {
                 transaction.open_table(FEEDS)?.remove((first.as_str(), second.as_str()))?;
                 remove_pages(transaction, (first, second))?;

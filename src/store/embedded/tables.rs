@@ -13,6 +13,8 @@ pub(super) const ITEMS: TableDefinition<&str, &[u8]> = TableDefinition::new("ite
 pub(super) const POPULARITY: TableDefinition<&str, &[u8]> = TableDefinition::new("popularity");
 /// User id → (revision, expiry in ms, `codec::profile`).
 pub(super) const PROFILES: TableDefinition<&str, (u64, i64, &[u8])> = TableDefinition::new("profiles");
+/// User id → (expiry in ms, `codec::consent`).
+pub(super) const CONSENTS: TableDefinition<&str, (i64, &[u8])> = TableDefinition::new("consents");
 /// User id → (expiry in ms, [`Remembered`]).
 pub(super) const REMEMBERED: TableDefinition<&str, (i64, &[u8])> = TableDefinition::new("remembered");
 /// ([`owner_key`], feed id) → (expiry in ms, `codec::feed`).
@@ -34,11 +36,12 @@ pub(super) enum Kind {
     Profile = 0,
     Remembered = 1,
     Feed = 2,
+    Consents = 3,
 }
 
 impl Kind {
     pub(super) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Profile, Self::Remembered, Self::Feed].into_iter().find(|kind| *kind as u8 == byte)
+        [Self::Profile, Self::Remembered, Self::Feed, Self::Consents].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! pf:{u:<user>}:profile      string  revision (u64, little-endian) and codec::profile
+//! pf:{u:<user>}:consents     string  codec::consent
 //! pf:{u:<user>}:dedupe       zset    event digests (16 bytes) by expiry in ms
 //! pf:{u:<user>}:feeds        zset    feed ids by expiry in ms, so that erasure finds them
 //! pf:{u:<user>}:feed:<feed>  hash    h = codec::feed, p0, p1, … = its pages
@@ -38,6 +39,10 @@ impl Keys {
 
     pub(super) fn profile(&self, user: &UserId) -> String {
         self.person(user, "profile")
+    }
+
+    pub(super) fn consents(&self, user: &UserId) -> String {
+        self.person(user, "consents")
     }
 
     pub(super) fn dedupe(&self, user: &UserId) -> String {
@@ -122,7 +127,13 @@ mod tests {
         for user in users.map(|user| UserId::new(user).unwrap()) {
             let feed = FeedId::new("fd}{_1").unwrap();
             let tag = hashed(&keys.profile(&user)).to_owned();
-            for key in [keys.dedupe(&user), keys.feeds(&user), keys.feed(&Owner::User(user.clone()), &feed), keys.feed_prefix(&user)] {
+            for key in [
+                keys.consents(&user),
+                keys.dedupe(&user),
+                keys.feeds(&user),
+                keys.feed(&Owner::User(user.clone()), &feed),
+                keys.feed_prefix(&user),
+            ] {
                 assert_eq!(hashed(&key), tag, "{key}");
             }
             assert!(tag.starts_with("u:") && tags.insert(tag.clone()), "{tag}");

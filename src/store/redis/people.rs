@@ -1,4 +1,4 @@
-//! Everything kept under a person's id: profile, de-duplication window, feeds. Every key has a time to live, set with
+//! Everything kept under a person's id: profile, consent log, de-duplication window, feeds. Every key has a time to live, set with
 //! every write.
 
 use std::{collections::HashMap, time::Duration};
@@ -7,10 +7,11 @@ use super::{RedisStore, link::Lane};
 use crate::{
     domain::{
         EventId, FeedId, Profile, Span, Time, UserId,
+        consent::{CONSENT_KEEP, ConsentRecord},
         event::DEDUPE_WINDOW,
         feed::{Owner, Page, StoredFeed},
     },
-    store::{Commit, FeedRecord, Learning, MAX_REMEMBERED_EVENTS, StoreError, codec},
+    store::{Commit, FeedRecord, Learning, MAX_REMEMBERED_EVENTS, Person, StoreError, codec},
 };
 
 /// Longest time to live, in ms: "forever" still ends, and Redis refuses times that overflow.
@@ -19,12 +20,37 @@ const MAX_TTL_MS: i64 = Span::days(3_650).as_millis();
 const FEED_FIELD: &str = "h";
 
 impl RedisStore {
-    pub(super) async fn read_profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
-        let mut get = redis::cmd("GET");
-        get.arg(self.keys.profile(user));
+    pub(super) async fn read_person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
+        let mut get = redis::cmd("MGET");
+        get.arg(self.keys.profile(user)).arg(self.keys.consents(user));
         let work = |mut connection| async move { get.query_async(&mut connection).await };
-        let stored: Option<Vec<u8>> = self.link.call(Lane::Serving, work).await?;
-        stored.map(|stored| decode_profile(&stored).map(|(profile, _)| profile)).transpose()
+        let (profile, consents): (Option<Vec<u8>>, Option<Vec<u8>>) = self.link.call(Lane::Serving, work).await?;
+        if profile.is_none() && consents.is_none() {
+            return Ok(None);
+        }
+        let profile = profile.map(|stored| decode_profile(&stored).map(|(profile, _)| profile)).transpose()?;
+        let consents = consents.map(|stored| codec::consent::decode(&stored)).transpose()?.unwrap_or_default();
+        Ok(Some(Person { profile, consents }))
+    }
+
+    /// Reads the log, and replaces it where it still is what was read.
+    pub(super) async fn write_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
+        let key = self.keys.consents(user);
+        let mut get = redis::cmd("GET");
+        get.arg(&key);
+        let stored: Option<Vec<u8>> =
+            self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await?;
+        let mut log = stored.as_deref().map(codec::consent::decode).transpose()?.unwrap_or_default();
+        if log.len() != expected {
+            return Ok(Commit::Conflict);
+        }
+        log.push(record.clone());
+        let mut append = self.scripts.append_consent.key(key);
+        append.arg(stored.unwrap_or_default()).arg(codec::consent::encode(&log)?).arg(ttl_ms(CONSENT_KEEP.as_std()));
+        match self.link.call(Lane::Serving, |mut connection| async move { append.invoke_async(&mut connection).await }).await? {
+            1 => Ok(Commit::Done),
+            _ => Ok(Commit::Conflict),
+        }
     }
 
     pub(super) async fn read_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {
@@ -65,7 +91,7 @@ impl RedisStore {
 
     pub(super) async fn erase(&self, user: &UserId) -> Result<(), StoreError> {
         let mut erase = self.scripts.erase_user.key(self.keys.profile(user));
-        erase.key(self.keys.dedupe(user)).key(self.keys.feeds(user)).arg(self.keys.feed_prefix(user));
+        erase.key(self.keys.dedupe(user)).key(self.keys.feeds(user)).key(self.keys.consents(user)).arg(self.keys.feed_prefix(user));
         self.link.call(Lane::Serving, |mut connection| async move { erase.invoke_async(&mut connection).await }).await
     }
 

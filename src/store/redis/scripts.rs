@@ -6,6 +6,7 @@ use redis::Script;
 pub(super) struct Scripts {
     pub add_popularity: Script,
     pub append_activation: Script,
+    pub append_consent: Script,
     pub begin_learning: Script,
     pub commit_profile: Script,
     pub erase_user: Script,
@@ -19,6 +20,7 @@ impl Scripts {
         Self {
             add_popularity: Script::new(include_str!("add_popularity.lua")),
             append_activation: Script::new(include_str!("append_activation.lua")),
+            append_consent: Script::new(include_str!("append_consent.lua")),
             begin_learning: Script::new(include_str!("begin_learning.lua")),
             commit_profile: Script::new(include_str!("commit_profile.lua")),
             erase_user: Script::new(include_str!("erase_user.lua")),

@@ -8,6 +8,7 @@ use super::{
     Context, Scored, SourceKind, Sources,
     constraint::Solver,
     diversify::{Diversifier, Evaluation, Mix, Problem},
+    explain::Standing,
     explore::{self, Arm},
     view::View,
 };
@@ -61,6 +62,31 @@ pub fn place_pages<const PAGES: usize>(pool: &Pool, prefix: &[Placed], count: us
         run.put(placed.pool_index as usize);
     }
     std::array::from_fn(|_| run.page(count))
+}
+
+/// One position placed again.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// What comes here now; `None` when nothing is left.
+    pub placed: Option<Placed>,
+    /// What it rests on; `None` for a draw.
+    pub standing: Option<Standing>,
+    /// Candidates it was drawn from; 0 for a ranked position.
+    pub arms: usize,
+}
+
+/// Places every position of `recorded` again, each after the recorded ones before it: the same items for the same numbers
+/// while catalogue, relevance and rules are those of the time.
+pub fn replay(pool: &Pool, recorded: &[Placed], context: &Context) -> Vec<Replayed> {
+    let rows = pool.candidates.iter().map(|candidate| candidate.row);
+    let view = View::new(rows, context.snapshot, &context.policy.diversify.similarity);
+    let mut run = Run::new(pool, &view, recorded.len(), context);
+    let replayed = recorded.iter().map(|placed| {
+        let replayed = run.replayed();
+        run.put(placed.pool_index as usize);
+        replayed
+    });
+    replayed.collect()
 }
 
 /// The state while placing.
@@ -140,6 +166,20 @@ impl<'a> Run<'a> {
         }
         self.solver.place(present.then_some(index));
         self.position += 1;
+    }
+
+    /// The next position as it would be filled, without filling it.
+    fn replayed(&mut self) -> Replayed {
+        self.solver.settle();
+        let placed = if self.open_count > 0 { self.next() } else { None };
+        let arms = self.draws.pop().map_or(0, |draw| draw.arms.len());
+        let ranked = placed.as_ref().filter(|placed| placed.slot == Slot::Ranked);
+        let standing = ranked.map(|placed| {
+            let Self { diversifier, solver, open, .. } = self;
+            let best = (placed.pool_index as usize, placed.objective);
+            Standing::new(diversifier, best, |index| open[index] && solver.check(index).is_ok())
+        });
+        Replayed { placed, standing, arms }
     }
 
     fn next(&mut self) -> Option<Placed> {

@@ -156,6 +156,12 @@ impl<'a> Diversifier<'a> {
         with_gain!(&mut self.objective, gain => gain.refine(shared, index, CLOSED))
     }
 
+    /// What of a candidate's objective is relevance: `λ·relevance`, or all of it where nothing is diversified.
+    pub fn relevance_part(&self, index: usize) -> f64 {
+        let weight = if matches!(self.objective, Objective::Relevance(_)) { 1.0 } else { self.shared.lambda };
+        f64::from(weight) * self.shared.relevance.get(index).copied().map_or(0.0, f64::from)
+    }
+
     /// Greatest similarity of a candidate to a placed item, in [0, 1]; 0 before the first.
     pub fn nearest(&self, index: usize) -> f32 {
         let compare = || self.shared.placed.iter().map(|placed| self.shared.view.similarity_to(placed, index)).fold(0.0, f32::max);

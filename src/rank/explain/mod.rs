@@ -2,7 +2,7 @@
 
 mod standing;
 
-pub use standing::{Flip, Standing, flip, standings};
+pub use standing::{Flip, Standing, flip};
 
 use super::{Feature, SourceKind, Sources};
 use crate::domain::{

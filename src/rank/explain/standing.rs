@@ -1,63 +1,50 @@
-//! What each position of a diversified slate rests on, and how far a number may move before the slate changes.
+//! What a position of a diversified slate rests on, and how far a number may move before the slate changes.
 //!
-//! Both run the diversifier itself again and nothing that stands for it, so what they say is what it does.
+//! Both ask the diversifier itself and nothing that stands for it, so what they say is what it does.
 
-use crate::{
-    domain::policy::Method,
-    rank::diversify::{Diversifier, Mix, Problem, lambda},
-};
+use crate::rank::diversify::Diversifier;
 
 /// Most halvings of a [`flip`]: more than an `f32` has bits to tell apart.
 const MAX_HALVINGS: u32 = 32;
 
-/// One position: `objective = relevance_part + diversity_part`, exact to 1e-9.
+/// One ranked position: `objective = relevance_part + diversity_part`, exact to 1e-9.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Standing {
-    /// Which candidate, by index into the pool.
+    /// Which candidate, by index into the pool: its 0-based rank by relevance alone.
     pub index: usize,
     pub objective: f64,
     /// `λ·relevance`.
     pub relevance_part: f64,
     /// What the method adds or takes for the items before it; for MMR `−(1 − λ)` times its similarity to them.
     pub diversity_part: f64,
-    /// The best of the other open candidates; `None` for the last one.
+    /// The best of the other candidates that could stand here; `None` when there was none to compare with.
     pub runner_up: Option<usize>,
     /// Objective above the runner-up's, ≥ 0.
     pub margin: Option<f64>,
-    /// From 1: its position by relevance alone.
-    pub rank_without_diversity: usize,
-    /// The more relevant candidate that was still open; `None` when this one was the most relevant.
+    /// The most relevant candidate that could stand here; `None` when this one was the most relevant.
     pub displaces: Option<usize>,
 }
 
-/// The first `count` positions, without constraints or exploration. `relevance`: finite, one per candidate, highest first;
-/// `mix` as of [`Diversifier::new`].
-pub fn standings(problem: &Problem, relevance: &[f32], mix: Option<Mix>, count: usize) -> Vec<Standing> {
-    let method = problem.diversify.method;
-    let is_plain = method == Method::None || (method.needs_mix() && mix.is_none());
-    let weight = if is_plain { 1.0 } else { f64::from(lambda(problem.diversify, problem.diversity)) };
-    let mut diversifier = Diversifier::new(problem, relevance, mix);
-    let mut open = vec![true; relevance.len()];
-    let mut standings = Vec::with_capacity(count.min(relevance.len()));
-    while standings.len() < count {
-        let Some((index, objective)) = diversifier.best(|_| true) else { break };
-        let second = diversifier.best(|other| other != index);
+impl Standing {
+    /// Of `index`, about to be placed for its `objective`. `allowed`: whether a candidate could stand here too.
+    pub(in crate::rank) fn new(
+        diversifier: &mut Diversifier,
+        (index, objective): (usize, f32),
+        mut allowed: impl FnMut(usize) -> bool,
+    ) -> Self {
+        let second = diversifier.best(|other| other != index && allowed(other));
         let objective = f64::from(objective);
-        let relevance_part = weight * f64::from(relevance[index]);
-        standings.push(Standing {
+        let relevance_part = diversifier.relevance_part(index);
+        Self {
             index,
             objective,
             relevance_part,
             diversity_part: objective - relevance_part,
             runner_up: second.map(|(other, _)| other),
             margin: second.map(|(_, below)| objective - f64::from(below)),
-            rank_without_diversity: index + 1,
-            displaces: open.iter().position(|open| *open).filter(|first| *first < index),
-        });
-        open[index] = false;
-        diversifier.place(index);
+            displaces: (0..index).find(|other| allowed(*other)),
+        }
     }
-    standings
 }
 
 /// Where a change takes effect. Both ends were run.
@@ -96,11 +83,11 @@ mod tests {
     use crate::{
         domain::{
             Policy,
-            policy::{Aggregate, Diversify},
+            policy::{Aggregate, Diversify, Method},
         },
         rank::{
             View,
-            diversify::{Evaluation, diversity_of},
+            diversify::{Evaluation, Problem, diversity_of},
         },
     };
 
@@ -135,7 +122,15 @@ mod tests {
             slots: 4,
             evaluation: Evaluation::Lazy,
         };
-        standings(&problem, relevance, None, 4)
+        let mut diversifier = Diversifier::new(&problem, relevance, None);
+        let mut open = vec![true; relevance.len()];
+        let mut slate = Vec::new();
+        while let Some(best) = diversifier.best(|_| true) {
+            slate.push(Standing::new(&mut diversifier, best, |index| open[index]));
+            open[best.0] = false;
+            diversifier.place(best.0);
+        }
+        slate
     }
 
     fn at_lambda(lambda: f32) -> Vec<Standing> {
@@ -155,7 +150,6 @@ mod tests {
         assert_eq!(slate.len(), expected.len());
         for (got, (index, relevance, diversity, runner_up, margin, displaces)) in slate.iter().zip(expected) {
             assert_eq!((got.index, got.runner_up, got.displaces), (index, runner_up, displaces));
-            assert_eq!(got.rank_without_diversity, index + 1);
             assert!(near(got.relevance_part, relevance) && near(got.diversity_part, diversity), "{got:?}");
             assert!((got.relevance_part + got.diversity_part - got.objective).abs() < 1e-9);
             assert_eq!(got.margin.is_some(), margin.is_some());

@@ -6,12 +6,14 @@
 
 mod dislike;
 mod normalise;
+mod parts;
 mod scorer;
 mod taste;
 #[cfg(test)]
 mod tests;
 
 pub use dislike::Demotion;
+pub use parts::{Part, parts, score_of};
 pub use scorer::prior_fade;
 
 use super::{Candidate, Context, Scored};

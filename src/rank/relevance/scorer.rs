@@ -1,6 +1,6 @@
 //! One candidate's features, from what is the same for every candidate of a request.
 
-use super::{Candidate, Context, Feature, Scored, taste::Tastes};
+use super::{Candidate, Context, Feature, Scored, parts::Possible, taste::Tastes};
 use crate::{
     catalogue::{Entry, NumberMap, Query, Row},
     domain::{Popularity, Profile, feed::FEATURES, time::decay},
@@ -53,29 +53,14 @@ impl<'a> Scorer<'a> {
             scorer.passed_by = profile.seen.iter().map(|seen| (seen.item_hash, seen.passed_by())).filter(|(_, count)| *count > 0).collect();
             scorer.learn_interests(profile);
         }
-        let sum = scorer.weights_sum(kept).max(f32::MIN_POSITIVE);
-        scorer.shares = Feature::ALL.map(|feature| feature.weight(&context.policy.score.weights) / sum);
+        let possible = Possible {
+            profile: context.profile.is_some(),
+            prior: scorer.tastes.has_prior,
+            caller: kept.iter().any(|c| c.relevance != 0.0),
+            open_rate: scorer.open_rate.is_some(),
+        };
+        scorer.shares = possible.shares(&context.policy.score.weights);
         scorer
-    }
-
-    /// Features nobody in this request can have do not dilute the others: the sum is over the possible ones.
-    fn weights_sum(&self, kept: &[Candidate]) -> f32 {
-        let weights = &self.context.policy.score.weights;
-        let has_profile = self.context.profile.is_some();
-        let mut sum = weights.recency + weights.popularity;
-        if kept.iter().any(|c| c.relevance != 0.0) {
-            sum += weights.relevance;
-        }
-        if self.open_rate.is_some() {
-            sum += weights.uncertainty;
-        }
-        if has_profile {
-            sum += weights.interest + weights.creator + weights.follow;
-        }
-        if has_profile || self.tastes.has_prior {
-            sum += weights.topic;
-        }
-        sum
     }
 
     fn learn_interests(&mut self, profile: &Profile) {

@@ -7,6 +7,7 @@
 //! What cannot be had is left out and said ([`Degradation`]); a feed fails only for bad input or an empty catalogue.
 
 pub mod cursor;
+pub mod decision;
 mod first;
 mod journaling;
 mod local;

@@ -20,7 +20,7 @@ use crate::{
         policy::ActivePolicy,
     },
     rank::{self, Context, Pool},
-    store::FeedRecord,
+    store::{FeedRecord, StoreError},
 };
 
 impl FeedService {
@@ -168,19 +168,24 @@ impl FeedService {
         if active.digest == digest {
             return Arc::clone(active);
         }
-        if let Some(policy) = self.serving.load().by_digest(digest) {
-            return Arc::clone(policy);
-        }
-        let reason = match self.store.policy(digest).await {
-            Ok(Some(json)) => match serde_json::from_str::<Policy>(&json) {
-                Ok(policy) => return Arc::new(ActivePolicy { digest: digest.to_owned(), ..ActivePolicy::new(policy) }),
-                Err(_) => "store_corrupt",
-            },
+        let reason = match self.kept_policy(digest).await {
+            Ok(Some(policy)) => return policy,
             Ok(None) => "policy_missing",
             Err(error) => error.reason(),
         };
         degraded.push(Degradation { stage: "policy", reason, fallback: "active_policy" });
         Arc::clone(active)
+    }
+
+    /// A policy in force here, or an earlier one kept in the store; `None` when it is not known.
+    pub(super) async fn kept_policy(&self, digest: &str) -> Result<Option<Arc<ActivePolicy>>, StoreError> {
+        if let Some(policy) = self.serving.load().by_digest(digest) {
+            return Ok(Some(Arc::clone(policy)));
+        }
+        let Some(json) = self.store.policy(digest).await? else { return Ok(None) };
+        let corrupt = |error: serde_json::Error| StoreError::Corrupt { what: "policy", detail: error.to_string() };
+        let policy: Policy = serde_json::from_str(&json).map_err(corrupt)?;
+        Ok(Some(Arc::new(ActivePolicy { digest: digest.to_owned(), ..ActivePolicy::new(policy) })))
     }
 }
 

@@ -166,13 +166,13 @@ fn values(body: &Body, request: &HttpRequest) -> Result<Vec<Result<Value, Vec<Fa
     }
 }
 
-fn item_id(path: &web::Path<String>) -> Result<ItemId, Problem> {
+pub(super) fn item_id(path: &str) -> Result<ItemId, Problem> {
     let refused = |why: String| Problem::new(Kind::InvalidParameter, format!("`id` {why}")).with_errors(vec![Fault::new("/path/id", why)]);
     // Decoding the path has put it in place of broken bytes: different ids would become one.
     if path.contains(char::REPLACEMENT_CHARACTER) {
         return Err(refused("is not UTF-8 when decoded".to_owned()));
     }
-    ItemId::new(path.as_str()).map_err(|error| refused(error.to_string()))
+    ItemId::new(path).map_err(|error| refused(error.to_string()))
 }
 
 fn unknown(id: &ItemId) -> Problem {

@@ -5,6 +5,7 @@
 
 mod auth;
 pub mod body;
+pub mod decisions;
 pub mod docs_page;
 pub mod events;
 pub mod feed;
@@ -37,6 +38,7 @@ pub fn routes() -> Vec<Entry> {
         get("/v1/feed", feed::get),
         post("/v1/feed", feed::post),
         post("/v1/rerank", feed::rerank),
+        get("/v1/decisions/{feed_id}/items/{id}", decisions::get),
         // Learning
         post("/v1/events", events::post),
         // One person: the token's subject, or whom a server key names

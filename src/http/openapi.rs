@@ -13,13 +13,13 @@ use utoipa::{
     },
 };
 
-use super::{events, feed, gpc, health, items, me, policies, problem, rollout};
+use super::{decisions, events, feed, gpc, health, items, me, policies, problem, rollout};
 use crate::{app::VERSION, wire};
 
 #[derive(OpenApi)]
 #[openapi(
     paths(
-        feed::get, feed::post, feed::rerank, events::post,
+        feed::get, feed::post, feed::rerank, decisions::get, events::post,
         me::preferences::get, me::preferences::put,
         me::consent::get, me::consent::put, me::consent::receipts, me::consent::notice,
         items::post, items::get, items::put, items::delete,

@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::{
-    catalogue::{Entry, Listed},
+    catalogue::{Entry, Listed, Snapshot},
     domain::{
-        Item,
-        feed::{Placed, PoolEntry},
+        Item, Policy,
+        feed::{Page, Placed, PoolEntry},
     },
     feed::{Degradation, Served, cursor::Signer},
     policy::serving::Exposure,
@@ -334,7 +334,7 @@ impl FeedBody {
                 relevance_kept: metrics.relevance_kept,
             }),
             target: served.outcome.as_ref().map(TargetBody::from),
-            relaxed: relaxed(served).collect(),
+            relaxed: relaxed(&served.page, &served.policy.policy).collect(),
             degraded: served.degraded.iter().map(DegradationBody::from).collect(),
         }
     }
@@ -350,9 +350,9 @@ fn placed_body(served: &Served, offset: usize, placed: &Placed, view: View, sign
         position: position as u32,
         slot: placed.slot.name(),
         track: signer.track(&served.feed.id, position as u32, &placed.item),
-        reasons: explained.into_iter().map(|reason| reason_body(reason, entry, served)).collect(),
+        reasons: explained.into_iter().map(|reason| reason_body(reason, entry, &served.snapshot)).collect(),
         item: entry.and_then(|entry| ItemBody::new(&entry.item, view.hydrate)),
-        explain: (view.explain == Explain::Full).then(|| explain_body(served, position, placed, pooled)),
+        explain: (view.explain == Explain::Full).then(|| explain_body(&served.page, &served.policy.policy, position, placed, pooled)),
     })
 }
 
@@ -383,17 +383,17 @@ fn card(item: &Item) -> Box<RawValue> {
     serde_json::value::to_raw_value(&form).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-fn relaxed(served: &Served) -> impl Iterator<Item = RelaxedBody> {
-    served.page.relaxed.iter().filter_map(|relaxed| {
-        let constraint = served.policy.policy.constraint.get(usize::from(relaxed.constraint))?.to_string();
+fn relaxed(page: &Page, policy: &Policy) -> impl Iterator<Item = RelaxedBody> {
+    page.relaxed.iter().filter_map(|relaxed| {
+        let constraint = policy.constraint.get(usize::from(relaxed.constraint))?.to_string();
         Some(RelaxedBody { constraint, position: relaxed.position, why: relaxed.why.name() })
     })
 }
 
-fn explain_body(served: &Served, position: usize, placed: &Placed, pooled: &PoolEntry) -> ExplainBody {
-    let constraints = &served.policy.policy.constraint;
-    let name = |index: u8| constraints.get(usize::from(index)).map(ToString::to_string);
-    let here = relaxed(served).filter(|relaxed| relaxed.position as usize == position);
+/// `position` is 0-based in the feed; `page` is the one it is on, made by `policy`.
+pub(super) fn explain_body(page: &Page, policy: &Policy, position: usize, placed: &Placed, pooled: &PoolEntry) -> ExplainBody {
+    let name = |index: u8| policy.constraint.get(usize::from(index)).map(ToString::to_string);
+    let here = relaxed(page, policy).filter(|relaxed| relaxed.position as usize == position);
     ExplainBody {
         relevance: pooled.relevance,
         contributions: Feature::ALL.into_iter().map(|f| (f.name(), pooled.contributions[f as usize])).filter(|(_, c)| *c != 0.0).collect(),
@@ -409,7 +409,7 @@ fn explain_body(served: &Served, position: usize, placed: &Placed, pooled: &Pool
 }
 
 /// The sentence and the control of a reason. One place, so that code, text and control cannot drift apart.
-fn reason_body(reason: Reason, entry: Option<&Entry>, served: &Served) -> ReasonBody {
+pub(super) fn reason_body(reason: Reason, entry: Option<&Entry>, snapshot: &Snapshot) -> ReasonBody {
     let mut params = BTreeMap::new();
     let creator = entry.and_then(|e| e.item.creator.as_ref());
     let creator_name = creator.map_or("this creator", |c| c.name.as_deref().unwrap_or(&c.id));
@@ -421,7 +421,7 @@ fn reason_body(reason: Reason, entry: Option<&Entry>, served: &Served) -> Reason
         }
         ReasonCode::FollowsCreator => (format!("You follow {creator_name}"), "follows".to_owned()),
         ReasonCode::LikesCreator => (format!("You often choose {creator_name}"), "creators".to_owned()),
-        ReasonCode::SimilarTo => (similar_text(&reason, served, &mut params), "interests".to_owned()),
+        ReasonCode::SimilarTo => (similar_text(&reason, snapshot, &mut params), "interests".to_owned()),
         ReasonCode::Fresh => ("New".to_owned(), "recency".to_owned()),
         ReasonCode::Popular => ("Popular now".to_owned(), "popularity".to_owned()),
         ReasonCode::CallerRelevance => ("Relevant to your request".to_owned(), "relevance".to_owned()),
@@ -446,10 +446,10 @@ fn reason_body(reason: Reason, entry: Option<&Entry>, served: &Served) -> Reason
     ReasonBody { code: reason.code.name(), params, text, control }
 }
 
-fn similar_text(reason: &Reason, served: &Served, params: &mut BTreeMap<&'static str, String>) -> String {
+fn similar_text(reason: &Reason, snapshot: &Snapshot, params: &mut BTreeMap<&'static str, String>) -> String {
     let Some(id) = &reason.item else { return "Similar to what you chose".to_owned() };
     params.insert("item", id.to_string());
-    let title = served.snapshot.find(id).and_then(|row| served.snapshot.entry(row)).map(|e| e.item.title.clone());
+    let title = snapshot.find(id).and_then(|row| snapshot.entry(row)).map(|e| e.item.title.clone());
     match title {
         Some(title) => {
             let text = format!("Similar to “{title}”");

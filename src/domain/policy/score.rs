@@ -45,6 +45,16 @@ pub enum Normalize {
     None,
 }
 
+impl Normalize {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Percentile => "percentile",
+            Self::Minmax => "minmax",
+            Self::None => "none",
+        }
+    }
+}
+
 /// Weight of each relevance feature, each 0 to 5.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,13 +9,13 @@ use super::FeedService;
 use crate::{
     catalogue::{Row, Snapshot},
     domain::{
-        FeedId, ItemId, Profile,
+        FeedId, ItemId, Profile, Time,
         feed::{Owner, Page, Placed, PoolEntry, StoredFeed},
         policy::ActivePolicy,
     },
     rank::{
         self, Context, Pool, Sources,
-        explain::Standing,
+        explain::{Counterfactual, Standing},
         place::{PoolCandidate, Replayed},
         relevance::{Part, parts, score_of},
     },
@@ -45,8 +45,10 @@ pub struct Decision {
     pub drawn_from: Option<usize>,
     /// Fields of the record that come out differently now; empty: placed again, it is the same to the last bit.
     pub differs: Vec<&'static str>,
-    /// The catalogue it was placed again from.
+    /// The catalogue it was placed again from, for this person at this time.
     pub snapshot: Arc<Snapshot>,
+    profile: Option<Profile>,
+    now: Time,
 }
 
 impl Decision {
@@ -54,6 +56,13 @@ impl Decision {
     pub fn candidate(&self, index: usize) -> Option<&ItemId> {
         let row = self.snapshot.find_hash(self.feed.pool.get(index)?.item_hash)?;
         self.snapshot.entry(row).map(|entry| &entry.item.id)
+    }
+
+    /// What would have kept the item from coming as early, each run again before it is said. Milliseconds of work.
+    pub fn counterfactuals(&self) -> Vec<Counterfactual> {
+        let Self { profile, policy, now, snapshot, .. } = self;
+        let context = Context { snapshot, profile: profile.as_ref(), policy: &policy.policy, now: *now };
+        rank::explain::counterfactuals(&self.feed, &self.placed, self.position, &self.parts, &context)
     }
 }
 
@@ -67,7 +76,7 @@ impl FeedService {
             Some(user) if policy.policy.diversify.method.needs_mix() => self.store.profile(user).await?,
             _ => None,
         };
-        Ok(self.explained(record, policy, profile.as_ref(), item))
+        Ok(self.explained(record, policy, profile, item))
     }
 
     async fn kept_feed(&self, owners: &[Owner], id: &FeedId) -> Result<Option<FeedRecord>, StoreError> {
@@ -85,7 +94,7 @@ impl FeedService {
         Ok(None)
     }
 
-    fn explained(&self, record: FeedRecord, policy: Arc<ActivePolicy>, profile: Option<&Profile>, item: &ItemId) -> Option<Decision> {
+    fn explained(&self, record: FeedRecord, policy: Arc<ActivePolicy>, profile: Option<Profile>, item: &ItemId) -> Option<Decision> {
         let FeedRecord { feed, pages } = record;
         let (page, _) = pages.iter().find_map(|page| Some((page, page.placed.iter().find(|placed| placed.item == *item)?)))?;
         let page = page.clone();
@@ -93,10 +102,11 @@ impl FeedService {
         let position = recorded.iter().position(|placed| placed.item == *item)?;
         recorded.truncate(position + 1);
         let snapshot = self.catalogue.snapshot();
-        let context = Context { snapshot: &snapshot, profile, policy: &policy.policy, now: self.clock.now() };
-        let Replayed { placed: now, standing, arms } = replay(&feed, &recorded, &context).pop()?;
+        let now = self.clock.now();
+        let context = Context { snapshot: &snapshot, profile: profile.as_ref(), policy: &policy.policy, now };
+        let Replayed { placed: again, standing, arms } = replay(&feed, &recorded, &context).pop()?;
         let placed = recorded.pop()?;
-        let differs = differences(&placed, now.as_ref());
+        let differs = differences(&placed, again.as_ref());
         let holds = differs.is_empty();
         let entry = feed.pool.get(placed.pool_index as usize)?.clone();
         let displaced_by = recorded.iter().find(|before| before.pool_index > placed.pool_index).map(|before| before.item.clone());
@@ -114,6 +124,8 @@ impl FeedService {
             snapshot: Arc::clone(&snapshot),
             feed,
             policy,
+            profile,
+            now,
         })
     }
 }

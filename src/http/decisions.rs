@@ -19,7 +19,7 @@ use crate::{
     },
     feed::decision::Decision,
     rank::{
-        explain::{Standing, reasons},
+        explain::{Counterfactual, Standing, reasons},
         relevance::Part,
     },
 };
@@ -66,6 +66,8 @@ pub struct DecisionBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub drawn_from: Option<usize>,
+    /// What would have kept the item from coming as early as it did; each was run again before it was said.
+    pub counterfactuals: Vec<CounterfactualBody>,
     /// What made no difference: `age gender location device`, and `profile` in a feed that belongs to nobody.
     pub not_used: Vec<&'static str>,
     /// Placed again now, the position comes out the same to the last bit.
@@ -132,8 +134,27 @@ impl StandingBody {
     }
 }
 
+/// With `change` at `to` instead of `from`, the item would not have come at its position or before.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Counterfactual)]
+pub struct CounterfactualBody {
+    /// A factor of the item's own score, or `diversity`: the dial, within what the operator allows.
+    #[schema(examples("diversity"))]
+    pub change: &'static str,
+    pub from: f64,
+    pub to: f64,
+    /// Here it still came as early: as far from `to` as a hundredth of the change, at most.
+    pub keeps: f64,
+}
+
+impl From<&Counterfactual> for CounterfactualBody {
+    fn from(found: &Counterfactual) -> Self {
+        Self { change: found.change.name(), from: found.from, to: found.to, keeps: found.keeps }
+    }
+}
+
 impl DecisionBody {
-    fn new(decision: &Decision) -> Self {
+    fn new(decision: &Decision, counterfactuals: &[Counterfactual]) -> Self {
         let Decision { feed, policy, position, page, placed, entry, snapshot, .. } = decision;
         let listed = snapshot.find(&placed.item).and_then(|row| snapshot.entry(row));
         let reasons = reasons(feed, placed, *position).into_iter();
@@ -153,6 +174,7 @@ impl DecisionBody {
             standing: decision.standing.as_ref().map(|standing| StandingBody::new(standing, decision)),
             displaced_by: decision.displaced_by.as_ref().filter(|_| placed.slot == Slot::Ranked).map(ToString::to_string),
             drawn_from: decision.drawn_from,
+            counterfactuals: counterfactuals.iter().map(CounterfactualBody::from).collect(),
             not_used: NEVER_USED.into_iter().chain(is_nobodys.then_some(PROFILE)).collect(),
             replayed: decision.differs.is_empty(),
             differs: decision.differs.clone(),
@@ -182,5 +204,8 @@ pub async fn get(app: web::Data<App>, caller: Caller, request: HttpRequest, path
     let owners: Vec<Owner> = user.map(Owner::User).into_iter().chain([Owner::Nobody]).collect();
     let decision = app.feed.decision(&owners, &id, &item).await?.ok_or_else(unknown)?;
     caller.require_surface(&decision.feed.surface)?;
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-store")).json(DecisionBody::new(&decision)))
+    let search = web::block(move || (decision.counterfactuals(), decision)).await;
+    let (counterfactuals, decision) = search.map_err(Problem::internal)?;
+    let body = DecisionBody::new(&decision, &counterfactuals);
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-store")).json(body))
 }

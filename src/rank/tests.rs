@@ -9,7 +9,7 @@ use crate::{
     catalogue::{Catalogue, CatalogueRecord, Entry, FacetCode, Row, Snapshot},
     domain::{
         Creator, Embedding, Facet, Item, ItemId, Span,
-        feed::{Page, Slot},
+        feed::{Page, Placed, Slot},
         policy::{Aggregate, Constraint, ExploreMethod, Normalize},
         profile::Affinity,
     },
@@ -188,6 +188,29 @@ proptest! {
         let placed = |pages: &[Page]| pages.iter().flat_map(|p| p.placed.clone()).collect::<Vec<_>>();
         prop_assert_eq!(placed(&whole.1), placed(&cut.1));
         prop_assert_eq!(&whole.1[0].relaxed, &cut.1.iter().flat_map(|p| p.relaxed.clone()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_was_placed_is_placed_again_and_rests_on_its_parts(world in world(), seed in any::<u64>()) {
+        let snapshot = world.snapshot(false);
+        let (pool, pages, _) = world.run(&snapshot, World::candidates(&snapshot), seed, &[7, 15]);
+        let recorded: Vec<Placed> = pages.into_iter().flat_map(|page| page.placed).collect();
+        let profile = world.profile();
+        let context = Context { snapshot: &snapshot, profile: Some(&profile), policy: &world.policy, now: NOW };
+        let pool = Pool { candidates: &pool, diversity: world.policy.diversify.diversity, seed, exemplars: &[] };
+        let replayed = place::replay(&pool, &recorded, &context);
+        prop_assert_eq!(replayed.len(), recorded.len());
+        for (again, placed) in replayed.iter().zip(&recorded) {
+            prop_assert_eq!(again.placed.as_ref(), Some(placed));
+            prop_assert_eq!(again.standing.is_some(), placed.slot == Slot::Ranked);
+            prop_assert_eq!(again.arms > 0, placed.slot == Slot::Exploration);
+            if let Some(standing) = again.standing {
+                prop_assert_eq!(standing.index, placed.pool_index as usize);
+                prop_assert!((standing.relevance_part + standing.diversity_part - f64::from(placed.objective)).abs() < 1e-9);
+                prop_assert!(standing.margin.is_none_or(|margin| margin >= 0.0));
+                prop_assert!(standing.displaces.is_none_or(|other| other < standing.index));
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod command_line;
 mod config_files;
 mod consent;
 mod cursor;
+mod decisions;
 mod degraded;
 mod dial;
 mod documents;

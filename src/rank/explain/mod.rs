@@ -1,7 +1,9 @@
 //! Reasons: why an item is at its position, from the numbers that put it there. A closed list of codes.
 
+mod counterfactual;
 mod standing;
 
+pub use counterfactual::{Change, Counterfactual, MAX_PARTS_TRIED, MAX_POSITION_TRIED, TOLERANCE, counterfactuals};
 pub use standing::{Flip, Standing, flip};
 
 use super::{Feature, SourceKind, Sources};

@@ -56,7 +56,7 @@ pub struct Flip {
     pub flips: f32,
 }
 
-/// How far a number may go from `now` towards `end` while `holds`, to within `tolerance` (> 0, in the number's unit).
+/// How far a number may go from `now` towards `end` while `holds`, to within `tolerance` (> 0) of the change that flips it.
 ///
 /// `holds` runs the ranking again with the number it is given. `None` when it does not hold now, holds at the end as well,
 /// or the ends do not come within `tolerance` in [`MAX_HALVINGS`]. Where it holds again further on, one crossing is found.
@@ -66,7 +66,7 @@ pub fn flip(now: f32, end: f32, tolerance: f32, mut holds: impl FnMut(f32) -> bo
     }
     let mut found = Flip { keeps: now, flips: end };
     for _ in 0..MAX_HALVINGS {
-        if (found.flips - found.keeps).abs() <= tolerance {
+        if (found.flips - found.keeps).abs() <= tolerance * (found.flips - now).abs() {
             return Some(found);
         }
         let middle = f32::midpoint(found.keeps, found.flips);

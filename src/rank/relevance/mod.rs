@@ -7,6 +7,7 @@
 mod dislike;
 mod normalise;
 mod parts;
+mod rescore;
 mod scorer;
 mod taste;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 
 pub use dislike::Demotion;
 pub use parts::{Part, parts, score_of};
+pub use rescore::Rescorer;
 pub use scorer::prior_fade;
 
 use super::{Candidate, Context, Scored};

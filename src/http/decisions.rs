@@ -6,9 +6,11 @@ use utoipa::ToSchema;
 
 use super::{
     items::item_id,
+    language::Language,
     params::{Query, shown},
     problem::Problem,
-    slate::{ExplainBody, PolicyBody, ReasonBody, explain_body, reason_body},
+    reasons::ReasonBody,
+    slate::{ExplainBody, PolicyBody, explain_body},
 };
 use crate::{
     app::App,
@@ -154,10 +156,10 @@ impl From<&Counterfactual> for CounterfactualBody {
 }
 
 impl DecisionBody {
-    fn new(decision: &Decision, counterfactuals: &[Counterfactual]) -> Self {
+    fn new(decision: &Decision, counterfactuals: &[Counterfactual], language: Language) -> Self {
         let Decision { feed, policy, position, page, placed, entry, snapshot, .. } = decision;
         let listed = snapshot.find(&placed.item).and_then(|row| snapshot.entry(row));
-        let reasons = reasons(feed, placed, *position).into_iter();
+        let reasons = reasons(feed, placed, *position);
         let is_nobodys = feed.owner == Owner::Nobody;
         Self {
             feed_id: feed.id.to_string(),
@@ -166,7 +168,7 @@ impl DecisionBody {
             id: placed.item.to_string(),
             position: *position as u32,
             slot: placed.slot.name(),
-            reasons: reasons.map(|reason| reason_body(reason, listed, snapshot)).collect(),
+            reasons: reasons.iter().map(|reason| ReasonBody::new(reason, listed, snapshot, language)).collect(),
             score: decision.score,
             parts: decision.parts.iter().map(PartBody::from).collect(),
             normalization: policy.policy.score.normalize.name(),
@@ -206,6 +208,6 @@ pub async fn get(app: web::Data<App>, caller: Caller, request: HttpRequest, path
     caller.require_surface(&decision.feed.surface)?;
     let search = web::block(move || (decision.counterfactuals(), decision)).await;
     let (counterfactuals, decision) = search.map_err(Problem::internal)?;
-    let body = DecisionBody::new(&decision, &counterfactuals);
+    let body = DecisionBody::new(&decision, &counterfactuals, Language::of(&request));
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-store")).json(body))
 }

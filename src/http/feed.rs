@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     body::{Body, Takes},
+    language::Language,
     middleware::{AccessNote, RequestId},
     params::Query,
     problem::{Kind, Problem},
@@ -166,6 +167,7 @@ struct Asked {
         ("session" = Option<String>, Query, description = "Names the visit, for experiments that count visits; not kept", example = "v-4711"),
         ("strict" = Option<bool>, Query, description = "An expired cursor answers 410 instead of restarting", example = false),
         ("Sec-GPC" = Option<String>, Header, description = "`1`: as `mode=no_profile`"),
+        ("Accept-Language" = Option<String>, Header, description = "Language of the reasons: English, German or French", example = "de"),
     ),
     responses((status = 200, description = "The page", body = FeedBody)))]
 pub async fn get(app: web::Data<App>, caller: Caller, id: RequestId, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -219,7 +221,7 @@ pub async fn rerank(
         }
     };
     faults.into_result().map_err(Problem::invalid_body)?;
-    let view = asked.view;
+    let view = View { language: Language::of(&request), ..asked.view };
     let feed_request = admitted(&caller, &id, &request, asked)?;
     let candidates = candidates.into_iter().map(|(item, relevance)| RerankCandidate { item, relevance }).collect();
     let served = app.feed.rerank(RerankRequest { request: feed_request, candidates }).await;
@@ -228,7 +230,7 @@ pub async fn rerank(
 }
 
 async fn answer(app: &App, caller: &Caller, id: RequestId, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, Problem> {
-    let view = asked.view;
+    let view = View { language: Language::of(request), ..asked.view };
     let feed_request = admitted(caller, &id, request, asked)?;
     let served = app.feed.serve(&feed_request).await.map_err(|error| problem(app, error))?;
     Ok(ok(app, request, &served, id.as_str(), view))
@@ -283,6 +285,7 @@ fn from_query(query: &str) -> Result<Asked, Problem> {
             hydrate: params.one_of("hydrate", &Hydrate::NAMES, Hydrate::parse).unwrap_or_default(),
             explain: params.one_of("explain", &Explain::NAMES, Explain::parse).unwrap_or_default(),
             metrics: include.unwrap_or(false),
+            ..View::default()
         },
     };
     params.finish()?;
@@ -397,7 +400,7 @@ fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view:
     let frozen = served.page_number > 0 && served.degraded.is_empty();
     let cache = if frozen { "private, max-age=300, immutable" } else { "private, no-cache" };
     let mut answer = HttpResponse::Ok();
-    answer.insert_header((header::CACHE_CONTROL, cache)).insert_header((header::VARY, "Authorization, Sec-GPC"));
+    answer.insert_header((header::CACHE_CONTROL, cache)).insert_header((header::VARY, "Accept-Language, Authorization, Sec-GPC"));
     let mut json = Vec::with_capacity(BODY_BYTES_USUAL);
     if serde_json::to_writer(&mut json, &body).is_err() {
         json.clear();

@@ -6,8 +6,9 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::{language::Language, reasons::ReasonBody};
 use crate::{
-    catalogue::{Entry, Listed, Snapshot},
+    catalogue::Listed,
     domain::{
         Item, Policy,
         feed::{Page, Placed, PoolEntry},
@@ -15,7 +16,7 @@ use crate::{
     feed::{Degradation, Served, cursor::Signer},
     policy::serving::Exposure,
     rank::{
-        Feature, Reason, ReasonCode,
+        Feature,
         explain::{reasons, source_names},
         target::{Missed, Outcome},
     },
@@ -72,6 +73,7 @@ impl Explain {
 /// What the client wants to see of a page.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct View {
+    pub language: Language,
     pub hydrate: Hydrate,
     pub explain: Explain,
     pub metrics: bool,
@@ -164,24 +166,6 @@ pub struct PlacedBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub explain: Option<ExplainBody>,
-}
-
-/// Why the item is here.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Reason)]
-pub struct ReasonBody {
-    /// `matches_topic follows_creator likes_creator similar_to fresh popular caller_relevance new_item surface_topic breadth new_to_you fallback`
-    #[schema(examples("matches_topic"))]
-    pub code: &'static str,
-    /// What the code speaks of: `topic`, `creator`, `item`, `title`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub params: BTreeMap<&'static str, String>,
-    /// For people, in English.
-    #[schema(examples("Because of your interest in science"))]
-    pub text: String,
-    /// The setting that changes it.
-    #[schema(examples("topics.science"))]
-    pub control: String,
 }
 
 /// Every number behind a position (`explain=full`).
@@ -350,7 +334,7 @@ fn placed_body(served: &Served, offset: usize, placed: &Placed, view: View, sign
         position: position as u32,
         slot: placed.slot.name(),
         track: signer.track(&served.feed.id, position as u32, &placed.item),
-        reasons: explained.into_iter().map(|reason| reason_body(reason, entry, &served.snapshot)).collect(),
+        reasons: explained.iter().map(|reason| ReasonBody::new(reason, entry, &served.snapshot, view.language)).collect(),
         item: entry.and_then(|entry| ItemBody::new(&entry.item, view.hydrate)),
         explain: (view.explain == Explain::Full).then(|| explain_body(&served.page, &served.policy.policy, position, placed, pooled)),
     })
@@ -406,64 +390,4 @@ pub(super) fn explain_body(page: &Page, policy: &Policy, position: usize, placed
         relaxed: here.collect(),
         sources: source_names(pooled.sources).collect(),
     }
-}
-
-/// The sentence and the control of a reason. One place, so that code, text and control cannot drift apart.
-pub(super) fn reason_body(reason: Reason, entry: Option<&Entry>, snapshot: &Snapshot) -> ReasonBody {
-    let mut params = BTreeMap::new();
-    let creator = entry.and_then(|e| e.item.creator.as_ref());
-    let creator_name = creator.map_or("this creator", |c| c.name.as_deref().unwrap_or(&c.id));
-    let topic = reason.topic.as_deref().or_else(|| heaviest_topic(entry));
-    let (text, control) = match reason.code {
-        ReasonCode::MatchesTopic => {
-            let topic = topic.unwrap_or("this");
-            (format!("Because of your interest in {topic}"), format!("topics.{topic}"))
-        }
-        ReasonCode::FollowsCreator => (format!("You follow {creator_name}"), "follows".to_owned()),
-        ReasonCode::LikesCreator => (format!("You often choose {creator_name}"), "creators".to_owned()),
-        ReasonCode::SimilarTo => (similar_text(&reason, snapshot, &mut params), "interests".to_owned()),
-        ReasonCode::Fresh => ("New".to_owned(), "recency".to_owned()),
-        ReasonCode::Popular => ("Popular now".to_owned(), "popularity".to_owned()),
-        ReasonCode::CallerRelevance => ("Relevant to your request".to_owned(), "relevance".to_owned()),
-        ReasonCode::NewItem => ("Few have seen it yet".to_owned(), "uncertainty".to_owned()),
-        ReasonCode::SurfaceTopic => ("A topic of this feed".to_owned(), "surface".to_owned()),
-        ReasonCode::Breadth => ("For variety: different from what stands above it".to_owned(), "diversity".to_owned()),
-        ReasonCode::NewToYou => {
-            let about = topic.map(|topic| format!(": {topic}")).unwrap_or_default();
-            (format!("Something new, picked by chance{about}"), "exploration".to_owned())
-        }
-        ReasonCode::Fallback => ("Nothing better is known yet".to_owned(), "profile".to_owned()),
-    };
-    match reason.code {
-        ReasonCode::MatchesTopic | ReasonCode::NewToYou => {
-            params.extend(topic.map(|topic| ("topic", topic.to_owned())));
-        }
-        ReasonCode::FollowsCreator | ReasonCode::LikesCreator => {
-            params.extend(creator.map(|c| ("creator", c.id.to_string())));
-        }
-        _ => {}
-    }
-    ReasonBody { code: reason.code.name(), params, text, control }
-}
-
-fn similar_text(reason: &Reason, snapshot: &Snapshot, params: &mut BTreeMap<&'static str, String>) -> String {
-    let Some(id) = &reason.item else { return "Similar to what you chose".to_owned() };
-    params.insert("item", id.to_string());
-    let title = snapshot.find(id).and_then(|row| snapshot.entry(row)).map(|e| e.item.title.clone());
-    match title {
-        Some(title) => {
-            let text = format!("Similar to “{title}”");
-            params.insert("title", title);
-            text
-        }
-        None => "Similar to something you chose".to_owned(),
-    }
-}
-
-fn heaviest_topic(entry: Option<&Entry>) -> Option<&str> {
-    let topics = &entry?.item.topics;
-    topics
-        .iter()
-        .fold(None, |best: Option<&(_, f32)>, t| if best.is_none_or(|b| t.1 > b.1) { Some(t) } else { best })
-        .map(|(topic, _)| &**topic)
 }

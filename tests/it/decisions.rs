@@ -25,6 +25,7 @@ on_both_stores! {
     every_position_is_explained_exactly
     a_decision_is_for_whom_it_concerns
     what_changed_since_is_said
+    reasons_speak_the_readers_language
 }
 
 const TOPICS: [&str; 6] = ["science", "politics", "food", "music", "sport", "travel"];
@@ -148,6 +149,19 @@ async fn what_changed_since_is_said(kind: StoreKind) {
     // The record stands.
     for same in ["score", "parts", "explain", "position"] {
         assert_eq!(after[same], before[same], "{same}");
+    }
+}
+
+async fn reasons_speak_the_readers_language(kind: StoreKind) {
+    let world = World::start(kind).await;
+    world.items(many(40, &TOPICS, 17)).await;
+    let said = async |language: &str| {
+        let page = world.feed("").limit(20).header("accept-language", language).get().await.ok();
+        let reasons = page.items().iter().flat_map(|placed| placed["reasons"].as_array().unwrap().clone());
+        reasons.map(|reason| reason["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (language, fresh) in [("de-AT", "Neu"), ("fr, de;q=0.5", "Nouveau"), ("en", "New"), ("", "New")] {
+        assert!(said(language).await.iter().any(|text| text == fresh), "{language}: {:?}", said(language).await);
     }
 }
 

@@ -1,0 +1,189 @@
+//! Reasons for people: whole sentences in every language, and the control that changes each. One place, so that code, sentence
+//! and control cannot drift apart.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::language::Language;
+use crate::{
+    catalogue::{Entry, Snapshot},
+    rank::{Reason, ReasonCode},
+};
+
+/// Why the item is here.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reason)]
+pub struct ReasonBody {
+    /// `matches_topic follows_creator likes_creator similar_to fresh popular caller_relevance new_item surface_topic breadth new_to_you fallback`
+    #[schema(examples("matches_topic"))]
+    pub code: &'static str,
+    /// What the code speaks of: `topic`, `creator`, `item`, `title`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<&'static str, String>,
+    /// For people, in the language of `Accept-Language`: English, German or French.
+    #[schema(examples("Because of your interest in science"))]
+    pub text: String,
+    /// The setting that changes it.
+    #[schema(examples("topics.science"))]
+    pub control: String,
+}
+
+impl ReasonBody {
+    /// `entry`: the item it is about, while that is in the catalogue.
+    pub fn new(reason: &Reason, entry: Option<&Entry>, snapshot: &Snapshot, language: Language) -> Self {
+        let mut params = BTreeMap::new();
+        let creator = entry.and_then(|entry| entry.item.creator.as_ref());
+        // What stands in the sentence.
+        let mut about = None;
+        match reason.code {
+            ReasonCode::MatchesTopic | ReasonCode::NewToYou => {
+                about = reason.topic.as_deref().or_else(|| heaviest_topic(entry)).map(str::to_owned);
+                params.extend(about.clone().map(|topic| ("topic", topic)));
+            }
+            ReasonCode::FollowsCreator | ReasonCode::LikesCreator => {
+                about = creator.map(|creator| creator.name.as_deref().unwrap_or(&creator.id).to_owned());
+                params.extend(creator.map(|creator| ("creator", creator.id.to_string())));
+            }
+            ReasonCode::SimilarTo => {
+                let similar = reason.item.as_ref();
+                about = similar.and_then(|id| snapshot.find(id)).and_then(|row| snapshot.entry(row)).map(|entry| entry.item.title.clone());
+                params.extend(similar.map(|id| ("item", id.to_string())));
+                params.extend(about.clone().map(|title| ("title", title)));
+            }
+            _ => {}
+        }
+        let control = match (reason.code, &about) {
+            (ReasonCode::MatchesTopic, Some(topic)) => format!("topics.{topic}"),
+            (code, _) => control(code).to_owned(),
+        };
+        Self { code: reason.code.name(), params, text: sentence(reason.code, language, about.as_deref()), control }
+    }
+}
+
+fn heaviest_topic(entry: Option<&Entry>) -> Option<&str> {
+    let topics = &entry?.item.topics;
+    topics
+        .iter()
+        .fold(None, |best: Option<&(_, f32)>, t| if best.is_none_or(|b| t.1 > b.1) { Some(t) } else { best })
+        .map(|(topic, _)| &**topic)
+}
+
+const fn control(code: ReasonCode) -> &'static str {
+    match code {
+        ReasonCode::MatchesTopic => "topics",
+        ReasonCode::FollowsCreator => "follows",
+        ReasonCode::LikesCreator => "creators",
+        ReasonCode::SimilarTo => "interests",
+        ReasonCode::Fresh => "recency",
+        ReasonCode::Popular => "popularity",
+        ReasonCode::CallerRelevance => "relevance",
+        ReasonCode::NewItem => "uncertainty",
+        ReasonCode::SurfaceTopic => "surface",
+        ReasonCode::Breadth => "diversity",
+        ReasonCode::NewToYou => "exploration",
+        ReasonCode::Fallback => "profile",
+    }
+}
+
+/// Stands in a sentence for what it speaks of.
+const ABOUT: &str = "{}";
+
+/// The whole sentence of a code. `about`: the topic, creator or title it speaks of, if that is known.
+fn sentence(code: ReasonCode, language: Language, about: Option<&str>) -> String {
+    let [named, unnamed] = sentences(code, language);
+    about.filter(|_| named.contains(ABOUT)).map_or_else(|| unnamed.to_owned(), |about| named.replacen(ABOUT, about, 1))
+}
+
+/// A code's sentence that names what it speaks of, and the one that does not.
+const fn sentences(code: ReasonCode, language: Language) -> [&'static str; 2] {
+    match language {
+        Language::English => english(code),
+        Language::German => german(code),
+        Language::French => french(code),
+    }
+}
+
+const fn english(code: ReasonCode) -> [&'static str; 2] {
+    match code {
+        ReasonCode::MatchesTopic => ["Because of your interest in {}", "Because of your interest in this"],
+        ReasonCode::FollowsCreator => ["You follow {}", "You follow this creator"],
+        ReasonCode::LikesCreator => ["You often choose {}", "You often choose this creator"],
+        ReasonCode::SimilarTo => ["Similar to “{}”", "Similar to something you chose"],
+        ReasonCode::Fresh => ["New"; 2],
+        ReasonCode::Popular => ["Popular now"; 2],
+        ReasonCode::CallerRelevance => ["Relevant to your request"; 2],
+        ReasonCode::NewItem => ["Few have seen it yet"; 2],
+        ReasonCode::SurfaceTopic => ["A topic of this feed"; 2],
+        ReasonCode::Breadth => ["For variety: different from what stands above it"; 2],
+        ReasonCode::NewToYou => ["Something new, picked by chance: {}", "Something new, picked by chance"],
+        ReasonCode::Fallback => ["Nothing better is known yet"; 2],
+    }
+}
+
+const fn german(code: ReasonCode) -> [&'static str; 2] {
+    match code {
+        ReasonCode::MatchesTopic => ["Weil dich das Thema „{}“ interessiert", "Weil dich das Thema interessiert"],
+        ReasonCode::FollowsCreator => ["Du folgst {}", "Du folgst dem, von dem es kommt"],
+        ReasonCode::LikesCreator => ["Du wählst oft {}", "Du wählst oft, was von dort kommt"],
+        ReasonCode::SimilarTo => ["Ähnlich wie „{}“", "Ähnlich wie etwas, das du gewählt hast"],
+        ReasonCode::Fresh => ["Neu"; 2],
+        ReasonCode::Popular => ["Gerade beliebt"; 2],
+        ReasonCode::CallerRelevance => ["Passt zu deiner Anfrage"; 2],
+        ReasonCode::NewItem => ["Bisher haben es wenige gesehen"; 2],
+        ReasonCode::SurfaceTopic => ["Ein Thema dieses Feeds"; 2],
+        ReasonCode::Breadth => ["Zur Abwechslung: anders als das, was darüber steht"; 2],
+        ReasonCode::NewToYou => ["Etwas Neues, zufällig gewählt: {}", "Etwas Neues, zufällig gewählt"],
+        ReasonCode::Fallback => ["Noch ist nichts Besseres bekannt"; 2],
+    }
+}
+
+const fn french(code: ReasonCode) -> [&'static str; 2] {
+    match code {
+        ReasonCode::MatchesTopic => ["Parce que le thème « {} » vous intéresse", "Parce que ce thème vous intéresse"],
+        ReasonCode::FollowsCreator => ["Vous suivez {}", "Vous suivez cette source"],
+        ReasonCode::LikesCreator => ["Vous choisissez souvent {}", "Vous choisissez souvent cette source"],
+        ReasonCode::SimilarTo => ["Proche de « {} »", "Proche de ce que vous avez choisi"],
+        ReasonCode::Fresh => ["Nouveau"; 2],
+        ReasonCode::Popular => ["Populaire en ce moment"; 2],
+        ReasonCode::CallerRelevance => ["En rapport avec votre demande"; 2],
+        ReasonCode::NewItem => ["Peu de gens l’ont déjà vu"; 2],
+        ReasonCode::SurfaceTopic => ["Un thème de ce fil"; 2],
+        ReasonCode::Breadth => ["Pour varier : différent de ce qui précède"; 2],
+        ReasonCode::NewToYou => ["Une nouveauté, choisie au hasard : {}", "Une nouveauté, choisie au hasard"],
+        ReasonCode::Fallback => ["Rien de mieux n’est encore connu"; 2],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_sentence_in_every_language() {
+        let mut seen = BTreeSet::new();
+        for language in Language::ALL {
+            for code in ReasonCode::ALL {
+                let [named, unnamed] = sentences(code, language);
+                let speaks = named.matches(ABOUT).count();
+                assert!(!unnamed.contains(['{', '}']) && !unnamed.is_empty() && speaks <= 1, "{code:?} {language:?}");
+                assert_eq!(speaks, sentences(code, Language::English)[0].matches(ABOUT).count(), "the same in all: {code:?} {language:?}");
+                assert_eq!(named == unnamed, speaks == 0, "{code:?} {language:?}");
+                assert!(seen.insert(named) && (speaks == 0 || seen.insert(unnamed)), "said for something else too: {named}");
+                assert!(!control(code).is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_spoken_of_stands_in_the_sentence_as_it_is() {
+        for language in Language::ALL {
+            let text = sentence(ReasonCode::SimilarTo, language, Some("{} & {title}"));
+            assert!(text.contains("{} & {title}"), "{text}");
+            assert_eq!(sentence(ReasonCode::Fresh, language, Some("x")), sentence(ReasonCode::Fresh, language, None));
+        }
+    }
+}

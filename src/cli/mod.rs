@@ -14,6 +14,7 @@ mod show;
 mod store;
 mod sweep;
 mod table;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -47,6 +48,7 @@ enum Command {
     Policy(policy::Policy),
     /// See what experiments show
     Experiment(experiment::Experiment),
+    Verify(verify::Verify),
     /// Show a feed's JSON from standard input as lines to read
     Show(show::Show),
     /// Ask a running server whether it is ready; exit 0 if it is (for container health checks)
@@ -67,6 +69,7 @@ impl Cli {
             Command::Evaluate(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Experiment(command) => command.run(),
+            Command::Verify(command) => command.run(),
             Command::Show(command) => command.run(),
             Command::Healthcheck(command) => command.run(),
             Command::Openapi => {

@@ -10,14 +10,14 @@ use crate::{
     catalogue::{Row, Snapshot},
     domain::{
         FeedId, ItemId, Profile, Time,
-        feed::{Owner, Page, Placed, PoolEntry, StoredFeed},
-        policy::ActivePolicy,
+        feed::{Owner, Page, Placed, PoolEntry, Slot, StoredFeed},
+        policy::{ActivePolicy, ExploreMethod},
     },
     rank::{
         self, Context, Pool, Sources,
         explain::{Counterfactual, Standing},
         place::{PoolCandidate, Replayed},
-        relevance::{Part, parts, score_of},
+        relevance::{Part, Rescorer, parts, score_of},
     },
     store::{FeedRecord, StoreError},
 };
@@ -130,8 +130,75 @@ impl FeedService {
     }
 }
 
+/// A whole feed recomputed from its record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Candidates whose relevance was recomputed.
+    pub candidates: usize,
+    /// Positions that were placed again.
+    pub positions: usize,
+    /// Draws that were not drawn again: Thompson sampling draws by what was known of open rates at the time.
+    pub not_drawn_again: usize,
+    pub differences: Vec<Difference>,
+}
+
+/// Something in a record that does not come out as recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// `pool` (one of its candidates) or `page` (a served position).
+    pub of: &'static str,
+    /// 0-based: of the candidate in the pool, or of the position in the feed.
+    pub index: usize,
+    /// By its name in the API; `catalogue`: the item is gone.
+    pub field: &'static str,
+}
+
+impl FeedService {
+    /// Recomputes a feed of one of `owners` from its record and the catalogue as it is now. `None`: it is not kept.
+    pub async fn verify(&self, owners: &[Owner], feed: &FeedId) -> Result<Option<Verified>, StoreError> {
+        let Some(record) = self.kept_feed(owners, feed).await? else { return Ok(None) };
+        let Some(policy) = self.kept_policy(&record.feed.policy_digest).await? else { return Ok(None) };
+        let profile = match record.feed.owner.user() {
+            Some(user) => self.store.profile(user).await?,
+            None => None,
+        };
+        let snapshot = self.catalogue.snapshot();
+        let context = Context { snapshot: &snapshot, profile: profile.as_ref(), policy: &policy.policy, now: self.clock.now() };
+        Ok(Some(verified(&record, &context)))
+    }
+}
+
+/// Relevance of every candidate from its contributions, then every position from relevance.
+fn verified(record: &FeedRecord, context: &Context) -> Verified {
+    let feed = &record.feed;
+    let mut verified = Verified { candidates: feed.pool.len(), ..Verified::default() };
+    let of_pool = |field| move |index| Difference { of: "pool", index, field };
+    match Rescorer::new(feed, context) {
+        None => {
+            let is_gone = |index: &usize| context.snapshot.find_hash(feed.pool[*index].item_hash).is_none();
+            verified.differences.extend((0..feed.pool.len()).filter(is_gone).map(of_pool("catalogue")));
+        }
+        // What was cut off is not there to compare with.
+        Some(rescorer) if feed.pool.len() >= context.policy.feed.length as usize => {
+            verified.differences.extend(rescorer.out_of_order().into_iter().map(of_pool("relevance")));
+        }
+        Some(rescorer) => verified.differences.extend(rescorer.differing().into_iter().map(of_pool("relevance"))),
+    }
+    let recorded: Vec<Placed> = record.pages.iter().flat_map(|page| page.placed.iter().cloned()).collect();
+    for (index, (placed, again)) in recorded.iter().zip(replay(feed, &recorded, context)).enumerate() {
+        if placed.slot == Slot::Exploration && context.policy.explore.method == ExploreMethod::Thompson {
+            verified.not_drawn_again += 1;
+            continue;
+        }
+        verified.positions += 1;
+        let fields = differences(placed, again.placed.as_ref()).into_iter();
+        verified.differences.extend(fields.map(|field| Difference { of: "page", index, field }));
+    }
+    verified
+}
+
 /// Every recorded position placed again from the pool as it was kept.
-pub fn replay(feed: &StoredFeed, recorded: &[Placed], context: &Context) -> Vec<Replayed> {
+fn replay(feed: &StoredFeed, recorded: &[Placed], context: &Context) -> Vec<Replayed> {
     let candidates: Vec<PoolCandidate> = feed.pool.iter().map(|entry| candidate(entry, context.snapshot)).collect();
     let pool = Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed, exemplars: &feed.exemplars };
     rank::place::replay(&pool, recorded, context)
@@ -143,7 +210,7 @@ fn candidate(entry: &PoolEntry, snapshot: &Snapshot) -> PoolCandidate {
 }
 
 /// The fields in which a position comes out differently, by their names in the API.
-pub fn differences(recorded: &Placed, now: Option<&Placed>) -> Vec<&'static str> {
+fn differences(recorded: &Placed, now: Option<&Placed>) -> Vec<&'static str> {
     let Some(now) = now else { return vec!["id"] };
     let fields = [
         ("id", recorded.item == now.item && recorded.pool_index == now.pool_index),

@@ -247,7 +247,8 @@ async fn counterfactuals_are_true_and_the_greatest_part_counts_most() {
     for (number, case) in cases.iter().enumerate() {
         let Decision { feed, policy, snapshot, .. } = &*case.decision;
         let context = Context { snapshot, profile: None, policy: &policy.policy, now: feed.created_at };
-        let rescorer = Rescorer::new(feed, &context).expect("nothing has changed since");
+        let rescorer = Rescorer::new(feed, &context).expect("no item is gone");
+        assert_eq!(rescorer.differing(), [0; 0], "nothing has changed since");
         let searched = Arc::clone(&case.decision);
         let found = tokio::task::spawn_blocking(move || searched.counterfactuals()).await.unwrap();
         if case.decision.placed.slot == Slot::Exploration {

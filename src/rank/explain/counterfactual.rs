@@ -53,7 +53,7 @@ pub fn counterfactuals(feed: &StoredFeed, placed: &Placed, position: usize, part
     if placed.slot == Slot::Exploration || position >= MAX_POSITION_TRIED {
         return Vec::new();
     }
-    let Some(rescorer) = Rescorer::new(feed, context) else { return Vec::new() };
+    let Some(rescorer) = Rescorer::new(feed, context).filter(|rescorer| rescorer.differing().is_empty()) else { return Vec::new() };
     let index = placed.pool_index as usize;
     let comes = |scored: &[Scored], diversity: f32| {
         let candidates: Vec<PoolCandidate> = scored.iter().map(PoolCandidate::from).collect();

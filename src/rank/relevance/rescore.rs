@@ -9,7 +9,7 @@ use crate::{
     rank::Sources,
 };
 
-/// A kept pool whose relevance comes out of its contributions as it was kept.
+/// A kept pool, to be scored again from its contributions.
 pub struct Rescorer<'a> {
     context: &'a Context<'a>,
     rule: Normalize,
@@ -19,7 +19,7 @@ pub struct Rescorer<'a> {
 }
 
 impl<'a> Rescorer<'a> {
-    /// `None` when relevance does not come out as kept: items are gone, or the pool was cut before it was kept.
+    /// `None` when items of it are gone: ties go by their ids.
     pub fn new(feed: &StoredFeed, context: &'a Context<'a>) -> Option<Self> {
         let scored = |entry: &PoolEntry| {
             let row = context.snapshot.find_hash(entry.item_hash)?;
@@ -28,10 +28,22 @@ impl<'a> Rescorer<'a> {
         };
         let scored: Vec<Scored> = feed.pool.iter().map(scored).collect::<Option<_>>()?;
         let raw = scored.iter().map(|scored| scored.contributions.iter().sum()).collect();
-        let rescorer = Self { context, rule: context.policy.score.normalize, scored, raw };
-        let again = normalise(&rescorer.raw, rescorer.scored.clone(), rescorer.rule, context.snapshot);
+        Some(Self { context, rule: context.policy.score.normalize, scored, raw })
+    }
+
+    /// Candidates, by index into the pool, whose place or relevance does not come out of the contributions as it was kept.
+    ///
+    /// Of a pool that was cut at `feed.length` relevance may lack what was cut off: it came from all that was scored.
+    pub fn differing(&self) -> Vec<usize> {
+        let again = normalise(&self.raw, self.scored.clone(), self.rule, self.context.snapshot);
         let is_same = |(a, b): (&Scored, &Scored)| a.row == b.row && a.relevance.to_bits() == b.relevance.to_bits();
-        again.iter().zip(&rescorer.scored).all(is_same).then_some(rescorer)
+        let compared = again.iter().zip(&self.scored).enumerate();
+        compared.filter(|(_, pair)| !is_same(*pair)).map(|(index, _)| index).collect()
+    }
+
+    /// Candidates, by index into the pool, with a greater raw score than the one before: no pool is kept so.
+    pub fn out_of_order(&self) -> Vec<usize> {
+        (1..self.raw.len()).filter(|index| self.raw[*index] > self.raw[index - 1]).collect()
     }
 
     /// The pool as it was kept.

@@ -193,14 +193,20 @@ impl DecisionBody {
         ("id" = String, Path, description = "An item it served", example = "itm_8c1f"),
         ("user" = Option<String>, Query, description = "Whose feed it was (with a server key; a user token names its subject)", example = "ana")),
     responses((status = 200, description = "The decision", body = DecisionBody)))]
-pub async fn get(app: web::Data<App>, caller: Caller, request: HttpRequest, path: web::Path<(String, String)>) -> Result<HttpResponse, Problem> {
+pub async fn get(
+    app: web::Data<App>,
+    caller: Caller,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
     let mut params = Query::new("GET /v1/decisions/{feed_id}/items/{id}", request.query_string());
     let asked = params.checked("user", |text| UserId::new(text));
     params.finish()?;
     let user = caller.user_for(asked)?;
     let (feed, item) = path.into_inner();
     let item = item_id(&item)?;
-    let unknown = || Problem::not_found(format!("No feed `{}` that served `{}` is kept for this person.", shown(&feed), shown(item.as_str())));
+    let unknown =
+        || Problem::not_found(format!("No feed `{}` that served `{}` is kept for this person.", shown(&feed), shown(item.as_str())));
     let id = FeedId::new(feed.as_str()).map_err(|_| unknown())?;
     // A feed that belongs to nobody says nothing about anybody.
     let owners: Vec<Owner> = user.map(Owner::User).into_iter().chain([Owner::Nobody]).collect();

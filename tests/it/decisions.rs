@@ -1,12 +1,12 @@
 //! Decisions: every served position is explained from its record, exactly, to whom it concerns and to nobody else.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, process::Command, sync::Arc, time::Duration};
 
 use polyphony::{
     demo,
     domain::{
         FeedId, ItemId, UserId,
-        feed::{Owner, Slot},
+        feed::{Owner, Page, Slot, StoredFeed},
     },
     feed::decision::Decision,
     rank::{
@@ -273,4 +273,46 @@ async fn counterfactuals_are_true_and_the_greatest_part_counts_most() {
     println!("ranks lost without the greatest part {by_greatest}, without another {by_another}, over {compared} decisions");
     assert!(cases.len() >= DECISIONS && parts > 500 && dials > 100, "{parts} {dials}");
     assert!(by_greatest > by_another, "{by_greatest} {by_another}");
+}
+
+/// `polyphony verify` of a feed of `user`: exit code and what it says.
+async fn verify(world: &World, feed: &str, user: &str) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_polyphony"));
+    let url = world.redis.as_ref().unwrap().url();
+    command.args(["verify", feed, "--user", user, "--redis", &url]).env_clear();
+    command.env("POLYPHONY__CATALOGUE__DIMENSION", world.app.dimension().to_string());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+}
+
+/// A record as it is kept comes out of itself; with one value flipped it does not, and what differs is named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_feed_is_verified_from_its_record_and_a_flipped_value_is_found() {
+    type Flip = fn(&mut StoredFeed, &mut Page);
+    let (world, personas) = peopled(StoreKind::Redis).await;
+    let user = personas[0].user.as_str();
+    let page = world.feed(user).limit(20).get().await.ok();
+    let (code, told) = verify(&world, page.feed_id(), user).await;
+    assert!(code == Some(0) && told.contains("and 20 positions recomputed: 0 differences"), "{code:?} {told}");
+
+    let owner = Owner::User(personas[0].user.clone());
+    let record = world.app.store.feed(&owner, &FeedId::new(page.feed_id()).unwrap()).await.unwrap().unwrap();
+    let flips: [(&str, Flip); 6] = [
+        ("pool 3: relevance", |feed, _| feed.pool[3].relevance += 0.25),
+        ("pool 2: relevance", |feed, _| feed.pool[2].contributions[Feature::Recency as usize] += 1.0),
+        ("page 1: objective", |_, page| page.placed[1].objective += 0.125),
+        ("page 2: max_similarity", |_, page| page.placed[2].max_similarity += 0.125),
+        ("page 3: constraint", |_, page| page.placed[3].bound_by = Some(page.placed[3].bound_by.map_or(0, |index| index + 1))),
+        ("page 0: objective", |feed, _| feed.diversity = 1.0 - feed.diversity),
+    ];
+    for (number, (differs, flip)) in flips.into_iter().enumerate() {
+        let (mut feed, mut first) = (StoredFeed::clone(&record.feed), record.pages[0].clone());
+        feed.id = FeedId::from_bits(number as u128 + 1);
+        flip(&mut feed, &mut first);
+        world.app.store.put_feed(&feed, &first, Duration::from_secs(600)).await.unwrap();
+        let (code, told) = verify(&world, feed.id.as_str(), user).await;
+        assert!(code == Some(1) && told.contains(differs), "{differs}: {code:?} {told}");
+    }
+    let (code, told) = verify(&world, "fd_none", user).await;
+    assert!(code == Some(2) && told.contains("no feed fd_none"), "{code:?} {told}");
 }

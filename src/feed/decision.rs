@@ -178,10 +178,6 @@ fn verified(record: &FeedRecord, context: &Context) -> Verified {
             let is_gone = |index: &usize| context.snapshot.find_hash(feed.pool[*index].item_hash).is_none();
             verified.differences.extend((0..feed.pool.len()).filter(is_gone).map(of_pool("catalogue")));
         }
-        // What was cut off is not there to compare with.
-        Some(rescorer) if feed.pool.len() >= context.policy.feed.length as usize => {
-            verified.differences.extend(rescorer.out_of_order().into_iter().map(of_pool("relevance")));
-        }
         Some(rescorer) => verified.differences.extend(rescorer.differing().into_iter().map(of_pool("relevance"))),
     }
     let recorded: Vec<Placed> = record.pages.iter().flat_map(|page| page.placed.iter().cloned()).collect();

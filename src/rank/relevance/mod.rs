@@ -100,5 +100,5 @@ impl Feature {
 pub fn score(kept: &[Candidate], context: &Context) -> Vec<Scored> {
     let scorer = scorer::Scorer::new(kept, context);
     let (raw, scored): (Vec<f32>, Vec<Scored>) = kept.iter().filter_map(|candidate| scorer.score(candidate)).unzip();
-    normalise::normalise(&raw, scored, context.policy.score.normalize, context.snapshot)
+    normalise::normalise(&raw, scored, 0, context.policy.score.normalize, context.snapshot)
 }

@@ -7,13 +7,14 @@ use crate::{
 };
 
 /// Sets each relevance from its raw score and sorts: highest relevance first, ties by item id. Equal raw scores get equal
-/// relevance under every rule; a score that is not a number sinks below every number.
-pub(super) fn normalise(raw: &[f32], scored: Vec<Scored>, rule: Normalize, snapshot: &Snapshot) -> Vec<Scored> {
+/// relevance under every rule; a score that is not a number sinks below every number. `cut`: lower scores that are not among `raw`
+/// and count all the same by rank.
+pub(super) fn normalise(raw: &[f32], scored: Vec<Scored>, cut: usize, rule: Normalize, snapshot: &Snapshot) -> Vec<Scored> {
     let mut order: Vec<u64> = raw.iter().enumerate().map(|(at, score)| descending(*score) << u32::BITS | at as u64).collect();
     order.sort_unstable();
     let raw_at = |place: usize| finite(raw[order[place] as u32 as usize]);
-    let last = order.len().saturating_sub(1);
-    let (high, low) = if order.is_empty() { (0.0, 0.0) } else { (raw_at(0), raw_at(last)) };
+    let (high, low) = if order.is_empty() { (0.0, 0.0) } else { (raw_at(0), raw_at(order.len() - 1)) };
+    let last = (order.len() + cut).saturating_sub(1);
     let mut sorted: Vec<Scored> = order.iter().map(|key| scored[*key as u32 as usize].clone()).collect();
     let mut from = 0;
     while from < sorted.len() {

@@ -16,6 +16,8 @@ pub struct Rescorer<'a> {
     /// In pool order.
     scored: Vec<Scored>,
     raw: Vec<f32>,
+    /// Scored, and cut off before the pool was kept.
+    cut: usize,
 }
 
 impl<'a> Rescorer<'a> {
@@ -28,22 +30,40 @@ impl<'a> Rescorer<'a> {
         };
         let scored: Vec<Scored> = feed.pool.iter().map(scored).collect::<Option<_>>()?;
         let raw = scored.iter().map(|scored| scored.contributions.iter().sum()).collect();
-        Some(Self { context, rule: context.policy.score.normalize, scored, raw })
+        let mut rescorer = Self { context, rule: context.policy.score.normalize, scored, raw, cut: 0 };
+        if rescorer.may_be_cut() && rescorer.rule == Normalize::Percentile {
+            rescorer.cut = rescorer.scored_count().saturating_sub(rescorer.scored.len());
+        }
+        Some(rescorer)
     }
 
     /// Candidates, by index into the pool, whose place or relevance does not come out of the contributions as it was kept.
     ///
-    /// Of a pool that was cut at `feed.length` relevance may lack what was cut off: it came from all that was scored.
+    /// Of a pool that may have been cut at `feed.length` the lowest score is left out: what ties with it may be gone. Under `minmax`
+    /// only the order is compared then, since the lowest score of all may be gone.
     pub fn differing(&self) -> Vec<usize> {
-        let again = normalise(&self.raw, self.scored.clone(), self.rule, self.context.snapshot);
-        let is_same = |(a, b): (&Scored, &Scored)| a.row == b.row && a.relevance.to_bits() == b.relevance.to_bits();
+        if self.may_be_cut() && self.rule == Normalize::Minmax {
+            return (1..self.raw.len()).filter(|index| self.raw[*index] > self.raw[index - 1]).collect();
+        }
+        let again = normalise(&self.raw, self.scored.clone(), self.cut, self.rule, self.context.snapshot);
+        let lowest = self.scored.last().filter(|_| self.may_be_cut()).map(|last| last.relevance);
+        let is_same = |a: &Scored, b: &Scored| a.row == b.row && a.relevance.to_bits() == b.relevance.to_bits();
         let compared = again.iter().zip(&self.scored).enumerate();
-        compared.filter(|(_, pair)| !is_same(*pair)).map(|(index, _)| index).collect()
+        compared.filter(|(_, (a, b))| !is_same(a, b) && Some(b.relevance) != lowest).map(|(index, _)| index).collect()
     }
 
-    /// Candidates, by index into the pool, with a greater raw score than the one before: no pool is kept so.
-    pub fn out_of_order(&self) -> Vec<usize> {
-        (1..self.raw.len()).filter(|index| self.raw[*index] > self.raw[index - 1]).collect()
+    fn may_be_cut(&self) -> bool {
+        self.scored.len() >= self.context.policy.feed.length as usize
+    }
+
+    /// How many were scored, from the relevance of the middle of the pool, which under `percentile` counts them.
+    fn scored_count(&self) -> usize {
+        let Some(middle) = self.scored.get(self.scored.len() / 2) else { return 0 };
+        let ties = || self.scored.iter().enumerate().filter(|(_, other)| other.relevance == middle.relevance).map(|(index, _)| index);
+        let (from, to) = (ties().min().unwrap_or(0), ties().max().unwrap_or(0));
+        // relevance = 1 − mean rank / last
+        let last = (from + to) as f64 / 2.0 / (1.0 - f64::from(middle.relevance));
+        if last.is_finite() { last.round() as usize + 1 } else { 0 }
     }
 
     /// The pool as it was kept.
@@ -64,6 +84,6 @@ impl<'a> Rescorer<'a> {
             changed.contributions[Feature::Impressions as usize] = taken;
             *raw = changed.contributions.iter().sum();
         }
-        normalise(&raw, scored, self.rule, self.context.snapshot)
+        normalise(&raw, scored, self.cut, self.rule, self.context.snapshot)
     }
 }

@@ -112,6 +112,11 @@ async fn a_decision_is_for_whom_it_concerns(kind: StoreKind) {
     let own = world.feed(ana).limit(10).get().await.ok();
     let (feed, item) = (own.feed_id(), own.ids()[0].clone());
     assert_eq!(decision(&world, feed, &item, ana).await.ok().body["not_used"], json!(["age", "gender", "location", "device"]));
+    // Not used is what makes no difference.
+    let ask = || world.feed(ana).seed(3).limit(20);
+    let elsewhere =
+        ask().header("user-agent", "Mozilla/5.0 (iPhone)").header("x-forwarded-for", "203.0.113.9").header("geoip-city", "Oslo");
+    assert_eq!(elsewhere.get().await.ok().ids(), ask().get().await.ok().ids());
     for other in [ben, ""] {
         assert_eq!(decision(&world, feed, &item, other).await.problem(), (404, "not-found"), "{other}");
     }

@@ -80,7 +80,7 @@ impl<'a> Rescorer<'a> {
             changed.contributions[feature as usize] *= share;
             let after: f32 = changed.contributions.iter().sum::<f32>() - impressions;
             // What impressions take is a share of what is positive.
-            let taken = if before > 0.0 { impressions * (after.max(0.0) / before) } else { 0.0 };
+            let taken = if before > 0.0 { impressions * (after.max(0.0) / before) } else { impressions };
             changed.contributions[Feature::Impressions as usize] = taken;
             *raw = changed.contributions.iter().sum();
         }

@@ -398,3 +398,20 @@ fn a_target_is_reached_where_it_can_be_and_otherwise_said() {
     }
     assert_eq!(seen.len(), 3, "reached, out of reach, and too dear: {seen:?}");
 }
+
+/// Whatever the reader likes: of the same candidates, chance takes the same one with the same probability.
+#[test]
+fn an_even_draw_knows_nothing_of_the_profile() {
+    let explore = crate::domain::policy::Explore { method: ExploreMethod::Epsilon, epsilon: 1.0, ..Policy::default().explore };
+    let arms = |liked: usize| -> Vec<Arm> {
+        let relevance = |n: usize| if n == liked { 1.0 } else { n as f32 / 24.0 };
+        (0..12).map(|n| Arm { relevance: relevance(n), mean: 0.1, deviation: 0.05 }).collect()
+    };
+    for position in 0..500 {
+        let drawn = explore::draw(&arms(0), &explore, 7, position).expect("there are arms");
+        assert!((drawn.1 - 1.0 / 12.0).abs() < 1e-12, "{drawn:?}");
+        for liked in 1..12 {
+            assert_eq!(explore::draw(&arms(liked), &explore, 7, position), Some(drawn));
+        }
+    }
+}

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
+    counterfactuals::CounterfactualBody,
     items::item_id,
     language::Language,
     params::{Query, shown},
@@ -136,25 +137,6 @@ impl StandingBody {
     }
 }
 
-/// With `change` at `to` instead of `from`, the item would not have come at its position or before.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Counterfactual)]
-pub struct CounterfactualBody {
-    /// A factor of the item's own score, or `diversity`: the dial, within what the operator allows.
-    #[schema(examples("diversity"))]
-    pub change: &'static str,
-    pub from: f64,
-    pub to: f64,
-    /// Here it still came as early: as far from `to` as a hundredth of the change, at most.
-    pub keeps: f64,
-}
-
-impl From<&Counterfactual> for CounterfactualBody {
-    fn from(found: &Counterfactual) -> Self {
-        Self { change: found.change.name(), from: found.from, to: found.to, keeps: found.keeps }
-    }
-}
-
 impl DecisionBody {
     fn new(decision: &Decision, counterfactuals: &[Counterfactual], language: Language) -> Self {
         let Decision { feed, policy, position, page, placed, entry, snapshot, .. } = decision;
@@ -176,7 +158,7 @@ impl DecisionBody {
             standing: decision.standing.as_ref().map(|standing| StandingBody::new(standing, decision)),
             displaced_by: decision.displaced_by.as_ref().filter(|_| placed.slot == Slot::Ranked).map(ToString::to_string),
             drawn_from: decision.drawn_from,
-            counterfactuals: counterfactuals.iter().map(CounterfactualBody::from).collect(),
+            counterfactuals: counterfactuals.iter().map(|found| CounterfactualBody::new(found, language)).collect(),
             not_used: NEVER_USED.into_iter().chain(is_nobodys.then_some(PROFILE)).collect(),
             replayed: decision.differs.is_empty(),
             differs: decision.differs.clone(),

@@ -5,6 +5,7 @@
 
 mod auth;
 pub mod body;
+pub mod counterfactuals;
 pub mod decisions;
 pub mod docs_page;
 pub mod events;

@@ -11,7 +11,7 @@ use polyphony::{
     feed::decision::Decision,
     rank::{
         Context, Feature, Pool, Scored,
-        explain::{Change, Counterfactual, TOLERANCE},
+        explain::{Change, Counterfactual, STEP, TOLERANCE},
         place,
         place::PoolCandidate,
         relevance::Rescorer,
@@ -196,7 +196,7 @@ impl Case {
 
     async fn check(&self, world: &World, found: &Counterfactual, rescorer: &Rescorer<'_>, context: &Context<'_>) {
         let by = (found.to - found.from).abs();
-        assert!((found.to - found.keeps).abs() <= by * f64::from(TOLERANCE) + 1e-6, "not minimal: {found:?}");
+        assert!((found.to - found.keeps).abs() <= by * f64::from(TOLERANCE) + STEP + 1e-6, "not minimal: {found:?}");
         let (at_end, before_it) = match found.change {
             Change::Diversity => (self.comes_at(world, found.to).await, self.comes_at(world, found.keeps).await),
             Change::Part(feature) => {

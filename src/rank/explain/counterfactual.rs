@@ -15,7 +15,9 @@ use crate::{
 pub const MAX_PARTS_TRIED: usize = 3;
 /// Later positions are not tried: each run places all before them.
 pub const MAX_POSITION_TRIED: usize = 100;
-/// How near the said end is to the one that changes nothing, as a share of the change.
+/// What is said has three decimals, and is run as it is said.
+pub const STEP: f64 = 0.001;
+/// How near the found end is to the one that changes nothing, as a share of the change.
 pub const TOLERANCE: f32 = 0.01;
 
 /// What would be different.
@@ -43,7 +45,7 @@ pub struct Counterfactual {
     pub change: Change,
     pub from: f64,
     pub to: f64,
-    /// Here it still came as early; within [`TOLERANCE`] of `to`.
+    /// Here it still came as early: no further from `to` than [`TOLERANCE`] of the change and a [`STEP`].
     pub keeps: f64,
 }
 
@@ -64,14 +66,24 @@ pub fn counterfactuals(feed: &StoredFeed, placed: &Placed, position: usize, part
     let lowered = tried.filter_map(|part| {
         let comes = |share| comes(&rescorer.with(index, part.feature, share), feed.diversity);
         let found = flip(1.0, 0.0, TOLERANCE, comes)?;
+        let share = (said(part.value, part.value * f64::from(found.flips)) / part.value) as f32;
         let at = |share: f32| part.value * f64::from(share);
-        Some(Counterfactual { change: Change::Part(part.feature), from: part.value, to: at(found.flips), keeps: at(found.keeps) })
+        let said = Counterfactual { change: Change::Part(part.feature), from: part.value, to: at(share), keeps: at(found.keeps) };
+        (!comes(share)).then_some(said)
     });
     let [low, high] = context.policy.user_control.diversity_range;
     let dialled = [low, high].into_iter().filter_map(|end| {
-        let found = flip(feed.diversity, end, TOLERANCE, |diversity| comes(rescorer.kept(), diversity))?;
-        let [from, to, keeps] = [feed.diversity, found.flips, found.keeps].map(f64::from);
-        Some(Counterfactual { change: Change::Diversity, from, to, keeps })
+        let comes = |diversity| comes(rescorer.kept(), diversity);
+        let found = flip(feed.diversity, end, TOLERANCE, comes)?;
+        let diversity = (said(feed.diversity.into(), found.flips.into()) as f32).clamp(low, high);
+        let [from, to, keeps] = [feed.diversity, diversity, found.keeps].map(f64::from);
+        (!comes(diversity)).then_some(Counterfactual { change: Change::Diversity, from, to, keeps })
     });
     lowered.chain(dialled).collect()
+}
+
+/// `to` as it is said: the next number of three decimals that is no nearer to `from`.
+fn said(from: f64, to: f64) -> f64 {
+    let steps = to / STEP;
+    (if to < from { steps.floor() } else { steps.ceil() }) * STEP
 }

@@ -3,7 +3,7 @@
 mod counterfactual;
 mod standing;
 
-pub use counterfactual::{Change, Counterfactual, MAX_PARTS_TRIED, MAX_POSITION_TRIED, TOLERANCE, counterfactuals};
+pub use counterfactual::{Change, Counterfactual, MAX_PARTS_TRIED, MAX_POSITION_TRIED, STEP, TOLERANCE, counterfactuals};
 pub use standing::{Flip, Standing, flip};
 
 use super::{Feature, SourceKind, Sources};

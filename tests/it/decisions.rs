@@ -65,13 +65,19 @@ async fn every_position_is_explained_exactly(kind: StoreKind) {
             assert_eq!((&body["replayed"], body.get("differs")), (&json!(true), None), "{body}");
             check_parts(&body);
             check_standing(&body);
+            for found in body["counterfactuals"].as_array().unwrap() {
+                let said = format!("{:.3}", number(&found["to"]));
+                let said = said.trim_end_matches('0').trim_end_matches('.');
+                assert!(found["text"].as_str().unwrap().contains(&format!("” at {said} instead of ")), "{found}");
+                *slots.entry("counterfactuals".to_owned()).or_default() += 1;
+            }
             if let Some(other) = body.get("displaced_by") {
                 assert!(ranks[other.as_str().unwrap()] > number(&body["explain"]["rank_before"]), "{body}");
             }
             *slots.entry(placed["slot"].as_str().unwrap().to_owned()).or_default() += 1;
         }
     }
-    assert!(slots["ranked"] > 50 && slots["exploration"] > 3, "{slots:?}");
+    assert!(slots["ranked"] > 50 && slots["exploration"] > 3 && slots["counterfactuals"] > 50, "{slots:?}");
 }
 
 /// The parts are the score, and each is what it says it is.

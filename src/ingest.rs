@@ -33,6 +33,8 @@ pub enum Outcome {
 pub enum Refusal {
     #[error("there is no item `{0}` in the catalogue")]
     UnknownItem(ItemId),
+    #[error("the person was erased; nothing is kept about them until they consent anew")]
+    Erased,
     #[error(transparent)]
     Learn(#[from] LearnError),
 }
@@ -90,6 +92,9 @@ impl Ingest {
         let ids: Vec<_> = indices.iter().map(|index| events[*index].id.clone()).collect();
         for _ in 0..MAX_COMMIT_TRIES {
             let learning = self.store.begin_learning(user, &ids).await?;
+            if learning.is_erased {
+                return self.refuse_all(indices, outcomes);
+            }
             let mut profile = learning.profile;
             let mut fresh = Vec::new();
             let mut in_call = HashSet::new();
@@ -113,10 +118,17 @@ impl Ingest {
             }
             match self.store.commit_profile(user, learning.revision, &profile, &fresh, self.clock.now()).await? {
                 Commit::Done => return Ok(()),
+                Commit::Erased => return self.refuse_all(indices, outcomes),
                 Commit::Conflict => tokio::task::yield_now().await,
             }
         }
         Err(StoreError::Refused(format!("the profile changed {MAX_COMMIT_TRIES} times while learning")))
+    }
+
+    /// The person was erased: nothing of theirs is learned, journaled or counted.
+    fn refuse_all(&self, indices: &[usize], outcomes: &mut [Outcome]) -> Result<(), StoreError> {
+        indices.iter().for_each(|index| outcomes[*index] = Outcome::Refused(Refusal::Erased));
+        Ok(())
     }
 
     /// Popularity and journal: after the events are safe, and never a reason to refuse them.
@@ -130,10 +142,12 @@ impl Ingest {
             self.add_popularity(&deltas).await;
         }
         for event in accepted() {
+            // Erased since, or the store is away: a line nobody could be told of is left out.
+            let Ok(pseudonym) = self.store.pseudonym(&event.user).await else { continue };
             self.journal.record(JournalRecord::Event(EventRecord {
                 at: event.at.0,
-                id: event.id.to_string(),
-                user: self.journal.pseudonym(&event.user),
+                id: self.journal.event_pseudonym(&event.id),
+                user: pseudonym.to_string(),
                 event_type: event.kind.name().to_owned(),
                 item: event.item.to_string(),
                 feed_id: event.feed.as_ref().map(ToString::to_string),

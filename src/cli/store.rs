@@ -16,7 +16,11 @@ use crate::{
 
 /// Redis if its URL is set, the embedded store otherwise. A Redis that is down is no error: the server heals when it is up.
 pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
-    let store = StoreOptions { profile_ttl: settings.store.profile_ttl, popularity_half_life: settings.policy.score.popularity_half_life };
+    let store = StoreOptions {
+        profile_ttl: settings.store.profile_ttl,
+        popularity_half_life: settings.policy.score.popularity_half_life,
+        ..StoreOptions::default()
+    };
     let redis = &settings.store.redis;
     if redis.url.is_empty() {
         let path = settings.store.embedded.path.clone();

@@ -19,7 +19,7 @@ pub mod time;
 pub use embedding::{Embedding, EmbeddingSpace};
 pub use event::{Event, EventKind, Scope};
 pub use facet::{Facet, FacetValue};
-pub use ids::{EventId, FeedId, ItemId, SessionId, UserId};
+pub use ids::{EventId, FeedId, ItemId, Pseudonym, SessionId, UserId};
 pub use item::{Creator, Item};
 pub use policy::Policy;
 pub use popularity::{Popularity, Use};

@@ -16,6 +16,7 @@ use crate::{
     },
     rank::{self, Context, Pool, Scored, SourceKind, Sources, place::PoolCandidate, target::Outcome},
     source::{self, Query},
+    store::StoreError,
 };
 
 /// A stored feed outlives its cursors by this much, so that a late cursor can restart without repeating.
@@ -109,6 +110,8 @@ impl FeedService {
         let keep = policy.policy.feed.ttl.as_std() + KEEP_AFTER_EXPIRY;
         match self.store.put_feed(feed, page, keep).await {
             Ok(()) => local.set_stored(true),
+            // While it was being made. The page goes out; nothing of it stays.
+            Err(StoreError::Erased) => self.local.forget(&feed.id),
             Err(error) => {
                 log_store("feed", &error);
                 degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });

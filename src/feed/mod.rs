@@ -192,7 +192,7 @@ impl FeedService {
             }
         };
         served.owe_to(choice, request);
-        self.journal.record(journaling::record(&served, request, &self.journal, self.clock.now()));
+        self.journal(&served, request).await;
         Ok(served)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{FeedError, FeedRequest, FeedService, Served, ServedParts, Timings, first, journaling, who};
+use super::{FeedError, FeedRequest, FeedService, Served, ServedParts, Timings, first, who};
 use crate::{
     catalogue::Snapshot,
     clock::Stopwatch,
@@ -77,7 +77,7 @@ impl FeedService {
         };
         let mut served = self.served(parts, &reader, degraded);
         served.owe_to(choice, &request);
-        self.journal.record(journaling::record(&served, &request, &self.journal, now));
+        self.journal(&served, &request).await;
         Ok(served)
     }
 }

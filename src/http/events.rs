@@ -49,7 +49,7 @@ pub struct AnswerBody {
     /// Events that were not kept because the person does not want it.
     #[serde(skip_serializing_if = "is_zero")]
     pub ignored: usize,
-    /// Why events were ignored: `no_consent`.
+    /// Why events were ignored: `no_consent`, or `erased` where the person was erased within the last 30 days.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<&'static str>,
@@ -102,6 +102,10 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut
         match outcome {
             Outcome::Accepted => answer.accepted += 1,
             Outcome::Duplicate => answer.duplicates += 1,
+            Outcome::Refused(Refusal::Erased) => {
+                answer.ignored += 1;
+                answer.reason = Some("erased");
+            }
             Outcome::Refused(refusal) => answer.rejected.push(refused(index, event, &refusal)),
         }
     }
@@ -190,6 +194,8 @@ fn invalid(index: usize, value: &Value, errors: Vec<Fault>) -> RejectedBody {
 fn refused(index: usize, event: &Event, refusal: &Refusal) -> RejectedBody {
     let kind = match refusal {
         Refusal::UnknownItem(_) => Kind::UnknownItem,
+        // Counted as ignored; see `post`.
+        Refusal::Erased => Kind::InvalidEvent,
         Refusal::Learn(LearnError::NothingToUndo(_)) => Kind::NothingToUndo,
         Refusal::Learn(_) => Kind::InvalidEvent,
     };

@@ -241,15 +241,15 @@ mod tests {
                 top
             }),
             // Blocks that come out even on the page: what can be held on it can then be held on any longer one.
-            (value(), 1..5_u32, proptest::sample::select(&[1, 2, 4, 8_u32]), top()).prop_map(move |(value, min, per, top)| Constraint::MinShare {
+            (value(), 1..5_u32, proptest::sample::select(&[1, 2, 4, 8_u32]), top())
+                .prop_map(move |(value, min, per, top)| Constraint::MinShare { facet, value, min, per, top }),
+            (1..4_u32, top()).prop_map(move |(gap, top)| Constraint::MinGap { facet, gap, top }),
+            (2..6_u32, proptest::sample::select(&[2, 4, 8_u32]), top()).prop_map(move |(min, per, top)| Constraint::MinDistinct {
                 facet,
-                value,
                 min,
                 per,
                 top
             }),
-            (1..4_u32, top()).prop_map(move |(gap, top)| Constraint::MinGap { facet, gap, top }),
-            (2..6_u32, proptest::sample::select(&[2, 4, 8_u32]), top()).prop_map(move |(min, per, top)| Constraint::MinDistinct { facet, min, per, top }),
             (value(), 0..8_u32).prop_map(move |(value, position)| Constraint::Pin { facet, value, position }),
         ];
         rules.prop_filter("in range", |rule| rule.fault().is_none())

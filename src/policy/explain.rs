@@ -365,7 +365,11 @@ mod tests {
         for knob in KNOBS {
             let about = about(knob.key).unwrap_or_else(|| panic!("{} is not annotated in balanced.toml", knob.key));
             // Sentences, or an example set in after them.
-            assert!(about.ends_with(['.', ')']) || about.lines().last().is_some_and(|line| line.starts_with("  ")), "{}: {about}", knob.key);
+            assert!(
+                about.ends_with(['.', ')']) || about.lines().last().is_some_and(|line| line.starts_with("  ")),
+                "{}: {about}",
+                knob.key
+            );
             let Ok(Explanation::Key(form)) = explain(knob.key, None) else { panic!("{}", knob.key) };
             assert!(!form.default.is_empty() && !form.takes.is_empty(), "{form:?}");
             // The prose names the ends of the range, or the section says them for all its keys.

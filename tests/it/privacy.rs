@@ -84,7 +84,7 @@ async fn personal_commands(world: &World) -> BTreeMap<String, u64> {
 fn personal_keys(world: &World) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let Some(server) = &world.redis else { return BTreeMap::new() };
     let mut connection = server.connection();
-    let keys: Vec<Vec<u8>> = ::redis::cmd("KEYS").arg("*{u:*").query(&mut connection).unwrap();
+    let keys: Vec<Vec<u8>> = ::redis::cmd("KEYS").arg("*{p:*").query(&mut connection).unwrap();
     keys.into_iter().map(|key| (key.clone(), ::redis::cmd("DUMP").arg(key).query(&mut connection).unwrap())).collect()
 }
 

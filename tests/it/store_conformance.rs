@@ -1,6 +1,7 @@
 //! The promises of `Store`, checked on every store: one suite, one module per implementation.
 
 mod embedded;
+mod erasure;
 mod redis;
 mod sample;
 mod suite;
@@ -21,9 +22,11 @@ macro_rules! conforms {
             a_profile_comes_back_as_written
             concurrent_writers_lose_nothing
             a_stale_revision_conflicts
-            an_erased_person_restarts_with_a_new_revision
+            a_slow_writer_brings_nothing_back
             event_ids_are_known_within_the_window
             a_person_is_erased_completely
+            writers_bring_nothing_back_after_an_erasure
+            a_pseudonym_is_the_persons_own_and_stays
             a_feed_keeps_its_pages
             the_first_freezer_wins
             unknown_ids_are_nothing

@@ -395,7 +395,9 @@ fn fingerprint(served: &Served) -> String {
 
 async fn seen(world: &World, knob: &Knob, is_changed: bool) -> String {
     let served = match knob.ask {
-        Ask::Surface(name) | Ask::Long(name) => world.served_by(surfaces(is_changed.then_some((knob.key, knob.value))), name, knob.ask).await,
+        Ask::Surface(name) | Ask::Long(name) => {
+            world.served_by(surfaces(is_changed.then_some((knob.key, knob.value))), name, knob.ask).await
+        }
         _ => {
             let key = knob.key.strip_prefix("policy.").unwrap();
             world.served(&policy(knob.with, is_changed.then_some((key, knob.value))), knob.ask).await

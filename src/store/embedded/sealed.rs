@@ -1,0 +1,187 @@
+//! What the file keeps about people, sealed before it is written and opened after it is read.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    EmbeddedStore, FORMAT, earlier,
+    engine::{Engine, Fault},
+    key_file::KeyFile,
+    people::{self, Learned},
+    tables::META,
+};
+use crate::{
+    domain::{
+        EventId, FeedId, Profile, Span, Time, UserId,
+        feed::{Owner, Page, StoredFeed},
+    },
+    store::{
+        Commit, FeedRecord, Learning, StoreError, codec,
+        seal::{Lookup, PersonKey, Record},
+    },
+};
+
+/// Where an owner's feeds are and what seals them. Nobody's are not sealed.
+type Home = Option<(Lookup, Arc<PersonKey>)>;
+
+/// Brings a file of layout 1 up to this one, in one transaction; the keys come first.
+pub(super) fn seal_earlier(engine: &Arc<Engine>, keys: &KeyFile) -> Result<(), StoreError> {
+    let places = earlier::places(engine.read(earlier::people)?, keys)?;
+    keys.make_all_here(&places.values().cloned().collect::<Vec<_>>())?;
+    engine.write_here(|transaction| -> Result<(), Fault> {
+        earlier::seal(transaction, &places, keys)?;
+        transaction.open_table(META)?.insert("format", FORMAT)?;
+        Ok(())
+    })?;
+    tracing::info!(people = places.len(), "what an earlier version kept in clear is sealed now");
+    Ok(())
+}
+
+impl EmbeddedStore {
+    /// The key to write with, made when there is none. Errors: [`StoreError::Erased`].
+    pub(super) async fn key_for_writing(&self, who: &Lookup) -> Result<Arc<PersonKey>, StoreError> {
+        if let Some(key) = self.keys.key(who)? {
+            return Ok(key);
+        }
+        let key = self.keys.key_or_make(who).await?;
+        // An erasure is noted before the key's end: whoever makes a key after that end sees it here.
+        let is_erased = self.engine.read(|transaction| Ok(people::begin_learning(transaction, who, &[], self.now())?.is_erased))?;
+        if is_erased {
+            self.keys.destroy(vec![who.to_string()]).await?;
+            return Err(StoreError::Erased);
+        }
+        Ok(key)
+    }
+
+    pub(super) fn read_profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
+        let who = self.keys.who(user)?;
+        // Without its key a row is what a backup brought back: nobody's any more.
+        let Some(key) = self.keys.key(&who)? else { return Ok(None) };
+        let stored = self.engine.read(|transaction| people::profile(transaction, &who, self.now()))?;
+        stored.map(|(sealed, _)| codec::profile::decode(&key.open(Record::Profile, &sealed)?)).transpose()
+    }
+
+    pub(super) fn read_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {
+        let who = self.keys.who(user)?;
+        let key = self.keys.key(&who)?;
+        let digests: Vec<_> = key.iter().flat_map(|key| ids.iter().map(|id| key.event_digest(id))).collect();
+        let begun = self.engine.read(|transaction| people::begin_learning(transaction, &who, &digests, self.now()))?;
+        let mut learning = Learning { known: begun.known, is_erased: begun.is_erased, ..Learning::default() };
+        learning.known.resize(ids.len(), false);
+        if let Some((sealed, revision)) = begun.profile {
+            learning.revision = revision;
+            // A row whose key is gone says nothing, and is written over.
+            if let Some(key) = key {
+                learning.profile = codec::profile::decode(&key.open(Record::Profile, &sealed)?)?;
+            }
+        }
+        Ok(learning)
+    }
+
+    pub(super) async fn write_profile(
+        &self,
+        user: &UserId,
+        expected: u64,
+        profile: &Profile,
+        ids: &[EventId],
+        now: Time,
+    ) -> Result<Commit, StoreError> {
+        let who = self.keys.who(user)?;
+        let key = match self.key_for_writing(&who).await {
+            Ok(key) => key,
+            Err(StoreError::Erased) => return Ok(Commit::Erased),
+            Err(error) => return Err(error),
+        };
+        let learned = Learned {
+            who: who.to_string(),
+            expected,
+            profile: key.seal(Record::Profile, &codec::profile::encode(profile)?)?,
+            profile_expiry: now.plus(self.options.profile_ttl),
+            digests: ids.iter().map(|id| key.event_digest(id)).collect(),
+            now,
+        };
+        let commit = self.engine.write(move |transaction| people::commit(transaction, &learned)).await?;
+        if commit == Commit::Erased {
+            self.keys.destroy(vec![who.to_string()]).await?;
+        }
+        Ok(commit)
+    }
+
+    pub(super) async fn erase(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {
+        let who = self.keys.who(user)?.to_string();
+        let erased = who.clone();
+        let at = self.engine.write(move |transaction| people::erase(transaction, &erased, now)).await?;
+        self.keys.destroy(vec![who]).await?;
+        Ok(at)
+    }
+
+    /// `None` for a person without a key, who has no feeds.
+    fn home(&self, owner: &Owner) -> Result<Option<Home>, StoreError> {
+        let Owner::User(user) = owner else { return Ok(Some(None)) };
+        let who = self.keys.who(user)?;
+        Ok(self.keys.key(&who)?.map(|key| Some((who, key))))
+    }
+
+    pub(super) async fn write_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
+        let home = match &feed.owner {
+            Owner::User(user) => {
+                let who = self.keys.who(user)?;
+                let key = self.key_for_writing(&who).await?;
+                Some((who, key))
+            }
+            Owner::Nobody => None,
+        };
+        let (who, id) = (place(&home), feed.id.clone());
+        let stored = sealed(&home, Record::Feed(&id), codec::feed::encode(feed)?)?;
+        let first = sealed(&home, Record::Page(&id, 0), codec::feed::encode_page(first)?)?;
+        let now = self.now();
+        let expiry = now.plus(Span::millis(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX)));
+        let put =
+            move |transaction: &redb::WriteTransaction| people::put_feed(transaction, (&who, id.as_str()), &stored, &first, (now, expiry));
+        if self.engine.write(put).await? {
+            return Ok(());
+        }
+        self.keys.destroy(vec![place(&home)]).await?;
+        Err(StoreError::Erased)
+    }
+
+    pub(super) fn read_feed(&self, owner: &Owner, id: &FeedId) -> Result<Option<FeedRecord>, StoreError> {
+        let Some(home) = self.home(owner)? else { return Ok(None) };
+        let who = place(&home);
+        let stored = self.engine.read(|transaction| people::feed(transaction, (&who, id.as_str()), self.now()))?;
+        let Some((feed, pages)) = stored else { return Ok(None) };
+        let feed = opened(&home, Record::Feed(id), feed)?;
+        let pages = (0u32..).zip(pages).map(|(number, page)| opened(&home, Record::Page(id, number), page));
+        let pages = pages.collect::<Result<Vec<_>, _>>()?;
+        codec::feed::decode_record(&feed, pages.iter().map(Vec::as_slice)).map(Some)
+    }
+
+    pub(super) async fn keep_page(&self, owner: &Owner, id: &FeedId, number: u32, page: &Page) -> Result<Option<Page>, StoreError> {
+        let Some(home) = self.home(owner)? else { return Ok(None) };
+        let record = Record::Page(id, number);
+        let (who, feed, now) = (place(&home), id.clone(), self.now());
+        let page = sealed(&home, record, codec::feed::encode_page(page)?)?;
+        let freeze =
+            move |transaction: &redb::WriteTransaction| people::freeze_page(transaction, (&who, feed.as_str()), number, &page, now);
+        let frozen = self.engine.write(freeze).await?;
+        frozen.map(|page| codec::feed::decode_page(&opened(&home, record, page)?)).transpose()
+    }
+}
+
+/// The first part of a feed's key.
+fn place(home: &Home) -> String {
+    home.as_ref().map(|(who, _)| who.to_string()).unwrap_or_default()
+}
+
+fn sealed(home: &Home, record: Record<'_>, plain: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    match home {
+        Some((_, key)) => key.seal(record, &plain),
+        None => Ok(plain),
+    }
+}
+
+fn opened(home: &Home, record: Record<'_>, stored: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    match home {
+        Some((_, key)) => key.open(record, &stored),
+        None => Ok(stored),
+    }
+}

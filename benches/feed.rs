@@ -14,7 +14,7 @@ use polyphony::{
     catalogue::Catalogue,
     clock::{Clock, ManualClock},
     demo,
-    domain::{Policy, Span, Time, UserId, policy::ActivePolicy, policy::Surfaces},
+    domain::{Policy, Span, Time, UserId, consent::ConsentDefault, policy::ActivePolicy, policy::Surfaces, profile::Mode},
     feed::{FeedRequest, FeedService, RerankCandidate, RerankRequest, Served, cursor::Signer},
     follow,
     http::slate::{FeedBody, View},
@@ -56,6 +56,7 @@ impl World {
             catalogue: Arc::clone(&catalogue),
             clock: Arc::clone(&clock),
             journal: Arc::clone(&journal),
+            consent: ConsentDefault::Assumed,
         };
         runtime.block_on(async {
             let items = demo::catalogue(7, NOW, DIMENSION);
@@ -87,7 +88,7 @@ fn request(user: Option<&str>) -> FeedRequest {
         request_id: "rq_bench".into(),
         surface: "home".into(),
         user: user.map(|id| UserId::new(id).unwrap()),
-        personalise: user.is_some(),
+        mode: if user.is_some() { Mode::Profile } else { Mode::NoProfile },
         limit: Some(20),
         diversity: None,
         seed: None,

@@ -14,6 +14,7 @@ use crate::{
     auth::Auth,
     catalogue::Catalogue,
     clock::Clock,
+    consent::Consents,
     domain::{Event, EventKind, Span, Time, UserId, feed::Slot},
     feed::{FeedService, Served, cursor::Signer},
     follow::{self, Report},
@@ -76,6 +77,7 @@ pub struct App {
     /// Whoever reads the whole journal waits for a turn: it takes the disk and a core.
     pub journal_turn: Semaphore,
     pub ingest: Ingest,
+    pub consents: Consents,
 }
 
 impl App {
@@ -98,7 +100,7 @@ impl App {
         let journal = Arc::new(open_journal(&settings)?);
         journal.renew_key(derive(PSEUDONYM_CONTEXT, &secret));
         let signer = Arc::new(Signer::new(derive(CURSOR_CONTEXT, &secret)));
-        let feed = FeedService::new(
+        let mut feed = FeedService::new(
             Arc::clone(&store),
             Arc::clone(&catalogue),
             Arc::clone(&clock),
@@ -106,8 +108,10 @@ impl App {
             Arc::clone(&signer),
             set,
         );
+        feed.consent = settings.consent.default;
+        let consents = Consents::new(Arc::clone(&store), Arc::clone(&clock));
         let rollout = Rollout::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), Arc::clone(&feed.serving));
-        let ingest = Ingest { store: Arc::clone(&store), catalogue, clock: Arc::clone(&clock), journal };
+        let ingest = Ingest { store: Arc::clone(&store), catalogue, clock: Arc::clone(&clock), journal, consent: settings.consent.default };
         Ok(Self {
             auth: Auth::take(&mut settings.auth),
             inflight: Inflight::new(settings.server.max_inflight_requests),
@@ -121,6 +125,7 @@ impl App {
             policy_file,
             journal_turn: Semaphore::new(JOURNAL_READS_AT_ONCE),
             ingest,
+            consents,
         })
     }
 
@@ -333,6 +338,7 @@ impl App {
             Outcome::Accepted => "accepted",
             Outcome::Duplicate => "duplicate",
             Outcome::Refused(_) => "rejected",
+            Outcome::Ignored(_) => "ignored",
         };
         self.metrics.event(&event.kind, result);
         self.metrics.event_lag(Duration::from_millis(self.now().since(event.at).unsigned_abs()));

@@ -10,7 +10,11 @@ use std::{
 use crate::{
     catalogue::{Catalogue, CatalogueRecord, Snapshot},
     clock::Clock,
-    domain::{Event, Item, ItemId, UserId},
+    domain::{
+        Event, EventKind, Item, ItemId, UserId,
+        consent::{ConsentDefault, Purpose},
+        profile::Mode,
+    },
     journal::{EventRecord, Journal, JournalRecord},
     learn::{self, LearnError},
     store::{Commit, PopularityDelta, Store, StoreError},
@@ -26,6 +30,30 @@ pub enum Outcome {
     /// Its id was learned within the de-duplication window, or stands twice in the call.
     Duplicate,
     Refused(Refusal),
+    /// The person does not want it kept. Nothing of it is.
+    Ignored(Unwanted),
+}
+
+/// Why nothing about a person is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwanted {
+    /// Keeping a profile was refused, or never allowed.
+    NoConsent,
+    /// The person chose feeds without a profile.
+    NoProfile,
+    /// The person was erased, and has not consented to anything since.
+    Erased,
+}
+
+impl Unwanted {
+    /// As in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoConsent => "no_consent",
+            Self::NoProfile => "no_profile",
+            Self::Erased => "erased",
+        }
+    }
 }
 
 /// Why an event was refused. Nothing of it is kept.
@@ -33,8 +61,6 @@ pub enum Outcome {
 pub enum Refusal {
     #[error("there is no item `{0}` in the catalogue")]
     UnknownItem(ItemId),
-    #[error("the person was erased; nothing is kept about them until they consent anew")]
-    Erased,
     #[error(transparent)]
     Learn(#[from] LearnError),
 }
@@ -45,6 +71,8 @@ pub struct Ingest {
     pub catalogue: Arc<Catalogue>,
     pub clock: Arc<dyn Clock>,
     pub journal: Arc<Journal>,
+    /// What holds for people who were never asked.
+    pub consent: ConsentDefault,
 }
 
 impl Ingest {
@@ -89,11 +117,21 @@ impl Ingest {
         snapshot: &Snapshot,
         outcomes: &mut [Outcome],
     ) -> Result<(), StoreError> {
+        let unwanted = self.unwanted(user).await?;
+        let (ignored, indices): (Vec<usize>, Vec<usize>) =
+            indices.iter().partition(|index| unwanted.is_some_and(|unwanted| !is_kept_regardless(&events[**index], unwanted)));
+        for index in ignored {
+            outcomes[index] = unwanted.map_or(Outcome::Duplicate, Outcome::Ignored);
+        }
+        if indices.is_empty() {
+            return Ok(());
+        }
         let ids: Vec<_> = indices.iter().map(|index| events[*index].id.clone()).collect();
         for _ in 0..MAX_COMMIT_TRIES {
             let learning = self.store.begin_learning(user, &ids).await?;
             if learning.is_erased {
-                return self.refuse_all(indices, outcomes);
+                indices.iter().for_each(|index| outcomes[*index] = Outcome::Ignored(Unwanted::Erased));
+                return Ok(());
             }
             let mut profile = learning.profile;
             let mut fresh = Vec::new();
@@ -118,17 +156,22 @@ impl Ingest {
             }
             match self.store.commit_profile(user, learning.revision, &profile, &fresh, self.clock.now()).await? {
                 Commit::Done => return Ok(()),
-                Commit::Erased => return self.refuse_all(indices, outcomes),
+                // The next look says so.
+                Commit::Erased => {}
                 Commit::Conflict => tokio::task::yield_now().await,
             }
         }
         Err(StoreError::Refused(format!("the profile changed {MAX_COMMIT_TRIES} times while learning")))
     }
 
-    /// The person was erased: nothing of theirs is learned, journaled or counted.
-    fn refuse_all(&self, indices: &[usize], outcomes: &mut [Outcome]) -> Result<(), StoreError> {
-        indices.iter().for_each(|index| outcomes[*index] = Outcome::Refused(Refusal::Erased));
-        Ok(())
+    /// Why what the person does is not to be kept; `None`: it may be.
+    async fn unwanted(&self, user: &UserId) -> Result<Option<Unwanted>, StoreError> {
+        let person = self.store.person(user).await?.unwrap_or_default();
+        if !self.consent.allows(&person.consents, Purpose::ProfileCreate, self.clock.now()) {
+            return Ok(Some(Unwanted::NoConsent));
+        }
+        let mode = person.profile.map(|profile| profile.preferences.mode).unwrap_or_default();
+        Ok((mode == Mode::NoProfile).then_some(Unwanted::NoProfile))
     }
 
     /// Popularity and journal: after the events are safe, and never a reason to refuse them.
@@ -163,6 +206,11 @@ impl Ingest {
             tracing::warn!(reason = error.reason(), %error, "popularity was not updated");
         }
     }
+}
+
+/// Whoever chose no profile can still block and follow: that is said, not observed. Without consent nothing is kept.
+fn is_kept_regardless(event: &Event, unwanted: Unwanted) -> bool {
+    unwanted == Unwanted::NoProfile && (event.undo || matches!(event.kind, EventKind::Hide | EventKind::Follow))
 }
 
 fn learn_one(profile: &mut crate::domain::Profile, event: &Event, snapshot: &Snapshot) -> Result<(), Refusal> {

@@ -29,6 +29,7 @@ pub mod journal;
 pub mod source;
 pub mod store;
 
+pub mod consent;
 pub mod demo;
 pub mod evaluate;
 pub mod experiment;

@@ -163,7 +163,8 @@ def main():
         subprocess.run(load, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         flags = [flag for setting in arguments.settings for flag in ("--set", setting)]
         serve = [arguments.binary, "serve", "--redis", redis, "--data", str(folder), "--listen", f"127.0.0.1:{feed_port}",
-                 "--set", "telemetry.log_level=warn", "--set", "server.workers=1", *flags]
+                 "--set", "telemetry.log_level=warn", "--set", "server.workers=1",
+                 "--set", "consent.default=assumed", *flags]
         started = time.monotonic()
         feed = subprocess.Popen(serve, stdout=subprocess.DEVNULL)
         processes.append(feed)

@@ -103,7 +103,7 @@ mod tests {
     fn item(n: u32, word: u32) -> Item {
         // Every ninth is in another space.
         let numbers: Vec<f32> = Embedding::of_text(&format!("w{word}"), 16).to_f32();
-        let embedding = if n % 9 == 0 {
+        let embedding = if n.is_multiple_of(9) {
             Embedding::of_text(&format!("w{word}"), 16)
         } else {
             Embedding::from_model(&numbers, 16).expect("an embedding")

@@ -201,6 +201,16 @@ impl Snapshot {
         self.vectors.cosines(queries, row.index(), each);
     }
 
+    /// Items put and deleted so far: another number for every state of them.
+    pub fn items_version(&self) -> usize {
+        self.vectors.version()
+    }
+
+    /// Rows whose items were put or deleted since `version`; see [`Vectors::changes_since`].
+    pub fn changed_since(&self, version: usize, most: usize) -> Option<impl Iterator<Item = Row> + '_> {
+        Some(self.vectors.changes_since(version, most)?.map(Row))
+    }
+
     /// Asks the processor for what is said of the item, without waiting for it.
     pub fn prefetch(&self, row: Row) {
         if let (Some(entry), Some(popularity)) = (self.entries.get(row.index()), self.popularity.get(row.index())) {

@@ -1,14 +1,15 @@
 //! `polyphony demo`: the server with the built-in catalogue and personas, ready in seconds, on loopback.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 
 use super::{serve, settings_with};
 use crate::{
     app::App,
+    consent::CURRENT_NOTICE,
     demo,
-    domain::Item,
+    domain::{Item, consent::Purpose},
     ingest::Outcome,
     settings::{self, Override},
 };
@@ -80,7 +81,10 @@ pub(super) async fn fill(app: &App) -> anyhow::Result<()> {
     let personas = demo::personas(DEMO_SEED, now, &items);
     let background = demo::background(DEMO_SEED, now, &items);
     app.ingest.put_items(items).await?;
+    let decisions = BTreeMap::from([(Purpose::ProfileCreate, true), (Purpose::ProfileUse, true)]);
     for persona in personas {
+        // The personas consent as everybody does: without it nothing would be learned.
+        app.consents.decide(&persona.user, &decisions, &CURRENT_NOTICE.hash).await?;
         let outcomes = app.ingest.learn(&persona.events).await?;
         let refused = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_))).count();
         if refused > 0 {

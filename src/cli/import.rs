@@ -85,7 +85,7 @@ impl StoreSink {
         let store = store::open(settings, Arc::clone(&clock))?;
         let catalogue = Arc::new(Catalogue::new(settings.catalogue.dimension, settings.policy.score.popularity_half_life));
         follow::load(&*store, &catalogue).await.context("the catalogue cannot be read")?;
-        Ok(Self(Ingest { store, catalogue, clock, journal: Arc::new(Journal::off()) }))
+        Ok(Self(Ingest { store, catalogue, clock, journal: Arc::new(Journal::off()), consent: settings.consent.default }))
     }
 }
 
@@ -99,7 +99,7 @@ impl ImportSink for StoreSink {
 
     async fn events(&mut self, events: Vec<Event>) -> Result<u64, StoreError> {
         let outcomes = self.0.learn(&events).await?;
-        Ok(outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_))).count() as u64)
+        Ok(outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_) | Outcome::Ignored(_))).count() as u64)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything here is plain data with the small pure functions that belong to it. Time is a value
 //! ([`Time`]), ids are checked when made, and nothing in this module can fail for a reason outside its arguments.
 
+pub mod consent;
 pub mod embedding;
 pub mod event;
 pub mod facet;

@@ -151,16 +151,40 @@ pub struct Action {
     pub followed: Option<FacetValue>,
 }
 
-/// Whether the person wants a profile used at all.
+/// What of a person a feed may be made from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ProfileMode {
+pub enum Mode {
+    /// Everything in the profile.
     #[default]
-    On,
-    /// Kept, not used, not added to.
-    Paused,
-    /// Not used, not added to.
-    Off,
+    Profile,
+    /// What the person said (preferences, follows, mutes, dislikes); nothing inferred, and nothing is inferred meanwhile.
+    ExplicitOnly,
+    /// Nothing: the same feed for everybody.
+    NoProfile,
+}
+
+impl Mode {
+    pub const NAMES: [&'static str; 3] = ["profile", "explicit_only", "no_profile"];
+
+    /// As in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::ExplicitOnly => "explicit_only",
+            Self::NoProfile => "no_profile",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Profile, Self::ExplicitOnly, Self::NoProfile].into_iter().find(|mode| mode.name() == name)
+    }
+
+    /// The one that uses less of the person: a request can narrow what the person chose, never widen it.
+    #[must_use]
+    pub fn narrowed_by(self, other: Self) -> Self {
+        if other as u8 > self as u8 { other } else { self }
+    }
 }
 
 /// What the person set by hand.
@@ -172,7 +196,7 @@ pub struct Preferences {
     pub topics: BTreeMap<FacetValue, f32>,
     /// Only items in these languages (items without a language pass); empty means any.
     pub languages: Vec<FacetValue>,
-    pub mode: ProfileMode,
+    pub mode: Mode,
 }
 
 /// Everything kept about one person. Bounded by the constants of this module.
@@ -223,6 +247,17 @@ impl Profile {
 
     pub fn mutes(&self, target: &MuteTarget) -> bool {
         self.mutes.iter().any(|m| m.target == *target)
+    }
+
+    /// What the person said, and nothing that was inferred: all a feed in [`Mode::ExplicitOnly`] knows.
+    pub fn explicit(&self) -> Self {
+        Self {
+            dislikes: self.dislikes.clone(),
+            mutes: self.mutes.clone(),
+            follows: self.follows.clone(),
+            preferences: self.preferences.clone(),
+            ..Self::default()
+        }
     }
 
     /// Whether nothing is known that could personalise a feed.

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::{Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, log_store};
+use super::{Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, local::Ahead, log_store};
 use crate::{
     catalogue::{FacetCode, NumberMap, Row, Snapshot},
     clock::Stopwatch,
     domain::{
         FacetValue, FeedId, ItemId, Span, Time,
-        feed::{Draw, Page, PoolEntry, StoredFeed},
+        feed::{Draw, Page, Placed, PoolEntry, StoredFeed},
         policy::{ActivePolicy, TargetMetric},
     },
     rank::{self, Context, Pool, Scored, SourceKind, Sources, place::PoolCandidate, target::Outcome},
@@ -33,6 +33,8 @@ pub(super) struct First<'a> {
     pub excluded: &'a [u64],
     /// For all sources together.
     pub deadline: Duration,
+    /// The page after it is made along with it.
+    pub looks_ahead: bool,
 }
 
 /// A feed with its first page, made and not kept anywhere.
@@ -40,6 +42,7 @@ pub(super) struct Made {
     feed: Arc<StoredFeed>,
     page: Page,
     draws: Vec<Draw>,
+    ahead: Option<Ahead>,
     outcome: Option<Outcome>,
     /// Where the pool's items are in `snapshot`.
     rows: Arc<[Row]>,
@@ -57,18 +60,20 @@ impl FeedService {
         excluded: &[u64],
         mut degraded: Vec<Degradation>,
     ) -> Result<Served, FeedError> {
-        let first = First { request, policy, reader, excluded, deadline: policy.policy.retrieve.deadline.as_std() };
+        let deadline = policy.policy.retrieve.deadline.as_std();
+        let first = First { request, policy, reader, excluded, deadline, looks_ahead: true };
         let mut made = self.make(&first, &mut degraded).await?;
         let watch = Stopwatch::start();
         let rows = Arc::clone(&made.rows);
-        self.keep(&made.feed, rows, &made.page, policy, &mut degraded).instrument(tracing::info_span!("store")).await;
+        let ahead = made.ahead.take();
+        self.keep(&made.feed, rows, &made.page, ahead, policy, &mut degraded).instrument(tracing::info_span!("store")).await;
         made.timings.store = watch.elapsed();
         Ok(self.served(made.into_parts(&first), reader, degraded))
     }
 
     /// Makes a feed and its first page, and does nothing else: what is asked for twice is made twice.
     pub(super) async fn make(&self, first: &First<'_>, degraded: &mut Vec<Degradation>) -> Result<Made, FeedError> {
-        let First { request, policy, reader, excluded, deadline } = *first;
+        let First { request, policy, reader, excluded, deadline, looks_ahead } = *first;
         let now = self.clock.now();
         let snapshot = self.catalogue.snapshot();
         if snapshot.is_empty() {
@@ -96,17 +101,26 @@ impl FeedService {
         let scored = tracing::info_span!("score").in_scope(|| rank::score(gathered.candidates, &query.excluded, &context)).scored;
         timings.score = watch.elapsed();
         let watch = Stopwatch::start();
-        let making = Making { id, request, policy, reader, seed, now };
-        let (feed, mut page, outcome) = tracing::info_span!("diversify").in_scope(|| making.make(&scored, &context));
+        let making = Making { id, request, policy, reader, seed, now, looks_ahead };
+        let begun = tracing::info_span!("diversify").in_scope(|| making.make(&scored, &context));
+        let Begun { feed, mut page, ahead, outcome } = begun;
         let draws = std::mem::take(&mut page.draws);
         timings.diversify = watch.elapsed();
         let rows = scored.iter().map(|s| s.row).collect();
-        Ok(Made { feed, page, draws, outcome, rows, snapshot: Arc::clone(&query.snapshot), timings })
+        Ok(Made { feed, page, draws, ahead, outcome, rows, snapshot: Arc::clone(&query.snapshot), timings })
     }
 
     /// Keeps a new feed here and in the store.
-    async fn keep(&self, feed: &Arc<StoredFeed>, rows: Arc<[Row]>, page: &Page, policy: &ActivePolicy, degraded: &mut Vec<Degradation>) {
-        let local = self.local.put(Arc::clone(feed), rows, page.clone());
+    async fn keep(
+        &self,
+        feed: &Arc<StoredFeed>,
+        rows: Arc<[Row]>,
+        page: &Page,
+        ahead: Option<Ahead>,
+        policy: &ActivePolicy,
+        degraded: &mut Vec<Degradation>,
+    ) {
+        let local = self.local.put(Arc::clone(feed), rows, page.clone(), ahead);
         let keep = policy.policy.feed.ttl.as_std() + KEEP_AFTER_EXPIRY;
         match self.store.put_feed(feed, page, keep).await {
             Ok(()) => local.set_stored(true),
@@ -122,7 +136,7 @@ impl FeedService {
 
 impl Made {
     pub fn into_parts(self, first: &First<'_>) -> ServedParts {
-        let Self { feed, page, draws, outcome, rows, snapshot, timings } = self;
+        let Self { feed, page, draws, outcome, rows, snapshot, timings, .. } = self;
         let rows = page.placed.iter().map(|placed| rows.get(placed.pool_index as usize).copied()).collect();
         ServedParts {
             feed,
@@ -148,11 +162,22 @@ pub(super) struct Making<'a> {
     pub reader: &'a Reader,
     pub seed: u64,
     pub now: Time,
+    /// The page after the first is made along with it.
+    pub looks_ahead: bool,
+}
+
+/// A feed that was begun.
+pub(super) struct Begun {
+    pub feed: Arc<StoredFeed>,
+    pub page: Page,
+    /// The page after it, where it was asked for and came at little cost.
+    pub ahead: Option<Ahead>,
+    /// What became of the policy's target where it has one.
+    pub outcome: Option<Outcome>,
 }
 
 impl Making<'_> {
-    /// The feed and its first page, and what became of the policy's target where it has one.
-    pub fn make(self, scored: &[Scored], context: &Context) -> (Arc<StoredFeed>, Page, Option<Outcome>) {
+    pub fn make(self, scored: &[Scored], context: &Context) -> Begun {
         let candidates: Vec<PoolCandidate> = scored.iter().map(PoolCandidate::from).collect();
         let interests = self.reader.profile.as_ref().map(|p| p.interests.as_slice()).unwrap_or_default();
         let exemplars: Vec<ItemId> = interests.iter().map(|interest| interest.exemplar.clone()).collect();
@@ -160,16 +185,23 @@ impl Making<'_> {
         let diversity = self.policy.policy.diversify.diversity;
         let pool = Pool { candidates: &candidates, diversity, seed: self.seed, exemplars: &exemplars };
         let range = self.policy.policy.user_control.diversity_range;
-        let (page, diversity, outcome) = match dial(self.request, self.reader, self.policy) {
+        let (page, next, diversity, outcome) = match dial(self.request, self.reader, self.policy) {
             None if self.policy.policy.diversify.target.metric != TargetMetric::None => {
                 let (page, outcome) = rank::target::aim(&pool, limit, range, context);
-                (page, outcome.diversity, Some(outcome))
+                (page, None, outcome.diversity, Some(outcome))
             }
             asked => {
-                let diversity = asked.unwrap_or(pool.diversity);
-                (rank::place(&Pool { diversity, ..pool }, &[], limit, context), diversity, None)
+                let pool = Pool { diversity: asked.unwrap_or(pool.diversity), ..pool };
+                if self.looks_ahead {
+                    let [page, next] = rank::place_pages(&pool, &[], limit, context);
+                    (page, Some(next), pool.diversity, None)
+                } else {
+                    (rank::place(&pool, &[], limit, context), None, pool.diversity, None)
+                }
             }
         };
+        let version = context.snapshot.items_version();
+        let ahead = next.filter(|_| page.has_next).map(|page| Ahead { number: 1, limit, page, candidates, version });
         let (pool, topics) = entries_of(scored, context.snapshot);
         let feed = StoredFeed {
             id: self.id,
@@ -184,7 +216,7 @@ impl Making<'_> {
             exemplars,
             pool,
         };
-        (Arc::new(feed), page, outcome)
+        Begun { feed: Arc::new(feed), page, ahead, outcome }
     }
 }
 
@@ -235,8 +267,15 @@ fn entries_of(scored: &[Scored], snapshot: &Snapshot) -> (Vec<PoolEntry>, Vec<Fa
 /// The pool of a stored feed against the catalogue and the person as they are now; `None` rows are gone or no longer
 /// allowed. Relevance is the frozen one, less what was said against it since: `less_like` acts on the very next page.
 ///
-/// `rows`: where each item was when the feed was made; looked for where it is not there, or past their end.
-pub(super) fn candidates_of(feed: &StoredFeed, rows: &[Row], excluded: &[u64], context: &Context) -> Vec<PoolCandidate> {
+/// `rows`: where each item was when the feed was made; looked for where it is not there, or past their end. `served`: what
+/// stands on earlier pages, which counts for what may follow whatever was done with it since.
+pub(super) fn candidates_of(feed: &StoredFeed, rows: &[Row], served: &[Placed], excluded: &[u64], context: &Context) -> Vec<PoolCandidate> {
+    let mut is_served = vec![false; feed.pool.len()];
+    for placed in served {
+        if let Some(is_served) = is_served.get_mut(placed.pool_index as usize) {
+            *is_served = true;
+        }
+    }
     let rules = rank::filter::Rules::new(excluded, context);
     let demotion = rank::relevance::Demotion::new(context, feed.created_at);
     let still_at = |row: &Row, pooled: &PoolEntry| context.snapshot.entry(*row).is_some_and(|entry| entry.hash == pooled.item_hash);
@@ -244,7 +283,7 @@ pub(super) fn candidates_of(feed: &StoredFeed, rows: &[Row], excluded: &[u64], c
         let sources = Sources(pooled.sources);
         let row = rows.get(at).copied().filter(|row| still_at(row, pooled)).or_else(|| context.snapshot.find_hash(pooled.item_hash));
         let found = row.and_then(|row| Some((row, context.snapshot.entry(row)?)));
-        let Some((row, entry)) = found.filter(|(_, entry)| rules.check(entry).is_none()) else {
+        let Some((row, entry)) = found.filter(|(_, entry)| is_served[at] || rules.check(entry).is_none()) else {
             return PoolCandidate { row: None, relevance: pooled.relevance, sources, interest: None };
         };
         let demoted = demotion.of(pooled, entry);

@@ -6,19 +6,25 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use quick_cache::sync::Cache;
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, UnitWeighter,
+    sync::{Cache, DefaultLifecycle},
+};
 
 use crate::{
-    catalogue::Row,
+    catalogue::{Row, Snapshot},
     domain::{
         FeedId, UserId,
         feed::{Owner, Page, StoredFeed},
     },
+    rank::place::PoolCandidate,
     store::FeedRecord,
 };
 
-/// Feeds kept: about 30 KB each at a pool of 500.
+/// Feeds kept: about 45 KB each at a pool of 500.
 const MAX_LOCAL_FEEDS: usize = 2_000;
+/// Changes of the catalogue that a page made ahead is checked against; past them it is made anew.
+const AHEAD_MAX_CHANGES: usize = 4_096;
 
 /// A bounded cache of feeds served by this instance.
 pub struct LocalFeeds(Cache<FeedId, Arc<LocalFeed>>);
@@ -29,11 +35,48 @@ pub struct LocalFeed {
     /// Where the pool's items were in the catalogue when the feed was made; another item may be there by now.
     rows: Arc<[Row]>,
     pages: parking_lot::Mutex<Vec<Page>>,
+    ahead: parking_lot::Mutex<Option<Ahead>>,
     /// Whether the store has the feed and every page of it that is here.
     is_stored: AtomicBool,
 }
 
+/// A page made along with the one before it: most of what placing costs is in coming to where it starts.
+pub struct Ahead {
+    /// 0-based page.
+    pub number: usize,
+    /// Items asked of it.
+    pub limit: usize,
+    pub page: Page,
+    /// What it was chosen from: it holds while the same would be chosen from now.
+    pub candidates: Vec<PoolCandidate>,
+    /// [`Snapshot::items_version`] when it was made.
+    pub version: usize,
+}
+
+impl Ahead {
+    /// Whether page `number` of `limit` items, chosen from `candidates` in `snapshot`, is this one.
+    fn holds(&self, number: usize, limit: usize, candidates: &[PoolCandidate], snapshot: &Snapshot) -> bool {
+        if (self.number, self.limit) != (number, limit) || self.candidates != candidates {
+            return false;
+        }
+        let Some(changed) = snapshot.changed_since(self.version, AHEAD_MAX_CHANGES) else { return false };
+        let mut changed: Vec<Row> = changed.collect();
+        changed.sort_unstable();
+        changed.is_empty() || candidates.iter().filter_map(|candidate| candidate.row).all(|row| changed.binary_search(&row).is_err())
+    }
+}
+
 impl LocalFeed {
+    /// The page made ahead, if it is what would be made now. It is given once.
+    pub fn take_ahead(&self, number: usize, limit: usize, candidates: &[PoolCandidate], snapshot: &Snapshot) -> Option<Page> {
+        let ahead = self.ahead.lock().take()?;
+        ahead.holds(number, limit, candidates, snapshot).then_some(ahead.page)
+    }
+
+    pub fn put_ahead(&self, ahead: Ahead) {
+        *self.ahead.lock() = Some(ahead);
+    }
+
     pub fn record(&self) -> FeedRecord {
         FeedRecord { feed: Arc::clone(&self.feed), pages: self.pages.lock().clone() }
     }
@@ -62,15 +105,26 @@ impl LocalFeed {
 
 impl Default for LocalFeeds {
     fn default() -> Self {
-        Self(Cache::new(MAX_LOCAL_FEEDS))
+        // The newest stay: a feed is asked for its next page once, so being asked for says nothing about being asked again.
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(MAX_LOCAL_FEEDS)
+            .weight_capacity(MAX_LOCAL_FEEDS as u64)
+            .hot_allocation(0.0)
+            .ghost_allocation(0.0)
+            .build();
+        match options {
+            Ok(options) => Self(Cache::with_options(options, UnitWeighter, DefaultHashBuilder::default(), DefaultLifecycle::default())),
+            Err(_) => Self(Cache::new(MAX_LOCAL_FEEDS)),
+        }
     }
 }
 
 impl LocalFeeds {
     /// A new feed with its first page, not in the store yet.
-    pub fn put(&self, feed: Arc<StoredFeed>, rows: Arc<[Row]>, first: Page) -> Arc<LocalFeed> {
+    pub fn put(&self, feed: Arc<StoredFeed>, rows: Arc<[Row]>, first: Page, ahead: Option<Ahead>) -> Arc<LocalFeed> {
         let id = feed.id.clone();
-        let local = Arc::new(LocalFeed { feed, rows, pages: parking_lot::Mutex::new(vec![first]), is_stored: AtomicBool::new(false) });
+        let (pages, ahead) = (parking_lot::Mutex::new(vec![first]), parking_lot::Mutex::new(ahead));
+        let local = Arc::new(LocalFeed { feed, rows, pages, ahead, is_stored: AtomicBool::new(false) });
         self.0.insert(id, Arc::clone(&local));
         local
     }

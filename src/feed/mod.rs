@@ -28,9 +28,10 @@ use crate::{
     clock::Clock,
     domain::{
         FeedId, ItemId, Profile, SessionId, Time, UserId,
+        consent::{ConsentDefault, Purpose},
         feed::{Draw, Owner, Page, StoredFeed},
         policy::ActivePolicy,
-        profile::ProfileMode,
+        profile::Mode,
     },
     journal::Journal,
     policy::{
@@ -39,7 +40,7 @@ use crate::{
     },
     rank::{self, metrics::SlateMetrics, target::Outcome},
     source::CandidateSource,
-    store::{Store, StoreError},
+    store::{Person, Store, StoreError},
 };
 
 use cursor::{Cursor, Signer};
@@ -54,8 +55,9 @@ pub struct FeedRequest {
     pub user: Option<UserId>,
     /// The visit, for experiments that count visits. Not kept.
     pub session: Option<SessionId>,
-    /// `false`: `profile=off` or `Sec-GPC: 1`. The profile is neither read nor written.
-    pub personalise: bool,
+    /// The most of the person that may be used; what they chose and consented to narrows it. With [`Mode::NoProfile`]
+    /// (also asked by `Sec-GPC: 1`) nothing about them is read or written.
+    pub mode: Mode,
     /// 1 to 100; `None` takes the surface's page size.
     pub limit: Option<usize>,
     /// 0 to 1; clamped to the policy's range. Only counts on a first page.
@@ -143,6 +145,8 @@ pub struct FeedService {
     pub serving: Arc<ArcSwap<Serving>>,
     pub sources: Vec<Box<dyn CandidateSource>>,
     pub local: local::LocalFeeds,
+    /// What holds for people who were never asked.
+    pub consent: ConsentDefault,
 }
 
 impl FeedService {
@@ -164,6 +168,7 @@ impl FeedService {
             serving: Arc::new(ArcSwap::from_pointee(serving.into())),
             sources,
             local: local::LocalFeeds::default(),
+            consent: ConsentDefault::Assumed,
         }
     }
 
@@ -198,20 +203,27 @@ impl FeedService {
 
     /// Who the feed is for and what may be known about them.
     async fn reader(&self, request: &FeedRequest, degraded: &mut Vec<Degradation>) -> Reader {
-        let Some(user) = request.user.as_ref().filter(|_| request.personalise) else {
-            return Reader { owner: Owner::Nobody, profile: None };
-        };
-        let profile = match self.store.profile(user).await {
-            Ok(profile) => profile.unwrap_or_default(),
+        let nobody = Reader { owner: Owner::Nobody, profile: None };
+        let Some(user) = request.user.as_ref().filter(|_| request.mode != Mode::NoProfile) else { return nobody };
+        let person = match self.store.person(user).await {
+            Ok(person) => person.unwrap_or_default(),
             Err(error) => {
                 degraded.push(Degradation { stage: "profile", reason: error.reason(), fallback: "cold_profile" });
                 log_store("profile", &error);
-                Profile::default()
+                // Consent that cannot be read is not there, unless it may be assumed.
+                Person::default()
             }
         };
-        if profile.preferences.mode != ProfileMode::On {
-            return Reader { owner: Owner::Nobody, profile: None };
-        }
+        let profile = person.profile.unwrap_or_default();
+        let mode = match profile.preferences.mode.narrowed_by(request.mode) {
+            Mode::Profile if !self.consent.allows(&person.consents, Purpose::ProfileUse, self.clock.now()) => Mode::NoProfile,
+            mode => mode,
+        };
+        let profile = match mode {
+            Mode::Profile => profile,
+            Mode::ExplicitOnly => profile.explicit(),
+            Mode::NoProfile => return nobody,
+        };
         Reader { owner: Owner::User(user.clone()), profile: Some(Arc::new(profile)) }
     }
 
@@ -277,7 +289,7 @@ impl Served {
 
 /// What splits may know of who asks: nothing of somebody who wants no profile.
 fn who<'a>(request: &'a FeedRequest, reader: &Reader) -> Who<'a> {
-    let is_known = request.personalise && (request.user.is_none() || reader.profile.is_some());
+    let is_known = request.mode != Mode::NoProfile && (request.user.is_none() || reader.profile.is_some());
     if !is_known {
         return Who::default();
     }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use tracing::Instrument;
 
 use super::{
-    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, cursor::Cursor, first::candidates_of,
-    local::LocalFeed, log_store,
+    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings,
+    cursor::Cursor,
+    first::candidates_of,
+    local::{Ahead, LocalFeed},
+    log_store,
 };
 use crate::{
     catalogue::{Row, Snapshot},
@@ -55,12 +58,9 @@ impl FeedService {
                     Context { snapshot: &snapshot, profile: reader.profile.as_deref(), policy: &policy.policy, now: self.clock.now() };
                 let limit = request.limit.unwrap_or(policy.policy.page_size as usize);
                 let watch = Stopwatch::start();
-                let mut page = tracing::info_span!("diversify").in_scope(|| {
-                    let excluded: Vec<u64> = request.exclude.iter().map(ItemId::hash64).collect();
-                    let candidates = candidates_of(&feed, known_rows, &excluded, &context);
-                    let pool = Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed, exemplars: &feed.exemplars };
-                    rank::place(&pool, &prefix, limit, &context)
-                });
+                let excluded: Vec<u64> = request.exclude.iter().map(ItemId::hash64).collect();
+                let making = Making { feed: &feed, local: local.as_deref(), prefix: &prefix, number, limit, excluded };
+                let mut page = tracing::info_span!("diversify").in_scope(|| making.make(&context));
                 timings.diversify = watch.elapsed();
                 draws = std::mem::take(&mut page.draws);
                 let made = page.placed.clone();
@@ -181,6 +181,38 @@ impl FeedService {
         };
         degraded.push(Degradation { stage: "policy", reason, fallback: "active_policy" });
         Arc::clone(active)
+    }
+}
+
+/// A later page about to be made.
+struct Making<'a> {
+    feed: &'a StoredFeed,
+    local: Option<&'a LocalFeed>,
+    /// The pages before.
+    prefix: &'a [Placed],
+    number: usize,
+    limit: usize,
+    /// Hashes of items that must not come.
+    excluded: Vec<u64>,
+}
+
+impl Making<'_> {
+    /// The page as it was made ahead, or made now with the one after it.
+    fn make(self, context: &Context) -> Page {
+        let Self { feed, local, prefix, number, limit, excluded } = self;
+        let rows = local.map_or(&[][..], LocalFeed::rows);
+        let candidates = candidates_of(feed, rows, prefix, &excluded, context);
+        if let Some(page) = local.and_then(|local| local.take_ahead(number, limit, &candidates, context.snapshot)) {
+            return page;
+        }
+        let pool = Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed, exemplars: &feed.exemplars };
+        let Some(local) = local else { return rank::place(&pool, prefix, limit, context) };
+        let [page, next] = rank::place_pages(&pool, prefix, limit, context);
+        if page.has_next {
+            let version = context.snapshot.items_version();
+            local.put_ahead(Ahead { number: number + 1, limit, page: next, candidates, version });
+        }
+        page
     }
 }
 

@@ -61,7 +61,7 @@ impl FeedService {
         let reader = self.reader(&request, &mut degraded).await;
         let mut previewed: Vec<Previewed> = Vec::with_capacity(policies.len());
         for policy in policies {
-            let first = First { request: &request, policy, reader: &reader, excluded: &[], deadline: PREVIEW_DEADLINE };
+            let first = First { request: &request, policy, reader: &reader, excluded: &[], deadline: PREVIEW_DEADLINE, looks_ahead: false };
             let mut degraded = degraded.clone();
             let made = self.make(&first, &mut degraded).await?;
             let served = self.served(made.into_parts(&first), &reader, degraded);

@@ -56,8 +56,8 @@ impl FeedService {
         let id = self.new_feed_id(now);
         let seed = request.seed.unwrap_or_else(|| first::seed_of(id.as_str().as_bytes()));
         let watch = Stopwatch::start();
-        let making = first::Making { id, request: &request, policy: &policy, reader: &reader, seed, now };
-        let (feed, mut page, outcome) = making.make(&scored, &context);
+        let making = first::Making { id, request: &request, policy: &policy, reader: &reader, seed, now, looks_ahead: false };
+        let first::Begun { feed, mut page, outcome, .. } = making.make(&scored, &context);
         timings.diversify = watch.elapsed();
         page.has_next = false;
         let draws = std::mem::take(&mut page.draws);

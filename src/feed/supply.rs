@@ -13,6 +13,7 @@ use crate::{
         Event, EventId, EventKind, Facet, Item, Profile, Scope, Span, Time, UserId,
         feed::{MAX_PAGE_ITEMS, Owner, RelaxedWhy},
         policy::{ActivePolicy, Constraint},
+        profile::Mode,
     },
     learn,
     policy::PolicySet,
@@ -98,7 +99,7 @@ impl FeedService {
         limit: Option<usize>,
     ) -> Result<Served, FeedError> {
         let request = FeedRequest { limit, ..request(surface, n) };
-        let first = First { request: &request, policy, reader, excluded: &[], deadline: SAMPLE_DEADLINE };
+        let first = First { request: &request, policy, reader, excluded: &[], deadline: SAMPLE_DEADLINE, looks_ahead: false };
         let made = self.make(&first, &mut Vec::new()).await?;
         Ok(self.served(made.into_parts(&first), reader, Vec::new()))
     }
@@ -119,7 +120,7 @@ fn request(surface: &str, reader: usize) -> FeedRequest {
         surface: surface.to_owned(),
         user: None,
         session: None,
-        personalise: true,
+        mode: Mode::Profile,
         limit: None,
         diversity: None,
         seed: Some(first::seed_of(format!("sample|{surface}|{reader}").as_bytes())),
@@ -193,7 +194,7 @@ fn median(values: impl Iterator<Item = usize>) -> usize {
 /// A reader whose taste is made of what the catalogue holds.
 fn made_up(snapshot: &Snapshot, n: usize, now: Time) -> Reader {
     let mut profile = Profile::default();
-    if n % ONE_NEW_IN != 0 {
+    if !n.is_multiple_of(ONE_NEW_IN) {
         for (k, item) in taste(snapshot, n).into_iter().enumerate() {
             let at = now.minus(Span::millis(BETWEEN_OPENS.as_millis() * (OPENED_ITEMS - k) as i64));
             if let Some(event) = open(&item, at) {

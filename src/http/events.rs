@@ -49,7 +49,12 @@ pub struct AnswerBody {
     /// Events that were not kept because the person does not want it.
     #[serde(skip_serializing_if = "is_zero")]
     pub ignored: usize,
-    /// Why events were ignored: `no_consent`, or `erased` where the person was erased within the last 30 days.
+    /// `false` when nothing of the batch was kept because the person does not want it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub stored: Option<bool>,
+    /// Why events were ignored: `no_consent`, `no_profile` when the person chose feeds without a profile, or `erased` where they
+    /// were erased within the last 30 days.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<&'static str>,
@@ -88,10 +93,11 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut
     let mut value = body.value()?;
     let (values, user) = batch(&mut value, &caller)?;
     let count = values.len();
-    let mut answer = AnswerBody { accepted: 0, duplicates: 0, rejected: Vec::new(), clamped: 0, ignored: 0, reason: None };
+    let mut answer = AnswerBody { accepted: 0, duplicates: 0, rejected: Vec::new(), clamped: 0, ignored: 0, stored: None, reason: None };
     // With Global Privacy Control nothing is learned about the person.
     if super::feed::signals_opt_out(&request) {
         answer.ignored = count;
+        answer.stored = Some(false);
         answer.reason = Some("no_consent");
         return Ok(accepted(&answer));
     }
@@ -102,13 +108,14 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut
         match outcome {
             Outcome::Accepted => answer.accepted += 1,
             Outcome::Duplicate => answer.duplicates += 1,
-            Outcome::Refused(Refusal::Erased) => {
+            Outcome::Ignored(unwanted) => {
                 answer.ignored += 1;
-                answer.reason = Some("erased");
+                answer.reason = Some(unwanted.name());
             }
             Outcome::Refused(refusal) => answer.rejected.push(refused(index, event, &refusal)),
         }
     }
+    answer.stored = (answer.ignored > 0 && answer.accepted == 0).then_some(false);
     answer.rejected.sort_by_key(|rejected| rejected.index);
     Ok(accepted(&answer))
 }
@@ -195,7 +202,6 @@ fn refused(index: usize, event: &Event, refusal: &Refusal) -> RejectedBody {
     let kind = match refusal {
         Refusal::UnknownItem(_) => Kind::UnknownItem,
         // Counted as ignored; see `post`.
-        Refusal::Erased => Kind::InvalidEvent,
         Refusal::Learn(LearnError::NothingToUndo(_)) => Kind::NothingToUndo,
         Refusal::Learn(_) => Kind::InvalidEvent,
     };

@@ -17,7 +17,7 @@ use crate::{
     app::App,
     auth::Caller,
     clock::Stopwatch,
-    domain::{ItemId, SessionId, UserId, feed::MAX_PAGE_ITEMS},
+    domain::{ItemId, SessionId, UserId, feed::MAX_PAGE_ITEMS, profile::Mode},
     feed::{FeedError, FeedRequest, RerankCandidate, RerankRequest, Served},
     telemetry::metrics::Stage,
     wire::{
@@ -35,10 +35,37 @@ const BODY_BYTES_USUAL: usize = 16 * 1_024;
 /// `Retry-After` while the catalogue is empty or not loaded yet.
 const EMPTY_RETRY_AFTER_SECS: u32 = 2;
 
-const FEED_FIELDS: [&str; 13] =
-    ["cursor", "diversity", "exclude", "explain", "hydrate", "include", "limit", "profile", "seed", "session", "strict", "surface", "user"];
-const RERANK_FIELDS: [&str; 12] =
-    ["candidates", "diversity", "exclude", "explain", "hydrate", "include", "limit", "profile", "seed", "session", "surface", "user"];
+const FEED_FIELDS: [&str; 14] = [
+    "cursor",
+    "diversity",
+    "exclude",
+    "explain",
+    "hydrate",
+    "include",
+    "limit",
+    "mode",
+    "profile",
+    "seed",
+    "session",
+    "strict",
+    "surface",
+    "user",
+];
+const RERANK_FIELDS: [&str; 13] = [
+    "candidates",
+    "diversity",
+    "exclude",
+    "explain",
+    "hydrate",
+    "include",
+    "limit",
+    "mode",
+    "profile",
+    "seed",
+    "session",
+    "surface",
+    "user",
+];
 
 /// What `POST /v1/feed` takes.
 #[derive(ToSchema)]
@@ -60,7 +87,9 @@ pub struct FeedForm {
     include: Option<String>,
     /// At most 1000 item ids.
     exclude: Option<Vec<String>>,
-    /// `on` or `off`.
+    /// `profile`, `explicit_only` or `no_profile`: the most of the person that may be used. What they chose narrows it.
+    mode: Option<String>,
+    /// `off` is short for `mode` = `no_profile`.
     profile: Option<String>,
     seed: Option<u64>,
     /// Names the visit, for experiments that count visits. Not kept.
@@ -90,7 +119,9 @@ pub struct RerankForm {
     /// `metrics`.
     include: Option<String>,
     exclude: Option<Vec<String>>,
-    /// `on` or `off`.
+    /// `profile`, `explicit_only` or `no_profile`, as for a feed.
+    mode: Option<String>,
+    /// `off` is short for `mode` = `no_profile`.
     profile: Option<String>,
     seed: Option<u64>,
     /// Names the visit, for experiments that count visits. Not kept.
@@ -109,7 +140,7 @@ struct Asked {
     session: Option<SessionId>,
     cursor: Option<String>,
     strict: bool,
-    profile_off: bool,
+    mode: Mode,
     exclude: Vec<ItemId>,
     view: View,
 }
@@ -129,11 +160,12 @@ struct Asked {
         ("explain" = Option<String>, Query, description = "`none`, `reasons` or `full`", example = "reasons"),
         ("include" = Option<String>, Query, description = "`metrics`", example = "metrics"),
         ("exclude" = Option<String>, Query, description = "Item ids that must not come, separated by commas; at most 1000"),
-        ("profile" = Option<String>, Query, description = "`off`: not personalised; the profile is neither read nor written", example = "on"),
+        ("mode" = Option<String>, Query, description = "`profile`, `explicit_only` (what the person said, nothing inferred) or `no_profile`: the most of the person that may be used; what they chose narrows it", example = "profile"),
+        ("profile" = Option<String>, Query, description = "`off` is short for `mode=no_profile`", example = "on"),
         ("seed" = Option<u64>, Query, description = "Repeats a draw (admin key)"),
         ("session" = Option<String>, Query, description = "Names the visit, for experiments that count visits; not kept", example = "v-4711"),
         ("strict" = Option<bool>, Query, description = "An expired cursor answers 410 instead of restarting", example = false),
-        ("Sec-GPC" = Option<String>, Header, description = "`1`: as `profile=off`"),
+        ("Sec-GPC" = Option<String>, Header, description = "`1`: as `mode=no_profile`"),
     ),
     responses((status = 200, description = "The page", body = FeedBody)))]
 pub async fn get(app: web::Data<App>, caller: Caller, id: RequestId, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -214,7 +246,7 @@ fn admitted(caller: &Caller, id: &RequestId, request: &HttpRequest, asked: Asked
         request_id: id.as_str().to_owned(),
         surface,
         user,
-        personalise: !asked.profile_off && !signals_opt_out(request),
+        mode: if signals_opt_out(request) { Mode::NoProfile } else { asked.mode },
         limit: asked.limit.map(|n| n as usize),
         diversity: asked.diversity,
         seed: asked.seed,
@@ -234,7 +266,8 @@ pub(super) fn signals_opt_out(request: &HttpRequest) -> bool {
 fn from_query(query: &str) -> Result<Asked, Problem> {
     let mut params = Query::new("GET /v1/feed", query);
     let include = params.checked("include", includes);
-    let profile = params.one_of("profile", &["on", "off"], |name| ["on", "off"].contains(&name).then_some(name == "off"));
+    let mode = params.one_of("mode", &Mode::NAMES, Mode::parse);
+    let profile = params.one_of("profile", &SWITCH, switched);
     let asked = Asked {
         surface: params.optional("surface"),
         user: params.checked("user", |text| UserId::new(text)),
@@ -244,7 +277,7 @@ fn from_query(query: &str) -> Result<Asked, Problem> {
         session: params.checked("session", |text| SessionId::new(text)),
         cursor: params.optional("cursor"),
         strict: params.flag("strict"),
-        profile_off: profile.unwrap_or(false),
+        mode: mode.unwrap_or_default().narrowed_by(profile.unwrap_or_default()),
         exclude: params.checked("exclude", excluded).unwrap_or_default(),
         view: View {
             hydrate: params.one_of("hydrate", &Hydrate::NAMES, Hydrate::parse).unwrap_or_default(),
@@ -254,6 +287,17 @@ fn from_query(query: &str) -> Result<Asked, Problem> {
     };
     params.finish()?;
     Ok(asked)
+}
+
+/// The values of `profile`, the short form of `mode`.
+const SWITCH: [&str; 2] = ["on", "off"];
+
+fn switched(name: &str) -> Option<Mode> {
+    match name {
+        "on" => Some(Mode::Profile),
+        "off" => Some(Mode::NoProfile),
+        _ => None,
+    }
 }
 
 fn includes(text: &str) -> Result<bool, String> {
@@ -287,7 +331,9 @@ fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) ->
     asked.session = get("session").and_then(|v| id_of(v, "/session", faults, |text| SessionId::new(text)));
     asked.cursor = get("cursor").and_then(|v| read::string(v, "/cursor", faults)).map(str::to_owned);
     asked.strict = get("strict").and_then(|v| flag(v, "/strict", faults)).unwrap_or(false);
-    asked.profile_off = get("profile").and_then(|v| name_of(v, "/profile", &["on", "off"], faults)) == Some("off");
+    let mode = get("mode").and_then(|v| name_of(v, "/mode", &Mode::NAMES, faults)).and_then(Mode::parse);
+    let profile = get("profile").and_then(|v| name_of(v, "/profile", &SWITCH, faults)).and_then(switched);
+    asked.mode = mode.unwrap_or_default().narrowed_by(profile.unwrap_or_default());
     asked.exclude = get("exclude").map(|v| exclude_list(v, faults)).unwrap_or_default();
     asked.view.hydrate =
         get("hydrate").and_then(|v| name_of(v, "/hydrate", &Hydrate::NAMES, faults)).and_then(Hydrate::parse).unwrap_or_default();
@@ -351,7 +397,7 @@ fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view:
     let frozen = served.page_number > 0 && served.degraded.is_empty();
     let cache = if frozen { "private, max-age=300, immutable" } else { "private, no-cache" };
     let mut answer = HttpResponse::Ok();
-    answer.insert_header((header::CACHE_CONTROL, cache));
+    answer.insert_header((header::CACHE_CONTROL, cache)).insert_header((header::VARY, "Authorization, Sec-GPC"));
     let mut json = Vec::with_capacity(BODY_BYTES_USUAL);
     if serde_json::to_writer(&mut json, &body).is_err() {
         json.clear();

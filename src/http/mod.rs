@@ -8,8 +8,10 @@ pub mod body;
 pub mod docs_page;
 pub mod events;
 pub mod feed;
+pub mod gpc;
 pub mod health;
 pub mod items;
+pub mod me;
 pub mod middleware;
 pub mod openapi;
 pub mod params;
@@ -37,6 +39,18 @@ pub fn routes() -> Vec<Entry> {
         post("/v1/rerank", feed::rerank),
         // Learning
         post("/v1/events", events::post),
+        // One person: the token's subject, or whom a server key names
+        get("/v1/me/preferences", me::preferences::get),
+        put("/v1/me/preferences", me::preferences::put),
+        get("/v1/me/consent", me::consent::get),
+        put("/v1/me/consent", me::consent::put),
+        get("/v1/me/consent/receipts", me::consent::receipts),
+        get("/v1/users/{id}/preferences", me::preferences::get),
+        put("/v1/users/{id}/preferences", me::preferences::put),
+        get("/v1/users/{id}/consent", me::consent::get),
+        put("/v1/users/{id}/consent", me::consent::put),
+        get("/v1/users/{id}/consent/receipts", me::consent::receipts),
+        get("/v1/consent/notices/{hash}", me::consent::notice),
         // The catalogue
         post("/v1/items", items::post),
         get("/v1/items/{id}", items::get),
@@ -56,6 +70,7 @@ pub fn routes() -> Vec<Entry> {
         post("/v1/admin/policies/reload", rollout::reload),
         get("/v1/admin/experiments/{id}", rollout::results),
         // Operations
+        get("/.well-known/gpc.json", gpc::support),
         get("/livez", health::livez),
         get("/readyz", health::readyz),
         get("/version", health::version),

@@ -6,27 +6,32 @@ use actix_web::HttpResponse;
 use utoipa::{
     OpenApi,
     openapi::{
-        Components, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApiVersion, Ref, RefOr, ResponseBuilder, ServerBuilder,
-        path::Operation,
+        Components, ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApiVersion, PathItem, Ref, RefOr, Required,
+        ResponseBuilder, ServerBuilder, Type,
+        path::{Operation, ParameterBuilder, ParameterIn},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
-use super::{events, feed, health, items, policies, problem, rollout};
+use super::{events, feed, gpc, health, items, me, policies, problem, rollout};
 use crate::{app::VERSION, wire};
 
 #[derive(OpenApi)]
 #[openapi(
     paths(
         feed::get, feed::post, feed::rerank, events::post,
+        me::preferences::get, me::preferences::put,
+        me::consent::get, me::consent::put, me::consent::receipts, me::consent::notice,
         items::post, items::get, items::put, items::delete,
         policies::check, policies::explain_key, policies::diff, policies::preview, policies::schema_document,
         rollout::get, rollout::activate, rollout::log, rollout::roll_back, rollout::reload, rollout::results,
-        health::livez, health::readyz, health::version, health::metrics, openapi_json),
+        gpc::support, health::livez, health::readyz, health::version, health::metrics, openapi_json),
     components(schemas(problem::Body, wire::Fault)),
     tags(
         (name = "feed", description = "Feeds and re-ranking"),
         (name = "events", description = "What people did"),
+        (name = "me", description = "What a person set and decided: `/v1/me/…` with their user token, `/v1/users/{id}/…` with a server key"),
+        (name = "consent", description = "What people are asked"),
         (name = "items", description = "The catalogue"),
         (name = "policies", description = "Policies before they are shown to anybody; for operators (admin key)"),
         (name = "rollout", description = "Which policy serves whom: activation in stages, rollback, experiments; for operators (admin key)"),
@@ -67,6 +72,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     for (name, scheme) in security_schemes() {
         components.security_schemes.insert(name.to_owned(), RefOr::T(scheme));
     }
+    name_users(&mut document);
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {
@@ -74,6 +80,30 @@ pub fn document() -> utoipa::openapi::OpenApi {
         }
     }
     document
+}
+
+/// What is there for a token's subject is there for whom a server key names.
+fn name_users(document: &mut utoipa::openapi::OpenApi) {
+    let twins: Vec<(String, PathItem)> = document
+        .paths
+        .paths
+        .iter()
+        .filter_map(|(path, item)| Some((format!("{}{}", me::USERS, path.strip_prefix(me::ME)?), item.clone())))
+        .collect();
+    for (path, mut item) in twins {
+        for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {
+            operation.operation_id = operation.operation_id.take().map(|id| format!("{id}_of_user"));
+            let id = ParameterBuilder::new()
+                .name("id")
+                .parameter_in(ParameterIn::Path)
+                .required(Required::True)
+                .description(Some("Who it is about"))
+                .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
+                .build();
+            operation.parameters.get_or_insert_default().push(id.into());
+        }
+        document.paths.paths.insert(path, item);
+    }
 }
 
 /// Every operation may answer with a problem; the API's own are authenticated.

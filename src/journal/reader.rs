@@ -94,7 +94,7 @@ mod tests {
         fs::write(directory.path().join("journal-000001.ndjson"), format!("{event}\nnonsense\n\n{event}\n")).expect("writes");
         fs::write(directory.path().join("other.ndjson"), event).expect("writes");
         let mut reader = JournalReader::open(directory.path()).expect("opens");
-        assert_eq!(reader.by_ref().map(|record| record.expect("reads")).count(), 3);
+        assert_eq!(reader.by_ref().filter(Result::is_ok).count(), 3);
         assert_eq!(reader.damaged(), 3);
         let (read, total) = reader.progress_bytes();
         assert_eq!(read, total);

@@ -18,7 +18,7 @@ use crate::domain::{
     Event, EventKind, Facet, FacetValue, Item, Profile, Scope, Time, Use,
     event::UNDO_WINDOW,
     popularity::examination,
-    profile::{Action, MAX_ACTIONS, MAX_DISLIKES, MAX_FOLLOWS, MAX_MUTES, Mute, MuteTarget, ProfileMode},
+    profile::{Action, MAX_ACTIONS, MAX_DISLIKES, MAX_FOLLOWS, MAX_MUTES, Mode, Mute, MuteTarget},
 };
 use seen::Sight;
 
@@ -73,14 +73,14 @@ pub fn used(event: &Event) -> Use {
 /// Learns one event about `item` (the item as it is in the catalogue), which is as prominent as
 /// [`crate::domain::Popularity::prominence`] says, in [0, 1).
 ///
-/// A paused or switched-off profile still obeys controls (`hide`, `follow`, undo) and learns nothing else.
+/// In another mode than [`Mode::Profile`], a profile still obeys controls (`hide`, `follow`, undo) and learns nothing else.
 /// Errors leave the profile unchanged: [`LearnError`].
 pub fn learn(profile: &mut Profile, event: &Event, item: &Item, prominence: f32) -> Result<(), LearnError> {
     if event.undo {
         return undo(profile, event);
     }
     let strength = strength(event, prominence);
-    let inferring = profile.preferences.mode == ProfileMode::On;
+    let inferring = profile.preferences.mode == Mode::Profile;
     let added = if inferring { additions(event, item, strength)? } else { Vec::new() };
     if event.kind == EventKind::LessLike && !dislike::has_room(profile, added.iter().map(|(facet, value, ..)| (*facet, value))) {
         return Err(LearnError::DislikesFull);

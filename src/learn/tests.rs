@@ -124,7 +124,7 @@ fn a_scope_the_item_lacks_is_refused_and_changes_nothing() {
 #[test]
 fn a_paused_profile_obeys_controls_and_infers_nothing() {
     let mut profile = Profile::default();
-    profile.preferences.mode = ProfileMode::Paused;
+    profile.preferences.mode = Mode::NoProfile;
     learn(&mut profile, &event(EventKind::Like, 1, 0), &item(1), 0.0).expect("learned");
     learn(&mut profile, &event(EventKind::Hide, 2, 0), &item(2), 0.0).expect("learned");
     assert!(profile.affinities.is_empty() && profile.interests.is_empty());

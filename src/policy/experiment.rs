@@ -131,8 +131,8 @@ struct WrittenLayer {
 pub(super) fn attach(mut set: PolicySet, layer: &Layer, library: &Library, findings: &mut Findings) -> PolicySet {
     let mut maker = Maker { set: &set, layer, library, findings, holdouts: BTreeMap::new() };
     maker.holdouts();
-    let experiments = maker.experiments();
-    maker.together(&experiments);
+    let (keys, experiments): (Vec<String>, Vec<Experiment>) = maker.experiments().into_iter().unzip();
+    maker.together(&keys, &experiments);
     let holdouts = maker.holdouts;
     if !experiments.is_empty() || !holdouts.is_empty() {
         (set.experiments, set.holdouts) = (experiments, holdouts);
@@ -201,20 +201,23 @@ impl Maker<'_> {
         }
     }
 
-    fn experiments(&mut self) -> Vec<Experiment> {
+    /// Those that are sound by themselves, each with its key: one that is left out keeps its place in the list.
+    fn experiments(&mut self) -> Vec<(String, Experiment)> {
         let written: Vec<Written> = self.written("experiment");
         if written.len() > MAX_EXPERIMENTS {
             let message = format!("there are {} experiments; at most {MAX_EXPERIMENTS}", written.len());
             self.find(Severity::Error, Code::Count, "experiment", message, "");
         }
-        let mut made: Vec<Experiment> = Vec::new();
+        let mut made: Vec<(String, Experiment)> = Vec::new();
         for (index, written) in written.into_iter().enumerate().take(MAX_EXPERIMENTS) {
             let key = format!("experiment[{index}]");
-            if made.iter().any(|earlier| earlier.id == written.id) {
+            if made.iter().any(|(_, earlier)| earlier.id == written.id) {
                 let message = format!("there are two experiments \"{}\"", written.id);
                 self.find(Severity::Error, Code::Once, &format!("{key}.id"), message, "");
             }
-            made.extend(self.experiment(&key, written));
+            if let Some(experiment) = self.experiment(&key, written) {
+                made.push((key, experiment));
+            }
         }
         made
     }
@@ -253,7 +256,8 @@ impl Maker<'_> {
         let at = format!("{key}.arms");
         let weighty = written.iter().filter(|arm| arm.weight > 0.0).count();
         if weighty < 2 || written.len() > MAX_ARMS {
-            let message = format!("`{at}` has {} arms, {weighty} of them with weight; expected 2 to {MAX_ARMS}", written.len());
+            let arms = if written.len() == 1 { "1 arm".to_owned() } else { format!("{} arms", written.len()) };
+            let message = format!("`{at}` has {arms}, {weighty} of them with weight; expected 2 to {MAX_ARMS}");
             self.find(Severity::Error, Code::Arms, &at, message, "");
             return None;
         }
@@ -298,24 +302,23 @@ impl Maker<'_> {
     }
 
     /// What must hold between experiments.
-    fn together(&mut self, experiments: &[Experiment]) {
-        for (index, later) in experiments.iter().enumerate() {
-            let key = format!("experiment[{index}]");
+    fn together(&mut self, keys: &[String], experiments: &[Experiment]) {
+        for (index, (key, later)) in keys.iter().zip(experiments).enumerate() {
             let earlier = &experiments[..index];
             if let Some(other) = earlier.iter().find(|e| e.layer == later.layer && e.unit != later.unit) {
                 let message = format!("\"{}\" counts other units than \"{}\" of the same layer", later.id, other.id);
-                self.find(Severity::Error, Code::Layer, &key, message, "");
+                self.find(Severity::Error, Code::Layer, key, message, "");
             }
             let meets = |e: &&Experiment| e.layer != later.layer && e.surfaces.iter().any(|surface| later.surfaces.contains(surface));
             if let Some(other) = earlier.iter().find(meets) {
                 let message = format!("\"{}\" acts on a surface of \"{}\", in another layer", later.id, other.id);
                 let help = format!("give both the same layer, e.g. `layer = \"{}\"`, and a share of it each", other.layer);
-                self.find(Severity::Error, Code::Overlap, &key, message, help);
+                self.find(Severity::Error, Code::Overlap, key, message, help);
             }
             self.slice(&format!("{key}.slice"), later, earlier);
         }
-        let idle: Vec<(usize, String)> = self.holdouts.keys().cloned().enumerate().collect();
-        for (index, id) in idle.into_iter().filter(|(_, id)| !experiments.iter().any(|e| e.layer == *id)) {
+        let layers = self.written::<WrittenLayer>("layer").into_iter().map(|layer| layer.id).enumerate();
+        for (index, id) in layers.filter(|(_, id)| !experiments.iter().any(|e| e.layer == *id)) {
             let message = format!("no experiment is in layer \"{id}\"");
             self.find(Severity::Warning, Code::NoEffect, &format!("layer[{index}]"), message, "");
         }

@@ -67,8 +67,11 @@ fn cut(text: &str, column: usize, width: usize) -> (String, usize, usize) {
     let skip = (column - 1).saturating_sub(SOURCE_COLUMNS / 3).min(count - SOURCE_COLUMNS);
     let shown: String = text.chars().skip(skip).take(SOURCE_COLUMNS).map(plain).collect();
     let lead = if skip > 0 { "…" } else { "" };
+    let tail = if skip + SOURCE_COLUMNS < count { "…" } else { "" };
     let column = column - skip + lead.chars().count();
-    (format!("{lead}{shown}…"), column, width.min(SOURCE_COLUMNS + lead.chars().count() + 1 - column))
+    // A place may lie past the last character, between those of the line's end: it keeps one caret.
+    let room = (SOURCE_COLUMNS + lead.chars().count() + 1).saturating_sub(column).max(1);
+    (format!("{lead}{shown}{tail}"), column, width.min(room))
 }
 
 /// `text` broken at blanks: the first line has `used` columns less, the others are indented by `indent`.
@@ -225,6 +228,9 @@ mod tests {
         let (text, column, width) = cut(&"é".repeat(500), 400, 300);
         assert_eq!((text.chars().count(), column, width), (122, 42, 80));
         assert_eq!(text.chars().nth(column - 1), Some('é'));
+        // Past the line's end, as of a file that stops between `\r` and `\n`.
+        let (text, column, width) = cut(&"é".repeat(500), 502, 1);
+        assert_eq!((text.chars().count(), column, width), (121, 123, 1));
         assert_eq!(cut("a\tb", 3, 1), ("a b".into(), 3, 1));
     }
 

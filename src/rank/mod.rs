@@ -25,7 +25,7 @@ mod tests;
 pub use candidate::{Candidate, Scored, SourceKind, Sources};
 pub use explain::{Reason, ReasonCode};
 pub use filter::{Removed, Why};
-pub use place::{Pool, place};
+pub use place::{Pool, place, place_pages};
 pub use relevance::Feature;
 pub use view::View;
 

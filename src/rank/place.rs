@@ -48,22 +48,19 @@ pub struct Pool<'a> {
 
 /// Places `count` more positions after `prefix`. Fewer when the pool runs out; `has_next` says whether more could follow.
 pub fn place(pool: &Pool, prefix: &[Placed], count: usize, context: &Context) -> Page {
+    let [page] = place_pages(pool, prefix, count, context);
+    page
+}
+
+/// As many pages of `count` positions after `prefix`, one after another: those that [`place`] would make one by one.
+pub fn place_pages<const PAGES: usize>(pool: &Pool, prefix: &[Placed], count: usize, context: &Context) -> [Page; PAGES] {
     let rows = pool.candidates.iter().map(|candidate| candidate.row);
     let view = View::new(rows, context.snapshot, &context.policy.diversify.similarity);
-    let mut run = Run::new(pool, &view, prefix.len() + count, context);
+    let mut run = Run::new(pool, &view, prefix.len() + PAGES * count, context);
     for placed in prefix {
         run.put(placed.pool_index as usize);
     }
-    let mut page = Page::default();
-    while page.placed.len() < count && run.open_count > 0 {
-        page.relaxed.extend_from_slice(run.solver.settle());
-        let Some(placed) = run.next() else { break };
-        run.put(placed.pool_index as usize);
-        page.placed.push(placed);
-    }
-    page.has_next = run.open_count > 0;
-    page.draws = run.draws;
-    page
+    std::array::from_fn(|_| run.page(count))
 }
 
 /// The state while placing.
@@ -118,6 +115,19 @@ impl<'a> Run<'a> {
             exemplars: pool.exemplars.iter().map(|id| snapshot.vector(snapshot.find(id)?)).collect(),
             draws: Vec::new(),
         }
+    }
+
+    fn page(&mut self, count: usize) -> Page {
+        let mut page = Page::default();
+        while page.placed.len() < count && self.open_count > 0 {
+            page.relaxed.extend_from_slice(self.solver.settle());
+            let Some(placed) = self.next() else { break };
+            self.put(placed.pool_index as usize);
+            page.placed.push(placed);
+        }
+        page.has_next = self.open_count > 0;
+        page.draws = std::mem::take(&mut self.draws);
+        page
     }
 
     /// Takes `index` as the item at the current position. An item that is gone keeps its position and nothing else.

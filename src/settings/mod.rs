@@ -23,7 +23,7 @@ pub use layers::{ENVIRONMENT_PREFIX, Layers, Override};
 pub use secret::Secret;
 pub use surfaces::{is_surface_name, shipped as shipped_surfaces};
 
-use crate::domain::{Policy, Span};
+use crate::domain::{Policy, Span, consent::ConsentDefault};
 
 /// How a shell starts this program again: its path, quoted where a shell would split it; the bare name if it cannot be told.
 pub fn program() -> String {
@@ -40,6 +40,7 @@ pub fn program() -> String {
 pub struct Settings {
     pub server: Server,
     pub auth: Auth,
+    pub consent: Consent,
     pub store: Store,
     pub catalogue: Catalogue,
     pub journal: Journal,
@@ -80,6 +81,14 @@ pub struct Auth {
     pub jwt_secret: Secret,
     /// Signs cursors. Empty: a secret shared through the store.
     pub cursor_secret: Secret,
+}
+
+/// What people must have agreed to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    /// What holds for somebody who was never asked.
+    pub default: ConsentDefault,
 }
 
 /// Where profiles, feeds and items are kept.
@@ -169,6 +178,7 @@ impl Default for Settings {
         Self {
             server: Server::default(),
             auth: Auth::default(),
+            consent: Consent::default(),
             store: Store {
                 profile_ttl: Span::days(400),
                 embedded: EmbeddedStore { path: PathBuf::from("data/polyphony.redb") },

@@ -4,11 +4,14 @@ use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, PopularityDelta, Rotated, Store, StoreError};
+use super::{
+    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Rotated, Store, StoreError,
+};
 use crate::{
     clock::Stopwatch,
     domain::{
         EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
+        consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
     },
     telemetry::Metrics,
@@ -52,8 +55,11 @@ impl Store for Metered {
     async fn changes(&self, position: &LogPosition, wait: Duration) -> Result<Changes, StoreError> {
         self.inner.changes(position, wait).await
     }
-    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
-        self.timed("profile", self.inner.profile(user)).await
+    async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
+        self.timed("person", self.inner.person(user)).await
+    }
+    async fn append_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
+        self.timed("append_consent", self.inner.append_consent(user, expected, record)).await
     }
     async fn begin_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {
         self.timed("begin_learning", self.inner.begin_learning(user, ids)).await

@@ -27,6 +27,7 @@ pub use crate::{
 use self::seal::MasterKeys;
 use crate::domain::{
     EventId, FeedId, Item, ItemId, Profile, Pseudonym, Span, Time, UserId,
+    consent::ConsentRecord,
     feed::{MAX_PAGES, Owner, Page, StoredFeed},
 };
 
@@ -133,6 +134,14 @@ pub struct Learning {
     pub is_erased: bool,
 }
 
+/// What is kept about a person, as a request needs it. Empty for somebody unknown.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Person {
+    pub profile: Option<Profile>,
+    /// The consent log, oldest first.
+    pub consents: Vec<ConsentRecord>,
+}
+
 /// Outcome of a write that only holds on what was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commit {
@@ -190,8 +199,19 @@ pub trait Store: Send + Sync + 'static {
     /// Waits up to `wait` for changes after `position`. Not subject to the store's time limit.
     async fn changes(&self, position: &LogPosition, wait: std::time::Duration) -> Result<Changes, StoreError>;
 
-    /// The profile, or `None` for an unknown person.
-    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError>;
+    /// Profile and consent log in one round trip, or `None` for an unknown person.
+    async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError>;
+
+    /// The profile alone, or `None` where there is none.
+    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
+        Ok(self.person(user).await?.and_then(|person| person.profile))
+    }
+
+    /// Adds a record to a person's consent log if it has `expected` of them so far, and keeps the log for
+    /// [`crate::domain::consent::CONSENT_KEEP`] from now. Records are never changed or taken out.
+    ///
+    /// Errors: [`StoreError::Refused`] when the log is full.
+    async fn append_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError>;
 
     /// Profile, revision and which of `ids` were learned before, in one consistent read.
     async fn begin_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError>;

@@ -18,6 +18,8 @@ on_both_stores! {
     constraints_hold_across_pages
     hide_filters_the_tail_and_leaves_served_pages_alone
     the_page_size_may_change
+    what_was_seen_still_counts_for_what_follows
+    a_page_made_ahead_follows_what_changes
     a_foreign_cursor_is_refused
     a_tampered_cursor_is_refused
     an_expired_cursor_restarts_without_repeats
@@ -359,6 +361,50 @@ async fn the_page_size_may_change(kind: StoreKind) {
         next = page.next();
     }
     assert_eq!(pieces, whole);
+}
+
+/// An app reports what was seen before it asks for the next page. Those items rest, and still stand above what follows.
+async fn what_was_seen_still_counts_for_what_follows(kind: StoreKind) {
+    let world = World::start(kind).await;
+    world.items(many(60, &TOPICS, 5)).await;
+    let whole = world.feed("ana").seed(5).limit(60).get().await.ok().ids();
+    let mut page = world.feed("ana").seed(5).limit(7).get().await.ok();
+    let mut pieces = page.ids();
+    while let Some(cursor) = page.next() {
+        world.events("ana", page.ids().iter().map(|id| event("seen", id))).await;
+        page = world.feed("ana").cursor(&cursor).limit(7).get().await.ok();
+        pieces.extend(page.ids());
+    }
+    assert_eq!(pieces, whole);
+}
+
+async fn a_page_made_ahead_follows_what_changes(kind: StoreKind) {
+    let world = World::start(kind).await;
+    world.items(many(60, &TOPICS, 29)).await;
+    let usual = world.feed("ana").seed(5).limit(10).get().await.ok().ids()[5..].to_vec();
+    let begin = async || world.feed("ana").seed(5).limit(5).get().await.ok().next().unwrap();
+    let second = async |cursor: &str| world.feed("ana").cursor(cursor).limit(5).get().await.ok().ids();
+    assert_eq!(second(&begin().await).await, usual);
+    let cursor = begin().await;
+    let shorter = world.feed("ana").cursor(&cursor).limit(3).get().await.ok().ids();
+    assert_eq!(shorter, usual[..3], "another size");
+
+    // The item changes its creator to the one right above it: a constraint keeps the two apart.
+    let cursor = begin().await;
+    let mut changed = many(60, &TOPICS, 29).into_iter().find(|item| item["id"] == usual[1].as_str()).unwrap();
+    changed["creator"] = world.item(&usual[0]).creator.unwrap().id.to_string().into();
+    world.items([changed]).await;
+    let apart = second(&cursor).await;
+    assert_eq!(apart[0], usual[0]);
+    assert_ne!(apart[1], usual[1]);
+
+    let cursor = begin().await;
+    world.delete_item(&apart[0]).await;
+    assert!(!second(&cursor).await.contains(&apart[0]), "gone");
+    let cursor = begin().await;
+    let hidden = world.feed("ana").seed(5).limit(10).get().await.ok().ids()[6].clone();
+    world.events("ana", [event("hide", &hidden)]).await;
+    assert!(!second(&cursor).await.contains(&hidden), "hidden");
 }
 
 async fn a_foreign_cursor_is_refused(kind: StoreKind) {

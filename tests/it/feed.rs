@@ -38,10 +38,7 @@ const TOPICS: [&str; 6] = ["science", "politics", "food", "music", "sport", "tra
 async fn peopled(kind: StoreKind) -> (World, Vec<demo::Persona>) {
     let world = World::start(kind).await;
     let items = world.demo().await;
-    let personas = demo::personas(7, NOW, &items);
-    for persona in &personas {
-        world.app.ingest.learn(&persona.events).await.unwrap();
-    }
+    let personas = world.people(&items).await;
     (world, personas)
 }
 

@@ -63,6 +63,9 @@ async fn other_values_are_no_signal(kind: StoreKind) {
         let page = world.feed("ana").header("Sec-GPC", value).get().await.ok();
         assert_eq!(page.body["personalised"], true, "{value:?}");
     }
+    assert_eq!(world.feed("ana").get().await.ok().headers["vary"], "Authorization, Sec-GPC");
+    let support = world.get("/.well-known/gpc.json").await;
+    assert_eq!((support.headers["content-type"].to_str().unwrap(), &support.body["gpc"]), ("application/json", &json!(true)));
     assert_eq!(world.feed("ana").param("profile", "on").get().await.ok().body["personalised"], true);
 }
 
@@ -71,7 +74,7 @@ async fn personal_commands(world: &World) -> BTreeMap<String, u64> {
     let metrics = world.get("/metrics").await.text;
     let mut counts = BTreeMap::new();
     for line in metrics.lines().filter(|line| line.starts_with("feed_store_command_duration_seconds_count{")) {
-        for command in ["profile", "begin_learning", "commit_profile"] {
+        for command in ["person", "begin_learning", "commit_profile"] {
             if line.contains(&format!("command=\"{command}\"")) {
                 *counts.entry(command.to_owned()).or_default() += line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
             }
@@ -92,7 +95,7 @@ async fn opting_out_touches_no_profile(kind: StoreKind) {
     let world = two_with_a_past(kind).await;
     world.feed("ana").get().await.ok();
     let (commands, keys) = (personal_commands(&world).await, personal_keys(&world));
-    assert!(commands["profile"] > 0 && commands["commit_profile"] > 0, "{commands:?}");
+    assert!(commands["person"] > 0 && commands["commit_profile"] > 0, "{commands:?}");
     assert_eq!(keys.is_empty(), kind == StoreKind::Embedded);
     for signal in SIGNALS {
         for user in ["ana", "stranger"] {
@@ -115,7 +118,7 @@ async fn events_of_those_who_opt_out_are_dropped(kind: StoreKind) {
         let request = world.request(reqwest::Method::POST, "/v1/events").header("sec-gpc", value).json(&body);
         let answer = crate::support::world::send(request).await;
         assert_eq!(answer.status, 202);
-        let expected = json!({"accepted": 0, "duplicates": 0, "rejected": [], "ignored": 3, "reason": "no_consent"});
+        let expected = json!({"accepted": 0, "duplicates": 0, "rejected": [], "ignored": 3, "stored": false, "reason": "no_consent"});
         assert_eq!(answer.body, expected);
     }
     assert_eq!((personal_commands(&world).await, personal_keys(&world)), (commands, keys));
@@ -136,7 +139,7 @@ impl Server {
     async fn start(folder: &Path, redis: Option<&RedisServer>) -> Self {
         let log = folder.join("log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_polyphony"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("data"));
+        command.args(["serve", "--set", "consent.default=assumed", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("data"));
         command.args(["--set", "telemetry.log_level=trace", "--set", "telemetry.log_format=json"]);
         if let Some(redis) = redis {
             command.args(["--redis", &redis.url()]);

@@ -1,5 +1,6 @@
 //! The promises of `Store`, checked on every store: one suite, one module per implementation.
 
+mod consents;
 mod embedded;
 mod erasure;
 mod redis;
@@ -24,6 +25,8 @@ macro_rules! conforms {
             a_stale_revision_conflicts
             a_slow_writer_brings_nothing_back
             event_ids_are_known_within_the_window
+            a_consent_log_only_grows
+            no_consent_is_lost_to_another
             a_person_is_erased_completely
             writers_bring_nothing_back_after_an_erasure
             a_pseudonym_is_the_persons_own_and_stays

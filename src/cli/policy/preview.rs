@@ -12,7 +12,7 @@ use crate::{
         ground::Ground,
         show::fitted,
     },
-    domain::UserId,
+    domain::{UserId, profile::Mode},
     feed::FeedRequest,
     http::policies::{MAX_PREVIEWED_POLICIES, forms::PreviewBody},
     policy::{
@@ -153,7 +153,7 @@ impl Preview {
             surface: self.surface.clone(),
             user,
             session: None,
-            personalise: true,
+            mode: Mode::Profile,
             limit: self.limit.map(usize::from),
             diversity: self.diversity,
             seed: self.seed,

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     app::App,
     auth::Caller,
-    domain::UserId,
+    domain::{UserId, profile::Mode},
     feed::{FeedRequest, supply::MAX_SAMPLED_READERS, verdict},
     policy::{self, diff::Diff, explain, report::Report, schema},
     wire::{Faults, read},
@@ -214,7 +214,7 @@ fn preview_request<'a>(body: &'a Value, id: RequestId, faults: &mut Faults) -> (
         surface: "home".to_owned(),
         user: None,
         session: None,
-        personalise: true,
+        mode: Mode::Profile,
         limit: None,
         diversity: None,
         seed: None,

@@ -7,6 +7,7 @@
 //!
 //! Fields and variants are stored by position. Any change of a `…V1` or `…V2` struct is a new version, read beside the old one.
 
+pub mod consent;
 pub mod feed;
 pub mod item;
 pub mod popularity;

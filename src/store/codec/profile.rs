@@ -9,7 +9,7 @@ use crate::{
     domain::{
         Facet, FacetValue, ItemId, Profile, Scope, Time,
         ids::IdError,
-        profile::{Action, Affinity, Dislike, Exposure, Interest, MAX_IMPRESSIONS, Mute, MuteTarget, Preferences, ProfileMode, Seen},
+        profile::{Action, Affinity, Dislike, Exposure, Interest, MAX_IMPRESSIONS, Mode, Mute, MuteTarget, Preferences, Seen},
     },
     store::StoreError,
 };
@@ -133,6 +133,7 @@ enum ModeV1 {
     On,
     Paused,
     Off,
+    ExplicitOnly,
 }
 
 /// By position: only append.
@@ -342,9 +343,9 @@ impl<'a> From<&'a Preferences> for PreferencesV1<'a> {
             topics: preferences.topics.iter().map(|(topic, weight)| (&**topic, *weight)).collect(),
             languages: preferences.languages.iter().map(|language| &**language).collect(),
             mode: match preferences.mode {
-                ProfileMode::On => ModeV1::On,
-                ProfileMode::Paused => ModeV1::Paused,
-                ProfileMode::Off => ModeV1::Off,
+                Mode::Profile => ModeV1::On,
+                Mode::NoProfile => ModeV1::Off,
+                Mode::ExplicitOnly => ModeV1::ExplicitOnly,
             },
         }
     }
@@ -357,9 +358,9 @@ impl From<PreferencesV1<'_>> for Preferences {
             topics: stored.topics.into_iter().map(|(topic, weight)| (FacetValue::from(topic), weight)).collect(),
             languages: stored.languages.into_iter().map(Into::into).collect(),
             mode: match stored.mode {
-                ModeV1::On => ProfileMode::On,
-                ModeV1::Paused => ProfileMode::Paused,
-                ModeV1::Off => ProfileMode::Off,
+                ModeV1::On => Mode::Profile,
+                ModeV1::Paused | ModeV1::Off => Mode::NoProfile,
+                ModeV1::ExplicitOnly => Mode::ExplicitOnly,
             },
         }
     }

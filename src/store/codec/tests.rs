@@ -9,7 +9,7 @@ use crate::{
     domain::{
         Creator, Embedding, EmbeddingSpace, FacetValue, FeedId, Item, ItemId, Profile, Scope, Time, UserId,
         feed::{Owner, Page, Placed, PoolEntry, Relaxed, RelaxedWhy, Slot, StoredFeed},
-        profile::{Action, Affinity, Dislike, Exposure, Interest, MAX_IMPRESSIONS, Mute, MuteTarget, Preferences, ProfileMode, Seen},
+        profile::{Action, Affinity, Dislike, Exposure, Interest, MAX_IMPRESSIONS, Mode, Mute, MuteTarget, Preferences, Seen},
     },
     store::Popularity,
 };
@@ -106,7 +106,7 @@ prop_compose! {
         diversity in option::of(single()),
         topics in vec((facet_value(), single()), 0..4),
         languages in vec(facet_value(), 0..3),
-        mode in select(vec![ProfileMode::On, ProfileMode::Paused, ProfileMode::Off]),
+        mode in select(vec![Mode::Profile, Mode::ExplicitOnly, Mode::NoProfile]),
     ) -> Preferences {
         Preferences { diversity, topics: topics.into_iter().collect::<BTreeMap<_, _>>(), languages, mode }
     }

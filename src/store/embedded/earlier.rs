@@ -7,7 +7,7 @@ use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use super::{
     engine::Fault,
     key_file::KeyFile,
-    tables::{EXPIRIES, FEEDS, PAGES, PROFILES, REMEMBERED},
+    tables::{CONSENTS, EXPIRIES, FEEDS, PAGES, PROFILES, REMEMBERED},
 };
 use crate::{
     domain::{FeedId, UserId},
@@ -25,6 +25,9 @@ const ENTRY_BYTES: usize = 24;
 pub(super) fn people(transaction: &ReadTransaction) -> Result<BTreeSet<String>, Fault> {
     let mut people = BTreeSet::new();
     for row in transaction.open_table(PROFILES)?.iter()? {
+        people.insert(row?.0.value().to_owned());
+    }
+    for row in transaction.open_table(CONSENTS)?.iter()? {
         people.insert(row?.0.value().to_owned());
     }
     for row in transaction.open_table(REMEMBERED)?.iter()? {
@@ -73,6 +76,11 @@ fn seal_person(transaction: &WriteTransaction, id: &str, who: &str, key: &Person
     });
     if let Some((revision, expiry_ms, plain)) = profile {
         profiles.insert(who, (revision, expiry_ms, key.seal(Record::Profile, &plain)?.as_slice()))?;
+    }
+    let mut consents = transaction.open_table(CONSENTS)?;
+    let log = consents.remove(id)?.map(|row| (row.value().0, row.value().1.to_vec()));
+    if let Some((expiry_ms, plain)) = log {
+        consents.insert(who, (expiry_ms, key.seal(Record::Consents, &plain)?.as_slice()))?;
     }
     let mut remembered = transaction.open_table(REMEMBERED)?;
     let window = remembered.remove(id)?.map(|row| (row.value().0, row.value().1.to_vec()));

@@ -24,17 +24,18 @@ use self::{
     change_log::{ChangeLog, Read},
     engine::{Engine, Fault, file_opener},
     key_file::KeyFile,
-    tables::{ACTIVATIONS, ERASED, EXPIRIES, FEEDS, ITEMS, META, PAGES, POLICIES, POPULARITY, PROFILES, REMEMBERED},
+    tables::{ACTIVATIONS, CONSENTS, ERASED, EXPIRIES, FEEDS, ITEMS, META, PAGES, POLICIES, POPULARITY, PROFILES, REMEMBERED},
 };
 use super::{
-    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, PopularityDelta, Rotated, Store,
-    StoreError, StoreOptions,
+    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated,
+    Store, StoreError, StoreOptions,
     touched::{Touch, coalesce},
 };
 use crate::{
     clock::Clock,
     domain::{
         EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
+        consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
     },
 };
@@ -84,6 +85,7 @@ impl EmbeddedStore {
             transaction.open_table(ITEMS)?;
             transaction.open_table(POPULARITY)?;
             transaction.open_table(PROFILES)?;
+            transaction.open_table(CONSENTS)?;
             transaction.open_table(REMEMBERED)?;
             transaction.open_table(FEEDS)?;
             transaction.open_table(PAGES)?;
@@ -176,8 +178,12 @@ impl Store for EmbeddedStore {
         Ok(Changes::Records { records, next })
     }
 
-    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
-        self.read_profile(user)
+    async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
+        self.read_person(user)
+    }
+
+    async fn append_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
+        self.write_consent(user, expected, record).await
     }
 
     async fn begin_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {

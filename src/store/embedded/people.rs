@@ -1,11 +1,11 @@
-//! Everything kept about a person in the file: profile, de-duplication window, feeds; sealed with their key. Every row has an
-//! expiry, written to [`EXPIRIES`] in the same transaction, so that a sweep finds what is due without looking at the rest.
+//! Everything kept about a person in the file: profile, consent log, de-duplication window, feeds; sealed with their key. Every row
+//! has an expiry, written to [`EXPIRIES`] in the same transaction, so that a sweep finds what is due without looking at the rest.
 
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::{
     engine::Fault,
-    tables::{ERASED, EXPIRIES, FEEDS, Kind, PAGES, PROFILES, REMEMBERED, Remembered},
+    tables::{CONSENTS, ERASED, EXPIRIES, FEEDS, Kind, PAGES, PROFILES, REMEMBERED, Remembered},
 };
 use crate::{
     domain::{Time, event::DEDUPE_WINDOW},
@@ -14,6 +14,33 @@ use crate::{
 
 /// Most records one sweep removes: it holds the one write transaction.
 pub(super) const MAX_SWEPT_RECORDS: usize = 1_000;
+
+/// The sealed consent log in [`CONSENTS`].
+pub(super) fn consents(
+    table: &impl ReadableTable<&'static str, (i64, &'static [u8])>,
+    who: &str,
+    now: Time,
+) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(row) = table.get(who)? else { return Ok(None) };
+    let (expiry_ms, sealed) = row.value();
+    Ok((expiry_ms > now.0).then(|| sealed.to_vec()))
+}
+
+/// Writes the sealed consent log over the one before.
+pub(super) fn keep_consents(transaction: &WriteTransaction, who: &str, sealed: &[u8], expiry: Time) -> Result<(), Fault> {
+    let mut table = transaction.open_table(CONSENTS)?;
+    let before = table.insert(who, (expiry.0, sealed))?.map(|row| row.value().0);
+    expire(transaction, Kind::Consents, (who, ""), before, expiry)
+}
+
+/// The person came back: what they do counts again.
+pub(super) fn lift_erasure(transaction: &WriteTransaction, who: &str) -> Result<(), Fault> {
+    let at = transaction.open_table(ERASED)?.remove(who)?.map(|row| Time(row.value()));
+    if let Some(at) = at {
+        transaction.open_table(EXPIRIES)?.remove((at.plus(TOMBSTONE_TTL).0, Kind::Erased as u8, who, ""))?;
+    }
+    Ok(())
+}
 
 /// The sealed profile and its revision.
 pub(super) fn profile(transaction: &ReadTransaction, who: &str, now: Time) -> Result<Option<(Vec<u8>, u64)>, Fault> {
@@ -141,6 +168,9 @@ pub(super) fn erase(transaction: &WriteTransaction, user: &str, now: Time) -> Re
     if let Some(row) = transaction.open_table(REMEMBERED)?.remove(user)? {
         expiries.remove((row.value().0, Kind::Remembered as u8, user, ""))?;
     }
+    if let Some(row) = transaction.open_table(CONSENTS)?.remove(user)? {
+        expiries.remove((row.value().0, Kind::Consents as u8, user, ""))?;
+    }
     let mut feeds = transaction.open_table(FEEDS)?;
     let mut ids = Vec::new();
     for row in feeds.range((user, "")..)? {
@@ -244,6 +274,7 @@ pub(super) fn sweep(transaction: &WriteTransaction, now: Time) -> Result<Swept, 
         match Kind::from_byte(*kind) {
             Some(Kind::Profile) => drop(transaction.open_table(PROFILES)?.remove(first.as_str())?),
             Some(Kind::Remembered) => drop(transaction.open_table(REMEMBERED)?.remove(first.as_str())?),
+            Some(Kind::Consents) => drop(transaction.open_table(CONSENTS)?.remove(first.as_str())?),
             Some(Kind::Feed) => {
                 transaction.open_table(FEEDS)?.remove((first.as_str(), second.as_str()))?;
                 remove_pages(transaction, (first, second))?;
@@ -264,11 +295,12 @@ pub(super) struct Swept {
 
 fn unkept(transaction: &WriteTransaction, people: impl Iterator<Item = String>) -> Result<Vec<String>, Fault> {
     let (profiles, remembered) = (transaction.open_table(PROFILES)?, transaction.open_table(REMEMBERED)?);
-    let feeds = transaction.open_table(FEEDS)?;
+    let (consents, feeds) = (transaction.open_table(CONSENTS)?, transaction.open_table(FEEDS)?);
     let mut unkept = Vec::new();
     for who in people.filter(|who| !who.is_empty()) {
         let has_feed = feeds.range((who.as_str(), "")..)?.next().transpose()?.is_some_and(|(key, _)| key.value().0 == who);
-        if !has_feed && profiles.get(who.as_str())?.is_none() && remembered.get(who.as_str())?.is_none() {
+        let has_row = profiles.get(who.as_str())?.is_some() || remembered.get(who.as_str())?.is_some();
+        if !has_feed && !has_row && consents.get(who.as_str())?.is_none() {
             unkept.push(who);
         }
     }

@@ -7,15 +7,16 @@ use super::{
     engine::{Engine, Fault},
     key_file::KeyFile,
     people::{self, Learned},
-    tables::META,
+    tables::{CONSENTS, META},
 };
 use crate::{
     domain::{
         EventId, FeedId, Profile, Span, Time, UserId,
+        consent::{CONSENT_KEEP, ConsentRecord, Decision},
         feed::{Owner, Page, StoredFeed},
     },
     store::{
-        Commit, FeedRecord, Learning, StoreError, codec,
+        Commit, FeedRecord, Learning, Person, StoreError, codec,
         seal::{Lookup, PersonKey, Record},
     },
 };
@@ -52,12 +53,61 @@ impl EmbeddedStore {
         Ok(key)
     }
 
-    pub(super) fn read_profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
+    pub(super) fn read_person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
         let who = self.keys.who(user)?;
         // Without its key a row is what a backup brought back: nobody's any more.
         let Some(key) = self.keys.key(&who)? else { return Ok(None) };
-        let stored = self.engine.read(|transaction| people::profile(transaction, &who, self.now()))?;
-        stored.map(|(sealed, _)| codec::profile::decode(&key.open(Record::Profile, &sealed)?)).transpose()
+        let now = self.now();
+        let (profile, consents) = self.engine.read(|transaction| {
+            let consents = people::consents(&transaction.open_table(CONSENTS)?, &who, now)?;
+            Ok((people::profile(transaction, &who, now)?, consents))
+        })?;
+        if profile.is_none() && consents.is_none() {
+            return Ok(None);
+        }
+        let profile = profile.map(|(sealed, _)| codec::profile::decode(&key.open(Record::Profile, &sealed)?)).transpose()?;
+        let consents = consents.map(|sealed| codec::consent::decode(&key.open(Record::Consents, &sealed)?)).transpose()?;
+        Ok(Some(Person { profile, consents: consents.unwrap_or_default() }))
+    }
+
+    pub(super) async fn write_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
+        let who = self.keys.who(user)?;
+        let lifts = record.decision == Decision::Given;
+        let is_new = self.keys.key(&who)?.is_none();
+        let key = match lifts {
+            true => self.keys.key_or_make(&who).await,
+            false => self.key_for_writing(&who).await,
+        };
+        let key = match key {
+            Ok(key) => key,
+            Err(StoreError::Erased) => return Ok(Commit::Erased),
+            Err(error) => return Err(error),
+        };
+        let (at, record, now) = (who.clone(), record.clone(), self.now());
+        let append = move |transaction: &redb::WriteTransaction| -> Result<Commit, Fault> {
+            if people::is_erased(transaction, &at, now)? {
+                if !lifts {
+                    return Ok(Commit::Erased);
+                }
+                people::lift_erasure(transaction, &at)?;
+            }
+            let stored = people::consents(&transaction.open_table(CONSENTS)?, &at, now)?;
+            // What is older than the key is of before an erasure.
+            let stored = stored.filter(|_| !is_new).map(|sealed| codec::consent::decode(&key.open(Record::Consents, &sealed)?));
+            let mut log = stored.transpose()?.unwrap_or_default();
+            if log.len() != expected {
+                return Ok(Commit::Conflict);
+            }
+            log.push(record);
+            let sealed = key.seal(Record::Consents, &codec::consent::encode(&log)?)?;
+            people::keep_consents(transaction, &at, &sealed, now.plus(CONSENT_KEEP))?;
+            Ok(Commit::Done)
+        };
+        let commit = self.engine.write(append).await?;
+        if commit == Commit::Erased {
+            self.keys.destroy(vec![who.to_string()]).await?;
+        }
+        Ok(commit)
     }
 
     pub(super) fn read_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {

@@ -13,6 +13,8 @@ pub(super) const ITEMS: TableDefinition<&str, &[u8]> = TableDefinition::new("ite
 pub(super) const POPULARITY: TableDefinition<&str, &[u8]> = TableDefinition::new("popularity");
 /// Person (their lookup digest) → (revision, expiry in ms, sealed `codec::profile`).
 pub(super) const PROFILES: TableDefinition<&str, (u64, i64, &[u8])> = TableDefinition::new("profiles");
+/// Person → (expiry in ms, sealed `codec::consent`).
+pub(super) const CONSENTS: TableDefinition<&str, (i64, &[u8])> = TableDefinition::new("consents");
 /// Person → (expiry in ms, [`Remembered`]).
 pub(super) const REMEMBERED: TableDefinition<&str, (i64, &[u8])> = TableDefinition::new("remembered");
 /// (person, or "" for nobody; feed id) → (expiry in ms, `codec::feed`, sealed where it is a person's).
@@ -36,12 +38,13 @@ pub(super) enum Kind {
     Profile = 0,
     Remembered = 1,
     Feed = 2,
-    Erased = 3,
+    Consents = 3,
+    Erased = 4,
 }
 
 impl Kind {
     pub(super) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Profile, Self::Remembered, Self::Feed, Self::Erased].into_iter().find(|kind| *kind as u8 == byte)
+        [Self::Profile, Self::Remembered, Self::Feed, Self::Consents, Self::Erased].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -22,6 +22,9 @@ const SEALED_LAYOUT: &str = "2";
 /// Keys asked for in one step of the scan. A hint: Redis may send more.
 const SCAN_KEYS: usize = 1_000;
 
+/// A profile and a consent log with their times to live in ms, and event digests with their expiry.
+type Earlier = (Option<Vec<u8>>, i64, Option<Vec<u8>>, i64, Vec<(Vec<u8>, f64)>);
+
 impl RedisStore {
     /// Does nothing where it was done before. Safe to interrupt and to run on several servers at once.
     pub(super) async fn seal_earlier_rows(&self) -> Result<(), StoreError> {
@@ -65,14 +68,17 @@ impl RedisStore {
         let mut pipeline = redis::Pipeline::new();
         pipeline.cmd("GET").arg(old("profile"));
         pipeline.cmd("PTTL").arg(old("profile"));
+        pipeline.cmd("GET").arg(old("consents"));
+        pipeline.cmd("PTTL").arg(old("consents"));
         pipeline.cmd("ZRANGE").arg(old("dedupe")).arg(0).arg(-1).arg("WITHSCORES");
         let work = |mut connection| async move { pipeline.query_async(&mut connection).await };
-        let (profile, profile_ttl_ms, ids): (Option<Vec<u8>>, i64, Vec<(Vec<u8>, f64)>) = self.link.call(Lane::Bulk, work).await?;
+        let (profile, profile_ttl_ms, consents, consents_ttl_ms, ids): Earlier = self.link.call(Lane::Bulk, work).await?;
         let who = self.who(user).await?;
         let mut adopt = self.scripts.adopt.key(self.keys.profile(&who));
         adopt.key(self.keys.dedupe(&who)).key(self.keys.erased(&who)).key(old("profile")).key(old("dedupe")).key(old("feeds"));
+        adopt.key(self.keys.consents(&who)).key(old("consents"));
         // A damaged row, or a person who was erased meanwhile, leaves nothing to keep.
-        let kept = match (profile.is_some() || !ids.is_empty()).then_some(self.key_for_writing(&who)) {
+        let kept = match (profile.is_some() || consents.is_some() || !ids.is_empty()).then_some(self.key_for_writing(&who)) {
             Some(key) => match key.await {
                 Ok(key) => Some(key),
                 Err(StoreError::Erased) => None,
@@ -85,6 +91,8 @@ impl RedisStore {
             Some([&stored[..8], &key.seal(Record::Profile, plain).ok()?].concat())
         });
         adopt.arg(sealed.unwrap_or_default()).arg(profile_ttl_ms.max(1)).arg(ttl_ms(DEDUPE_WINDOW.as_std())).arg(old("feed:"));
+        let log = kept.as_ref().zip(consents.as_deref()).and_then(|(key, plain)| key.seal(Record::Consents, plain).ok());
+        adopt.arg(log.unwrap_or_default()).arg(consents_ttl_ms.max(1));
         if let Some(key) = &kept {
             for (digest, expiry_ms) in &ids {
                 adopt.arg(*expiry_ms).arg(key.digest(digest).as_slice());

@@ -12,15 +12,15 @@ use super::{
     people::ttl_ms,
 };
 use crate::{
-    domain::{Span, Time, UserId},
+    domain::{Span, Time, UserId, consent::CONSENT_KEEP},
     store::{
         Rotated, StoreError,
         seal::{KeyRing, Lookup, MASTER_KEY_BYTES, MasterKeys, PersonKey, ROOT},
     },
 };
 
-/// A key stays this much longer than a profile that is not written to: it never goes before what it opens.
-const KEY_OUTLIVES_PROFILE: Span = Span::days(30);
+/// A key stays this much longer than what is not written to: it never goes before what it opens.
+const KEY_OUTLIVES_ROWS: Span = Span::days(30);
 const MASTER: &str = "keys:master";
 const ROOT_NAME: &str = "keys:root";
 const ERASURES: &str = "erasures";
@@ -38,8 +38,8 @@ impl RedisStore {
     }
 
     pub(super) fn key_ttl_ms(&self) -> i64 {
-        let profile_ttl = self.options.store.profile_ttl;
-        ttl_ms(Span::millis(profile_ttl.as_millis().saturating_add(KEY_OUTLIVES_PROFILE.as_millis())).as_std())
+        let longest_ms = self.options.store.profile_ttl.as_millis().max(CONSENT_KEEP.as_millis());
+        ttl_ms(Span::millis(longest_ms.saturating_add(KEY_OUTLIVES_ROWS.as_millis())).as_std())
     }
 
     /// The keys this process knows, from Redis with the first call.
@@ -124,11 +124,7 @@ impl RedisStore {
         if let Some(key) = self.ring().await?.cached(who) {
             return Ok(key);
         }
-        let fresh = self.ring().await?.masters().make(who)?;
-        let mut set = redis::cmd("SET");
-        set.arg(self.keys.key(who)).arg(&fresh).arg("NX").arg("GET").arg("PX").arg(self.key_ttl_ms());
-        let work = |mut connection| async move { set.query_async(&mut connection).await };
-        let before: Option<Vec<u8>> = self.key_link().call(Lane::Serving, work).await?;
+        let (key, _) = self.make_key(who).await?;
         // The tombstone comes before the key's end: whoever makes a key after that end sees it here.
         let mut exists = redis::cmd("EXISTS");
         exists.arg(self.keys.erased(who));
@@ -136,7 +132,31 @@ impl RedisStore {
             self.destroy_key(who).await?;
             return Err(StoreError::Erased);
         }
-        self.ring().await?.key_of(who, before.as_deref().unwrap_or(&fresh))
+        Ok(key)
+    }
+
+    /// The key to write a decision about consent with, and whether it was made now. One that `lifts` an erasure takes no notice of it.
+    ///
+    /// Errors: [`StoreError::Erased`].
+    pub(super) async fn key_for_consent(&self, who: &Lookup, lifts: bool) -> Result<(Arc<PersonKey>, bool), StoreError> {
+        if let Some(key) = self.current_key(who).await? {
+            return Ok((key, false));
+        }
+        match lifts {
+            true => self.make_key(who).await,
+            false => Ok((self.key_for_writing(who).await?, true)),
+        }
+    }
+
+    /// The key, made if there is none; and whether it was.
+    async fn make_key(&self, who: &Lookup) -> Result<(Arc<PersonKey>, bool), StoreError> {
+        let fresh = self.ring().await?.masters().make(who)?;
+        let mut set = redis::cmd("SET");
+        set.arg(self.keys.key(who)).arg(&fresh).arg("NX").arg("GET").arg("PX").arg(self.key_ttl_ms());
+        let work = |mut connection| async move { set.query_async(&mut connection).await };
+        let before: Option<Vec<u8>> = self.key_link().call(Lane::Serving, work).await?;
+        let key = self.ring().await?.key_of(who, before.as_deref().unwrap_or(&fresh))?;
+        Ok((key, before.is_none()))
     }
 
     /// Deletes the key, here and in Redis.

@@ -30,13 +30,14 @@ use self::{
     scripts::Scripts,
 };
 use super::{
-    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, PopularityDelta, Rotated, Store,
-    StoreError, seal::KeyRing,
+    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated,
+    Store, StoreError, seal::KeyRing,
 };
 use crate::{
     clock::Clock,
     domain::{
         EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
+        consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
     },
 };
@@ -99,8 +100,12 @@ impl Store for RedisStore {
         self.read_changes(position, wait).await
     }
 
-    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
-        self.read_profile(user).await
+    async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
+        self.read_person(user).await
+    }
+
+    async fn append_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
+        self.write_consent(user, expected, record).await
     }
 
     async fn begin_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {

@@ -1,5 +1,5 @@
-//! Everything kept about a person: profile, de-duplication window, feeds; sealed with their key. Every key has a time to live,
-//! set with every write.
+//! Everything kept about a person: profile, consent log, de-duplication window, feeds; sealed with their key. Every key has a time
+//! to live, set with every write.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -9,11 +9,12 @@ use super::{RedisStore, link::Lane};
 use crate::{
     domain::{
         EventId, FeedId, Profile, Span, Time, UserId,
+        consent::{CONSENT_KEEP, ConsentRecord, Decision},
         event::DEDUPE_WINDOW,
         feed::{Owner, Page, StoredFeed},
     },
     store::{
-        Commit, FeedRecord, Learning, MAX_REMEMBERED_EVENTS, StoreError, TOMBSTONE_TTL, codec,
+        Commit, FeedRecord, Learning, MAX_REMEMBERED_EVENTS, Person, StoreError, TOMBSTONE_TTL, codec,
         seal::{Lookup, PersonKey, Record},
     },
 };
@@ -25,30 +26,77 @@ const FEED_FIELD: &str = "h";
 /// What scripts return when the person was erased.
 const ERASED: u8 = 2;
 
+/// What is under a key, if there is anything.
+type Stored = Option<Vec<u8>>;
+
 /// A profile, when each id asked about is forgotten, and whether the person was erased: `begin_learning.lua`.
-type Begun = (Option<Vec<u8>>, Vec<Option<f64>>, bool);
+type Begun = (Stored, Vec<Option<f64>>, bool);
 
 /// What keeps a feed's owner apart from others: where it is, and what seals it. Nobody's feeds are not sealed.
 type Home = Option<(Lookup, Arc<PersonKey>)>;
 
 impl RedisStore {
-    pub(super) async fn read_profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
+    /// Key, profile and consent log in one round trip.
+    pub(super) async fn read_person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
         let who = self.who(user).await?;
-        let (row, stored) = if self.keys_are_here() {
-            let mut get = redis::cmd("MGET");
-            get.arg(self.keys.key(&who)).arg(self.keys.profile(&who));
+        let mut get = redis::cmd("MGET");
+        get.arg(self.keys.profile(&who)).arg(self.keys.consents(&who));
+        let (key, (profile, consents)) = if self.keys_are_here() {
+            get.arg(self.keys.key(&who));
             let work = |mut connection| async move { get.query_async(&mut connection).await };
-            let (row, stored): (Option<Vec<u8>>, Option<Vec<u8>>) = self.link.call(Lane::Serving, work).await?;
-            (self.key_in(&who, row.as_deref()).await?, stored)
+            let (profile, consents, row): (Stored, Stored, Stored) = self.link.call(Lane::Serving, work).await?;
+            (self.key_in(&who, row.as_deref()).await?, (profile, consents))
         } else {
-            let mut get = redis::cmd("GET");
-            get.arg(self.keys.profile(&who));
-            let stored = self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await });
-            try_join(self.current_key(&who), stored).await?
+            let work = |mut connection| async move { get.query_async::<(Stored, Stored)>(&mut connection).await };
+            try_join(self.current_key(&who), self.link.call(Lane::Serving, work)).await?
         };
         // Without its key a row is what a backup brought back: nobody's any more.
-        let Some((key, stored)) = row.zip(stored) else { return Ok(None) };
-        Ok(Some(open_profile(&key, &stored)?.0))
+        let Some(key) = key.filter(|_| profile.is_some() || consents.is_some()) else { return Ok(None) };
+        let profile = profile.map(|stored| open_profile(&key, &stored).map(|(profile, _)| profile)).transpose()?;
+        let consents = consents.map(|stored| codec::consent::decode(&key.open(Record::Consents, &stored)?)).transpose()?;
+        Ok(Some(Person { profile, consents: consents.unwrap_or_default() }))
+    }
+
+    /// Reads the log, and replaces it where it still is what was read.
+    pub(super) async fn write_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
+        let who = self.who(user).await?;
+        let lifts = record.decision == Decision::Given;
+        let (key, is_new) = match self.key_for_consent(&who, lifts).await {
+            Ok(found) => found,
+            Err(StoreError::Erased) => return Ok(Commit::Erased),
+            Err(error) => return Err(error),
+        };
+        let mut get = redis::cmd("GET");
+        get.arg(self.keys.consents(&who));
+        let stored: Stored =
+            self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await?;
+        // What is older than the key is of before an erasure.
+        let readable = stored.as_deref().filter(|_| !is_new);
+        let mut log = readable.map(|stored| codec::consent::decode(&key.open(Record::Consents, stored)?)).transpose()?.unwrap_or_default();
+        if log.len() != expected {
+            return Ok(Commit::Conflict);
+        }
+        log.push(record.clone());
+        let mut append = self.scripts.append_consent.key(self.keys.consents(&who));
+        append.key(self.keys.erased(&who));
+        if self.keys_are_here() {
+            append.key(self.keys.key(&who));
+        }
+        append.arg(stored.unwrap_or_default()).arg(key.seal(Record::Consents, &codec::consent::encode(&log)?)?);
+        append.arg(ttl_ms(CONSENT_KEEP.as_std())).arg(u8::from(lifts)).arg(self.key_ttl_ms());
+        match self.link.call(Lane::Serving, |mut connection| async move { append.invoke_async(&mut connection).await }).await? {
+            1 => {
+                if !self.keys_are_here() {
+                    self.keep_key(&who).await?;
+                }
+                Ok(Commit::Done)
+            }
+            ERASED => {
+                self.destroy_key(&who).await?;
+                Ok(Commit::Erased)
+            }
+            _ => Ok(Commit::Conflict),
+        }
     }
 
     pub(super) async fn read_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {
@@ -131,7 +179,7 @@ impl RedisStore {
     pub(super) async fn erase(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {
         let who = self.who(user).await?;
         let mut erase = self.scripts.erase_user.key(self.keys.profile(&who));
-        erase.key(self.keys.dedupe(&who)).key(self.keys.feeds(&who)).key(self.keys.erased(&who));
+        erase.key(self.keys.dedupe(&who)).key(self.keys.feeds(&who)).key(self.keys.erased(&who)).key(self.keys.consents(&who));
         if self.keys_are_here() {
             erase.key(self.keys.key(&who));
         }

@@ -39,6 +39,7 @@ const DIGEST_CONTEXT: &str = "polyphony 2026-11 event digests of a person";
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Record<'a> {
     Profile,
+    Consents,
     Feed(&'a FeedId),
     Page(&'a FeedId, u32),
 }
@@ -48,6 +49,7 @@ impl Record<'_> {
     const fn what(self) -> &'static str {
         match self {
             Self::Profile => "profile",
+            Self::Consents => "consent log",
             Self::Feed(_) => "feed",
             Self::Page(..) => "page",
         }
@@ -69,6 +71,7 @@ impl Record<'_> {
                 bytes.extend_from_slice(&number.to_le_bytes());
                 bytes.extend_from_slice(id.as_str().as_bytes());
             }
+            Self::Consents => bytes.push(4),
         }
         bytes
     }

@@ -72,6 +72,7 @@ operations! {
     "auth.admin_keys" = OTHER_KEY => admin_keys;
     "auth.jwt_secret" = SECRET => without_key;
     "auth.cursor_secret" = SECRET => cursor_secret;
+    "consent.default" = "assumed" => consent_default;
     "store.profile_ttl" = "2d" => profile_ttl;
     "store.embedded.path" = "elsewhere/store.redb" => embedded_path;
     "store.redis.url" = "redis://127.0.0.1:1" => redis_url;
@@ -90,6 +91,14 @@ operations! {
     "telemetry.log_level" = "error" => log_level;
     "telemetry.server_timing" = "true" => server_timing;
     "telemetry.otlp_endpoint" = "http://127.0.0.1:9/v1/traces" => otlp_endpoint;
+}
+
+async fn consent_default(change: Change) -> String {
+    let server = with(Recipe::serve().set("consent.default", "required"), change).ready().await;
+    let event = json!({"id": "ev_1", "type": "hide", "item": "nothing", "at": "2026-10-09T08:15:00Z"});
+    let answer = server.post("/v1/events", &json!({"user": "ana", "events": [event]})).await;
+    let answer: Value = answer.json().await.unwrap();
+    format!("ignored {}", answer["ignored"])
 }
 
 async fn listen(change: Change) -> String {

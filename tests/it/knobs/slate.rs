@@ -9,7 +9,9 @@ use polyphony::{
     demo,
     domain::{
         Event, EventId, EventKind, Item, ItemId, Policy, Scope, Span, UserId,
+        consent::ConsentDefault,
         policy::{ActivePolicy, Surfaces},
+        profile::Mode,
     },
     feed::{FeedRequest, FeedService, RerankCandidate, RerankRequest, Served, cursor::Signer},
     follow,
@@ -232,6 +234,7 @@ impl World {
             catalogue: Arc::new(Catalogue::new(DIMENSION, half_life)),
             clock: world.clock.clone(),
             journal: Arc::new(Journal::off()),
+            consent: ConsentDefault::Assumed,
         };
         let personas = demo::personas(SEED, NOW, &items);
         let background = demo::background(SEED, NOW, &items);
@@ -263,7 +266,7 @@ impl World {
             request_id: "rq_1".into(),
             surface: surface.into(),
             user: Some(UserId::new("ana").unwrap()),
-            personalise: true,
+            mode: Mode::Profile,
             limit: matches!(ask, Ask::Long(_)).then_some(20),
             diversity: (ask == Ask::Diverse).then_some(0.9),
             seed: Some(SEED),

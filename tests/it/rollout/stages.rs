@@ -38,6 +38,14 @@ fn detail(answer: &Answer) -> &str {
 
 async fn a_policy_goes_from_a_few_to_all_and_back(kind: StoreKind) {
     let world = world(kind).await;
+    let few = a_few_get_it(&world).await;
+    more_get_it(&world, &few).await;
+    all_get_it_and_none(&world).await;
+    the_log_tells(&world).await;
+}
+
+/// The version that each person gets.
+async fn a_few_get_it(world: &World) -> Vec<u64> {
     assert_eq!(world.rollout().await["activated"], false);
     let begun = world.activate(&file(2, ""), json!({ "share": 0.3, "actor": "team-feed" })).await;
     assert_eq!(begun.status, 201, "{}", begun.text);
@@ -52,31 +60,38 @@ async fn a_policy_goes_from_a_few_to_all_and_back(kind: StoreKind) {
 
     let again = world.activate(&file(2, ""), json!({ "share": 0.3 })).await;
     assert_eq!((again.status.as_u16(), &again.body), (200, &json!({ "changed": false })));
-    let few = versions(&world).await;
+    let few = versions(world).await;
     let with_canary = few.iter().filter(|version| **version == 2).count();
     assert!((8..=30).contains(&with_canary), "{with_canary} of 60");
-    assert_eq!(few, versions(&world).await, "the same people every time");
+    assert_eq!(few, versions(world).await, "the same people every time");
     assert_eq!(world.version_for("").await, 1, "who is nobody is in no canary");
+    few
+}
 
+async fn more_get_it(world: &World, few: &[u64]) {
     let more = world.activate(&file(2, ""), json!({ "share": 0.6 })).await;
     assert_eq!(more.status, 201);
     assert!(more.body["entry"].get("preview").is_none(), "it was tried already");
-    let many = versions(&world).await;
+    let many = versions(world).await;
     assert!(few.iter().zip(&many).all(|(before, after)| before <= after), "who had it keeps it");
     let state = world.rollout().await;
     assert_eq!((&state["canary"]["share"], &state["canary"]["since"], &state["active"]["version"]), (&0.6.into(), &1.into(), &1.into()));
     assert!(
         state["canary"]["evidence"].as_array().unwrap().iter().any(|e| e["measure"] == "ild" && e["canary"]["people"].as_u64() > Some(5))
     );
+}
 
+async fn all_get_it_and_none(world: &World) {
     let all = world.activate(&file(2, ""), json!({ "stage": "all" })).await;
     assert_eq!((all.status.as_u16(), &all.body["entry"]["action"]), (201, &"activate".into()));
-    assert!(versions(&world).await.iter().all(|version| *version == 2));
+    assert!(versions(world).await.iter().all(|version| *version == 2));
     assert_eq!(world.version_for("").await, 2);
     let back = world.roll_back(json!({ "reason": "complaints" })).await;
     assert_eq!((back.status.as_u16(), &back.body["entry"]["to"]["id"]), (201, &"balanced".into()));
-    assert!(versions(&world).await.iter().all(|version| *version == 1));
+    assert!(versions(world).await.iter().all(|version| *version == 1));
+}
 
+async fn the_log_tells(world: &World) {
     let lines = world.log_lines().await;
     assert_eq!(chain::verify(lines.iter().map(String::as_str)).unwrap().to_string(), world.rollout().await["log_hash"]);
     let told: Vec<(Value, Value)> =

@@ -4,7 +4,7 @@ use half::f16;
 use polyphony::domain::{
     Creator, Embedding, EmbeddingSpace, EventId, Facet, FeedId, Item, ItemId, Profile, Scope, Time, UserId,
     feed::{Owner, Page, Placed, PoolEntry, Relaxed, RelaxedWhy, Slot, StoredFeed},
-    profile::{Action, Affinity, Dislike, Exposure, Interest, Mute, MuteTarget, Preferences, ProfileMode, Seen},
+    profile::{Action, Affinity, Dislike, Exposure, Interest, Mode, Mute, MuteTarget, Preferences, Seen},
 };
 
 /// When the tests take place.
@@ -66,7 +66,7 @@ pub fn profile(events: u64) -> Profile {
             diversity: Some(0.75),
             topics: [("sport".into(), -1.0)].into(),
             languages: vec!["cs".into()],
-            mode: ProfileMode::Paused,
+            mode: Mode::ExplicitOnly,
         },
         actions: vec![Action {
             kind: "less_like".into(),

@@ -8,11 +8,20 @@ use std::{
 
 use polyphony::{
     clock::{Clock, ManualClock},
-    domain::{Item, ItemId, Profile, Span, Time, event::DEDUPE_WINDOW, feed::Owner},
+    domain::{
+        Item, ItemId, Profile, Span, Time,
+        consent::{Decision, Purpose},
+        event::DEDUPE_WINDOW,
+        feed::Owner,
+    },
     store::{CatalogueRecord, Changes, Commit, LogPosition, Popularity, PopularityDelta, Store, Use},
 };
 
-pub use super::erasure::*;
+use super::consents::consent;
+pub use super::{
+    consents::{a_consent_log_only_grows, no_consent_is_lost_to_another},
+    erasure::*,
+};
 use super::sample::{NOW, event, feed, feed_id, item, item_id, page, profile, user};
 
 type Shared = Arc<dyn Store>;
@@ -158,6 +167,7 @@ pub async fn event_ids_are_known_within_the_window(store: Shared, clock: &Manual
 pub async fn a_person_is_erased_completely(store: Shared, _: &ManualClock) {
     for id in ["ann", "annie"] {
         store.commit_profile(&user(id), 0, &profile(1), &[event("e")], NOW).await.unwrap();
+        store.append_consent(&user(id), 0, &consent(Purpose::Email, Decision::Given, NOW)).await.unwrap();
         for number in 0..3 {
             let feed = feed(&format!("fd_{number}"), Owner::User(user(id)));
             store.put_feed(&feed, &page(0), KEEP).await.unwrap();
@@ -170,7 +180,8 @@ pub async fn a_person_is_erased_completely(store: Shared, _: &ManualClock) {
 
     let learning = store.begin_learning(&user("ann"), &[event("e")]).await.unwrap();
     assert_eq!((learning.profile, learning.revision, learning.known), (Profile::default(), 0, vec![false]));
-    assert_eq!(store.profile(&user("ann")).await.unwrap(), None);
+    assert_eq!(store.person(&user("ann")).await.unwrap(), None);
+    assert_eq!(store.person(&user("annie")).await.unwrap().unwrap().consents.len(), 1);
     for number in 0..3 {
         let id = feed_id(&format!("fd_{number}"));
         assert_eq!(store.feed(&Owner::User(user("ann")), &id).await.unwrap(), None);

@@ -17,11 +17,14 @@ use polyphony::{
     clock::ManualClock,
     domain::{
         EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
+        consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
     },
     http::{mount, server::serve_with},
     settings::Settings,
-    store::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, PopularityDelta, Rotated, Store, StoreError},
+    store::{
+        CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Rotated, Store, StoreError,
+    },
 };
 use reqwest::{Method, RequestBuilder, Response};
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -158,7 +161,10 @@ impl Store for StubStore {
     async fn changes(&self, _: &LogPosition, _: Duration) -> Result<Changes, StoreError> {
         refused()
     }
-    async fn profile(&self, _: &UserId) -> Result<Option<Profile>, StoreError> {
+    async fn person(&self, _: &UserId) -> Result<Option<Person>, StoreError> {
+        refused()
+    }
+    async fn append_consent(&self, _: &UserId, _: usize, _: &ConsentRecord) -> Result<Commit, StoreError> {
         refused()
     }
     async fn begin_learning(&self, _: &UserId, _: &[EventId]) -> Result<Learning, StoreError> {

@@ -32,11 +32,14 @@ pub struct Recipe {
 
 impl Recipe {
     pub fn serve() -> Self {
-        Self { command: "serve", arguments: Vec::new(), folder: Arc::new(tempfile::tempdir().unwrap()), redis: false, own_policy: true }
+        // Consent has tests of its own; people of all others have not said no.
+        let arguments = ["--set", "consent.default=assumed"].map(str::to_owned).to_vec();
+        Self { command: "serve", arguments, folder: Arc::new(tempfile::tempdir().unwrap()), redis: false, own_policy: true }
     }
 
     pub fn demo() -> Self {
-        Self { command: "demo", ..Self::serve() }
+        // With the settings as shipped: its personas consent.
+        Self { command: "demo", arguments: Vec::new(), ..Self::serve() }
     }
 
     pub fn redis(mut self, url: &str) -> Self {

@@ -12,8 +12,10 @@ use std::{
 use polyphony::{
     app::{App, Background},
     clock::ManualClock,
-    domain::{Item, ItemId, Policy, Span, UserId, policy::ActivePolicy},
+    demo::{self, Persona},
+    domain::{Event, Item, ItemId, Policy, Span, UserId, consent::ConsentDefault, policy::ActivePolicy},
     http::{mount, server::serve_with},
+    learn,
     settings::Settings,
     store::{
         Store, StoreOptions,
@@ -75,6 +77,8 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();
         settings.server.workers = 2;
+        // Consent has tests of its own; people of all others have not said no.
+        settings.consent.default = ConsentDefault::Assumed;
         settings.catalogue.dimension = 32;
         settings.policy.retrieve.deadline = Span::millis(500);
         settings.journal.path = folder.path().join("journal");
@@ -121,7 +125,7 @@ impl World {
 
     /// The demo's items.
     pub async fn demo(&self) -> Vec<Item> {
-        let items = polyphony::demo::catalogue(7, NOW, self.app.dimension());
+        let items = demo::catalogue(7, NOW, self.app.dimension());
         self.app.ingest.put_items(items.clone()).await.unwrap();
         items
     }
@@ -166,6 +170,19 @@ impl World {
             ids.iter().all(|id| snapshot.popularity(row(id)).weight > 0.0)
         })
         .await;
+    }
+
+    /// The demo's people with their past, once what it made popular is popular here.
+    pub async fn people(&self, items: &[Item]) -> Vec<Persona> {
+        let personas = demo::personas(7, NOW, items);
+        for persona in &personas {
+            self.app.ingest.learn(&persona.events).await.unwrap();
+        }
+        // Changes come back in their order: the last person's are there when all are.
+        let uses = |event: &&Event| learn::used(event).weight > 0.0;
+        let last: Vec<&str> = personas.last().unwrap().events.iter().filter(uses).map(|event| event.item.as_str()).collect();
+        self.popularity_of(&last).await;
+        personas
     }
 
     // The operator.

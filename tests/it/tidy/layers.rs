@@ -12,7 +12,7 @@ const LEVELS: &[&[&str]] = &[
     &["clock", "settings", "wire", "catalogue", "stats"],
     &["telemetry", "auth", "policy", "rank", "learn"],
     &["source", "store", "journal"],
-    &["feed", "ingest", "follow", "experiment", "rights", "audit", "evaluate", "simulate"],
+    &["feed", "ingest", "follow", "experiment", "consent", "rights", "audit", "evaluate", "simulate"],
     &["rollout"],
     &["app", "import"],
     &["http", "demo"],

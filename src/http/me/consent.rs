@@ -1,0 +1,205 @@
+//! `GET` and `PUT /v1/me/consent`, its receipts, and the notices they name.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{Subject, private};
+use crate::{
+    app::App,
+    consent::{CURRENT_NOTICE, ConsentError, Notice},
+    domain::{
+        Time,
+        consent::{ConsentRecord, Decision, Purpose, latest, prompt_not_before, standing},
+    },
+    http::{
+        body::{Body, Takes},
+        params::shown,
+        problem::{Kind, Problem},
+    },
+    wire::{Faults, read, time::render},
+};
+
+const FIELDS: [&str; 2] = ["decisions", "notice"];
+const DECISIONS: [&str; 3] = ["given", "refused", "withdrawn"];
+
+impl From<ConsentError> for Problem {
+    fn from(error: ConsentError) -> Self {
+        match error {
+            ConsentError::Store(error) => error.into(),
+            ConsentError::LogFull => Self::new(Kind::Conflict, error.to_string()),
+        }
+    }
+}
+
+/// What a person decides. A purpose that is left out stays as it is.
+#[derive(ToSchema)]
+#[schema(as = ConsentForm, example = json!({"decisions": {"profile_create": "given", "profile_use": "given", "email": "refused"}}))]
+#[allow(dead_code, reason = "documents the form; it is read by hand so that all faults are named at once")]
+pub struct ConsentForm {
+    /// Purpose to `given`, `refused` or `withdrawn`.
+    decisions: BTreeMap<String, String>,
+    /// The notice the person was shown; the current one if left out.
+    notice: Option<String>,
+}
+
+/// What holds for a person.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Consent)]
+pub struct ConsentBody {
+    /// Every purpose, each on its own.
+    purposes: BTreeMap<&'static str, StandingBody>,
+    /// The notice to show: `GET /v1/consent/notices/{hash}`.
+    notice: &'static str,
+}
+
+/// What holds for one purpose.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConsentStanding)]
+pub struct StandingBody {
+    /// `unasked`, `given`, `refused`, `withdrawn` or `expired`.
+    standing: &'static str,
+    /// Whether it is allowed now. Where the operator may assume so, also without being asked.
+    allowed: bool,
+    /// When it was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    since: Option<String>,
+    /// Do not ask before this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ask_not_before: Option<String>,
+}
+
+/// A person's consent log, to keep.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConsentReceipts)]
+pub struct ReceiptsBody {
+    /// Oldest first.
+    receipts: Vec<ReceiptBody>,
+    /// The Ed25519 key of the signatures, in hex.
+    public_key: String,
+}
+
+/// One decision.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConsentReceipt)]
+pub struct ReceiptBody {
+    purpose: &'static str,
+    /// `given`, `refused` or `withdrawn`.
+    decision: &'static str,
+    at: String,
+    /// The notice that was shown.
+    notice: String,
+    /// Over this receipt and the one before it, in hex.
+    signature: String,
+}
+
+impl From<&ConsentRecord> for ReceiptBody {
+    fn from(record: &ConsentRecord) -> Self {
+        Self {
+            purpose: record.purpose.name(),
+            decision: record.decision.name(),
+            at: render(record.at),
+            notice: record.notice.clone(),
+            signature: hex(&record.signature),
+        }
+    }
+}
+
+/// What the person consented to
+#[utoipa::path(get, path = "/v1/me/consent", tag = "me", operation_id = "get_consent",
+    responses((status = 200, description = "What holds now, purpose by purpose", body = ConsentBody)))]
+pub async fn get(app: web::Data<App>, Subject(user): Subject) -> Result<HttpResponse, Problem> {
+    let log = app.consents.log(&user).await?;
+    Ok(private(&told(&app, &log, app.now())))
+}
+
+/// Give, refuse or withdraw consent
+///
+/// One call for any number of purposes; withdrawing takes as many calls as giving. Counts from the next request on.
+#[utoipa::path(put, path = "/v1/me/consent", tag = "me", operation_id = "put_consent",
+    request_body = ConsentForm,
+    responses((status = 200, description = "What holds now, purpose by purpose", body = ConsentBody)))]
+pub async fn put(
+    app: web::Data<App>,
+    Subject(user): Subject,
+    request: HttpRequest,
+    mut payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let body = Body::read(&request, &mut payload, Takes::Json, app.body_limit_bytes()).await?;
+    let mut faults = Faults::default();
+    let (decisions, notice) = read_form(&body.value()?, &mut faults);
+    faults.into_result().map_err(Problem::invalid_body)?;
+    let log = app.consents.decide(&user, &decisions, notice).await?;
+    Ok(private(&told(&app, &log, app.now())))
+}
+
+/// Receipts of every decision
+#[utoipa::path(get, path = "/v1/me/consent/receipts", tag = "me", operation_id = "get_consent_receipts",
+    responses((status = 200, description = "The whole log, signed", body = ReceiptsBody)))]
+pub async fn receipts(app: web::Data<App>, Subject(user): Subject) -> Result<HttpResponse, Problem> {
+    let log = app.consents.log(&user).await?;
+    let public_key = hex(&app.consents.public_key().await?);
+    Ok(private(&ReceiptsBody { receipts: log.iter().map(ReceiptBody::from).collect(), public_key }))
+}
+
+/// A notice, as it was shown
+#[utoipa::path(get, path = "/v1/consent/notices/{hash}", tag = "consent", operation_id = "get_consent_notice",
+    params(("hash" = String, Path, description = "`b3:` and 64 hex digits, as a receipt names it")),
+    responses((status = 200, description = "The text", body = String, content_type = "text/plain")))]
+pub async fn notice(hash: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let found = Notice::at(&hash).ok_or_else(|| Problem::not_found(format!("There is no notice `{}`.", shown(&hash))))?;
+    let mut answer = HttpResponse::Ok();
+    answer.content_type("text/plain; charset=utf-8").insert_header((header::CONTENT_LANGUAGE, found.language));
+    Ok(answer.insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable")).body(found.text))
+}
+
+fn told(app: &App, log: &[ConsentRecord], now: Time) -> ConsentBody {
+    let one = |purpose: Purpose| StandingBody {
+        standing: standing(log, purpose, now).name(),
+        allowed: app.settings.consent.default.allows(log, purpose, now),
+        since: latest(log, purpose).map(|record| render(record.at)),
+        ask_not_before: prompt_not_before(log, purpose).map(render),
+    };
+    ConsentBody { purposes: Purpose::ALL.into_iter().map(|purpose| (purpose.name(), one(purpose))).collect(), notice: &CURRENT_NOTICE.hash }
+}
+
+fn read_form(value: &Value, faults: &mut Faults) -> (BTreeMap<Purpose, bool>, &'static str) {
+    let mut decisions = BTreeMap::new();
+    let mut notice = CURRENT_NOTICE.hash.as_str();
+    let Some(map) = read::object(value, "", faults) else { return (decisions, notice) };
+    read::unknown_keys(map, &FIELDS, "a consent", "", faults);
+    if let Some(hash) = read::optional(map, "notice").and_then(|v| read::string(v, "/notice", faults)) {
+        match Notice::at(hash) {
+            Some(found) => notice = &found.hash,
+            None => {
+                faults.add("/notice", format!("is `{}`, which no notice has; GET /v1/me/consent names the current one", read::shown(hash)))
+            }
+        }
+    }
+    let expected = "expected an object of purposes";
+    let stated = read::required(map, "decisions", expected, "", faults).and_then(|v| read::object(v, "/decisions", faults));
+    let names = Purpose::ALL.map(Purpose::name);
+    if let Some(stated) = stated {
+        read::unknown_keys(stated, &names, "consent", "/decisions", faults);
+        for purpose in Purpose::ALL {
+            let Some(word) = read::optional(stated, purpose.name()) else { continue };
+            let at = read::below("/decisions", purpose.name());
+            let Some(word) = read::string(word, &at, faults) else { continue };
+            if DECISIONS.contains(&word) {
+                decisions.insert(purpose, word == Decision::Given.name());
+            } else {
+                faults.add(at, format!("is `{}`; expected {}", read::shown(word), read::one_of(&DECISIONS)));
+            }
+        }
+    }
+    (decisions, notice)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

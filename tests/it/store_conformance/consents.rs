@@ -1,0 +1,58 @@
+//! What every store promises of consent logs.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use polyphony::{
+    clock::ManualClock,
+    domain::{
+        Span, Time,
+        consent::{ConsentRecord, Decision, Purpose},
+    },
+    store::{Commit, Store},
+};
+
+use super::sample::{NOW, profile, user};
+
+type Shared = Arc<dyn Store>;
+
+pub fn consent(purpose: Purpose, decision: Decision, at: Time) -> ConsentRecord {
+    ConsentRecord { purpose, decision, at, notice: "b3:00".into(), signature: vec![7; 64] }
+}
+
+pub async fn a_consent_log_only_grows(store: Shared, clock: &ManualClock) {
+    let ann = user("ann");
+    let first = consent(Purpose::ProfileCreate, Decision::Given, NOW);
+    let second = consent(Purpose::ProfileCreate, Decision::Withdrawn, NOW.plus(Span::secs(1)));
+    assert_eq!(store.person(&ann).await.unwrap(), None);
+    assert_eq!(store.append_consent(&ann, 1, &first).await.unwrap(), Commit::Conflict);
+    assert_eq!(store.person(&ann).await.unwrap(), None);
+    assert_eq!(store.append_consent(&ann, 0, &first).await.unwrap(), Commit::Done);
+    assert_eq!(store.append_consent(&ann, 0, &second).await.unwrap(), Commit::Conflict);
+    assert_eq!(store.append_consent(&ann, 1, &second).await.unwrap(), Commit::Done);
+    let person = store.person(&ann).await.unwrap().unwrap();
+    assert_eq!((person.profile, person.consents), (None, vec![first.clone(), second]));
+
+    // The profile is beside it, and neither write touches the other.
+    store.commit_profile(&ann, 0, &profile(3), &[], NOW).await.unwrap();
+    let person = store.person(&ann).await.unwrap().unwrap();
+    assert_eq!((person.profile, person.consents.len()), (Some(profile(3)), 2));
+    assert_eq!(store.person(&user("annie")).await.unwrap(), None);
+    clock.set(NOW.plus(Span::days(300)));
+    assert_eq!(store.person(&ann).await.unwrap().unwrap().consents.len(), 2);
+}
+
+/// Two who decide at once: both records are there in the end, none twice.
+pub async fn no_consent_is_lost_to_another(store: Shared, _: &ManualClock) {
+    let decide = async |purpose: Purpose| {
+        loop {
+            let log = store.person(&user("ann")).await.unwrap().unwrap_or_default().consents;
+            if store.append_consent(&user("ann"), log.len(), &consent(purpose, Decision::Given, NOW)).await.unwrap() == Commit::Done {
+                return;
+            }
+        }
+    };
+    tokio::join!(decide(Purpose::Email), decide(Purpose::Push), decide(Purpose::Measure), decide(Purpose::Research));
+    let log = store.person(&user("ann")).await.unwrap().unwrap().consents;
+    let purposes: BTreeSet<Purpose> = log.iter().map(|record| record.purpose).collect();
+    assert_eq!((log.len(), purposes.len()), (4, 4));
+}

@@ -14,7 +14,7 @@ use crate::{
     auth::Auth,
     catalogue::Catalogue,
     clock::Clock,
-    consent::Consents,
+    consent::{Consents, ErasureReceipt},
     domain::{Event, EventKind, Span, Time, UserId, feed::Slot},
     feed::{FeedService, Served, cursor::Signer},
     follow::{self, Report},
@@ -180,13 +180,13 @@ impl App {
         }
     }
 
-    /// Erases a person: every record in the store, their key, and what this process holds of them. Returns when it was done first.
+    /// Erases a person: every record in the store, their key, and what this process holds of them.
     ///
     /// Errors: the store's; repeating completes it.
-    pub async fn erase(&self, user: &UserId) -> Result<Time, StoreError> {
+    pub async fn erase(&self, user: &UserId) -> Result<ErasureReceipt, StoreError> {
         let at = self.store.erase_user(user, self.now()).await?;
         self.feed.local.forget_erased(|local| local == user);
-        Ok(at)
+        self.consents.erasure_receipt(user, at, self.store.kind()).await
     }
 
     /// Reads the policy file of the settings again, whether it changed or not.

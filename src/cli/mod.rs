@@ -8,6 +8,7 @@ mod experiment;
 mod ground;
 mod healthcheck;
 mod import;
+mod keys;
 mod policy;
 mod serve;
 mod show;
@@ -53,6 +54,8 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Print the API's OpenAPI 3.1 document
     Openapi,
+    /// See to the keys that seal what is kept about people
+    Keys(keys::Keys),
     /// Check or show settings
     Config(config::Config),
 }
@@ -73,6 +76,7 @@ impl Cli {
                 println!("{}", crate::http::openapi::json());
                 ExitCode::SUCCESS
             }
+            Command::Keys(command) => command.run(),
             Command::Config(command) => command.run(),
         }
     }

@@ -6,11 +6,12 @@ use anyhow::Context;
 
 use crate::{
     clock::Clock,
-    settings::Settings,
+    settings::{Secret, Settings},
     store::{
-        Store, StoreOptions,
+        KeyOptions, Store, StoreOptions,
         embedded::{EmbeddedOptions, EmbeddedStore},
         redis::{RedisOptions, RedisStore},
+        seal::MasterKeys,
     },
 };
 
@@ -19,7 +20,7 @@ pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result
     let store = StoreOptions {
         profile_ttl: settings.store.profile_ttl,
         popularity_half_life: settings.policy.score.popularity_half_life,
-        ..StoreOptions::default()
+        keys: keys(settings)?,
     };
     let redis = &settings.store.redis;
     if redis.url.is_empty() {
@@ -37,4 +38,16 @@ pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result
         ..RedisOptions::default()
     };
     Ok(Arc::new(RedisStore::new(options, clock).context("cannot use store.redis.url")?))
+}
+
+/// Where people's keys are, and what wraps them.
+fn keys(settings: &Settings) -> anyhow::Result<KeyOptions> {
+    let privacy = &settings.privacy;
+    let masters = MasterKeys::parse(privacy.master_keys.iter().map(Secret::expose)).context("privacy.master_keys")?;
+    let (path, url) = (&privacy.keys.embedded.path, &privacy.keys.redis.url);
+    Ok(KeyOptions {
+        masters,
+        path: (!path.as_os_str().is_empty()).then(|| path.clone()),
+        redis_url: (!url.is_empty()).then(|| url.expose().to_owned()),
+    })
 }

@@ -1,6 +1,7 @@
 //! Decisions about consent: signed, appended to the person's log, and shown back as receipts. What the log means is
 //! [`crate::domain::consent`].
 
+mod erasure;
 mod notice;
 mod signature;
 
@@ -9,7 +10,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use ed25519_dalek::SigningKey;
 use tokio::sync::OnceCell;
 
-pub use self::notice::{CURRENT as CURRENT_NOTICE, Notice};
+pub use self::{
+    erasure::{Erased, ErasureReceipt, verify_erasure},
+    notice::{CURRENT as CURRENT_NOTICE, Notice},
+};
 use crate::{
     clock::Clock,
     domain::{

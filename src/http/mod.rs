@@ -40,11 +40,13 @@ pub fn routes() -> Vec<Entry> {
         // Learning
         post("/v1/events", events::post),
         // One person: the token's subject, or whom a server key names
+        delete("/v1/me", me::erasure::delete),
         get("/v1/me/preferences", me::preferences::get),
         put("/v1/me/preferences", me::preferences::put),
         get("/v1/me/consent", me::consent::get),
         put("/v1/me/consent", me::consent::put),
         get("/v1/me/consent/receipts", me::consent::receipts),
+        delete("/v1/users/{id}", me::erasure::delete),
         get("/v1/users/{id}/preferences", me::preferences::get),
         put("/v1/users/{id}/preferences", me::preferences::put),
         get("/v1/users/{id}/consent", me::consent::get),

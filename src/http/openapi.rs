@@ -20,7 +20,7 @@ use crate::{app::VERSION, wire};
 #[openapi(
     paths(
         feed::get, feed::post, feed::rerank, events::post,
-        me::preferences::get, me::preferences::put,
+        me::erasure::delete, me::preferences::get, me::preferences::put,
         me::consent::get, me::consent::put, me::consent::receipts, me::consent::notice,
         items::post, items::get, items::put, items::delete,
         policies::check, policies::explain_key, policies::diff, policies::preview, policies::schema_document,
@@ -88,7 +88,10 @@ fn name_users(document: &mut utoipa::openapi::OpenApi) {
         .paths
         .paths
         .iter()
-        .filter_map(|(path, item)| Some((format!("{}{}", me::USERS, path.strip_prefix(me::ME)?), item.clone())))
+        .filter_map(|(path, item)| {
+            let rest = path.strip_prefix(me::ME).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+            Some((format!("{}{rest}", me::USERS), item.clone()))
+        })
         .collect();
     for (path, mut item) in twins {
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {

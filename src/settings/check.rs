@@ -42,6 +42,9 @@ pub const JOURNAL_RETENTION_MIN: Span = Span::hours(1);
 pub const SURFACES_MAX: usize = 64;
 pub const SURFACE_NAME_MAX_BYTES: usize = 64;
 
+/// One that wraps, and those that are on their way out.
+const MASTER_KEYS_MAX: usize = 16;
+const MASTER_KEY_DIGITS: usize = 64;
 const REDIS_SCHEMES: [&str; 3] = ["redis://", "redis+unix://", "unix://"];
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -51,6 +54,7 @@ impl Settings {
         let mut found = Found::default();
         self.check_server(&mut found);
         self.check_auth(&mut found);
+        self.check_privacy(&mut found);
         self.check_store(&mut found);
         self.check_journal(&mut found);
         self.check_telemetry(&mut found);
@@ -128,6 +132,25 @@ impl Settings {
                     format!("is {length} bytes long; expected \"\" or {SECRET_BYTES_MIN} bytes or more, e.g. the output of `openssl rand -hex 32`"),
                 );
             }
+        }
+    }
+
+    fn check_privacy(&self, found: &mut Found) {
+        let keys = &self.privacy.master_keys;
+        if keys.len() > MASTER_KEYS_MAX {
+            found.is("privacy.master_keys", format!("has {} keys; expected at most {MASTER_KEYS_MAX}", keys.len()));
+        }
+        let fits = |secret: &Secret| secret.expose().len() == MASTER_KEY_DIGITS && secret.expose().bytes().all(|b| b.is_ascii_hexdigit());
+        for (index, _) in keys.iter().enumerate().filter(|(_, secret)| !fits(secret)) {
+            let expected = format!("is not {MASTER_KEY_DIGITS} hex digits; expected the output of `openssl rand -hex 32`");
+            found.is(&format!("privacy.master_keys[{index}]"), expected);
+        }
+        let url = self.privacy.keys.redis.url.expose();
+        if !url.is_empty() && !REDIS_SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+            found.is("privacy.keys.redis.url", "has another scheme; expected \"redis://host:6379/0\", \"unix:///path/to.sock\" or \"\"".into());
+        }
+        if !url.is_empty() && self.store.redis.url.is_empty() {
+            found.is("privacy.keys.redis.url", "is set, but `store.redis.url` is not: the embedded store keeps keys in a file".into());
         }
     }
 

@@ -40,6 +40,7 @@ pub fn program() -> String {
 pub struct Settings {
     pub server: Server,
     pub auth: Auth,
+    pub privacy: Privacy,
     pub consent: Consent,
     pub store: Store,
     pub catalogue: Catalogue,
@@ -89,6 +90,39 @@ pub struct Auth {
 pub struct Consent {
     /// What holds for somebody who was never asked.
     pub default: ConsentDefault,
+}
+
+/// How what is kept about people is sealed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Privacy {
+    /// 64 hex digits each, the newest first: it wraps people's keys, all of them unwrap. Empty: the store makes one for itself.
+    pub master_keys: Vec<Secret>,
+    pub keys: Keys,
+}
+
+/// Where people's keys are kept: apart from what they seal, if it is to be destroyed in backups too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    pub embedded: KeyFile,
+    pub redis: KeyRedis,
+}
+
+/// Keys of the embedded store.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFile {
+    /// Empty: `keys.redb` beside the store's file.
+    pub path: PathBuf,
+}
+
+/// Keys of people in Redis.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRedis {
+    /// May hold a password. Empty: the Redis with everything else.
+    pub url: Secret,
 }
 
 /// Where profiles, feeds and items are kept.
@@ -178,6 +212,7 @@ impl Default for Settings {
         Self {
             server: Server::default(),
             auth: Auth::default(),
+            privacy: Privacy::default(),
             consent: Consent::default(),
             store: Store {
                 profile_ttl: Span::days(400),

@@ -73,7 +73,7 @@ fn traces(world: &World) -> Traces {
         return Traces { people: BTreeMap::new(), files: files(journal.parent().unwrap()), journaled };
     };
     let mut connection = server.connection();
-    let keys: Vec<Vec<u8>> = ::redis::cmd("KEYS").arg("*{u:*").query(&mut connection).unwrap();
+    let keys: Vec<Vec<u8>> = ::redis::cmd("KEYS").arg("*{p:*").query(&mut connection).unwrap();
     let values = keys.into_iter().map(|key| (key.clone(), ::redis::cmd("DUMP").arg(key).query(&mut connection).unwrap()));
     Traces { people: values.collect(), files: files(journal), journaled }
 }

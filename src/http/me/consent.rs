@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Subject, private};
+use super::{Subject, hex, private};
 use crate::{
     app::App,
     consent::{CURRENT_NOTICE, ConsentError, Notice},
@@ -198,8 +198,4 @@ fn read_form(value: &Value, faults: &mut Faults) -> (BTreeMap<Purpose, bool>, &'
         }
     }
     (decisions, notice)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

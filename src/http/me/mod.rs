@@ -2,6 +2,7 @@
 //! server key names. Answers are for that person only and are never kept by a cache.
 
 pub mod consent;
+pub mod erasure;
 pub mod preferences;
 
 use std::future::{Ready, ready};
@@ -13,9 +14,9 @@ use super::problem::Problem;
 use crate::{auth::Caller, domain::UserId};
 
 /// `/v1/me` in the paths of this folder; the OpenAPI document says each path for [`USERS`] too.
-pub const ME: &str = "/v1/me/";
+pub const ME: &str = "/v1/me";
 /// The same for a server key.
-pub const USERS: &str = "/v1/users/{id}/";
+pub const USERS: &str = "/v1/users/{id}";
 
 /// The person a request is about: the path's `id`, else the user token's subject.
 pub struct Subject(pub UserId);
@@ -41,4 +42,8 @@ fn subject(request: &HttpRequest, caller: &Caller) -> Result<Subject, Problem> {
 /// An answer for the person alone.
 fn private(body: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-store")).json(body)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

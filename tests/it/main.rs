@@ -11,6 +11,7 @@ mod degraded;
 mod dial;
 mod documents;
 mod drain;
+mod erasure;
 mod evaluate;
 mod events;
 mod feed;

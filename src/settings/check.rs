@@ -147,7 +147,10 @@ impl Settings {
         }
         let url = self.privacy.keys.redis.url.expose();
         if !url.is_empty() && !REDIS_SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
-            found.is("privacy.keys.redis.url", "has another scheme; expected \"redis://host:6379/0\", \"unix:///path/to.sock\" or \"\"".into());
+            found.is(
+                "privacy.keys.redis.url",
+                "has another scheme; expected \"redis://host:6379/0\", \"unix:///path/to.sock\" or \"\"".into(),
+            );
         }
         if !url.is_empty() && self.store.redis.url.is_empty() {
             found.is("privacy.keys.redis.url", "is set, but `store.redis.url` is not: the embedded store keeps keys in a file".into());

@@ -4,9 +4,7 @@ use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{
-    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Rotated, Store, StoreError,
-};
+use super::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Rotated, Store, StoreError};
 use crate::{
     clock::Stopwatch,
     domain::{

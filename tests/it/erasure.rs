@@ -284,3 +284,38 @@ async fn master_keys_are_rotated() {
     let (_, answer) = server.events("ann", "i0", &["e1".into()]).await;
     assert_eq!(answer["duplicates"], 1, "what was sealed is read with the new key alone: {answer}");
 }
+
+/// What was said comes along; what was observed and inferred stays behind.
+#[tokio::test]
+async fn what_was_said_survives_export_erasure_and_import() {
+    let world = with_a_past(StoreKind::Embedded).await;
+    let preferences = json!({"mode": "profile", "diversity": 0.5, "topics": {"science": 1.0, "sport": -1.0}, "languages": []});
+    send(world.request(Method::PUT, "/v1/users/ana/preferences").json(&preferences)).await.ok();
+    world.events("ana", [event("hide", "itm_007"), event("follow", "itm_008"), event("less_like", "itm_009")]).await;
+    let export = world.get("/v1/users/ana/export").await.ok();
+    assert_eq!(export.headers["cache-control"], "private, no-store");
+    let parts = |export: &Value| ["mutes", "follows", "dislikes"].map(|part| export["given"][part].as_array().unwrap().len());
+    assert!(parts(&export.body).iter().all(|count| *count > 0), "{}", export.text);
+    assert_eq!(export.body["given"]["preferences"], preferences);
+    let seen = export.body["observed"]["seen"].as_array().unwrap();
+    assert!(seen.iter().any(|seen| seen["item"] == "itm_000" && seen["opened"] == true), "{seen:?}");
+    assert!(!export.body["inferred"]["affinities"].as_array().unwrap().is_empty());
+
+    erase(&world, "ana").await.ok();
+    let elsewhere = World::start(StoreKind::Redis).await;
+    elsewhere.items(many(60, &TOPICS, 11)).await;
+    elsewhere.post("/v1/users/ana/import", &export.body).await.ok();
+    let again = elsewhere.get("/v1/users/ana/export").await.ok();
+    assert_eq!(again.body["given"], export.body["given"]);
+    assert_eq!((&again.body["observed"]["events"], &again.body["inferred"]["affinities"]), (&json!(0), &json!([])));
+
+    let wrong = json!({"givn": 1, "given": {"preferences": {"mode": "profil"}, "mutes": [{"facet": "topik", "value": "x"}],
+        "follows": "ursula", "dislikes": [{"facet": "topic", "value": "x", "weight": 0, "at": "2026-10-01T00:00:00Z"}]}});
+    let answer = elsewhere.post("/v1/users/ana/import", &wrong).await;
+    assert_eq!(answer.problem(), (400, "invalid-body"));
+    let pointers: Vec<&str> = answer.body["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+    for pointer in ["/givn", "/given/preferences/mode", "/given/mutes/0/facet", "/given/follows", "/given/dislikes/0/weight"] {
+        assert!(pointers.contains(&pointer), "{pointer}: {pointers:?}");
+    }
+    assert_eq!(elsewhere.get("/v1/users/ana/export").await.ok().body["given"], export.body["given"], "nothing changed");
+}

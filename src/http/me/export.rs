@@ -224,9 +224,7 @@ impl From<&Mute> for MuteBody {
         let since = render(mute.since);
         match &mute.target {
             MuteTarget::Item(item) => Self { item: Some(item.to_string()), facet: None, value: None, since },
-            MuteTarget::Facet(facet, value) => {
-                Self { item: None, facet: Some(facet.name()), value: Some(value.to_string()), since }
-            }
+            MuteTarget::Facet(facet, value) => Self { item: None, facet: Some(facet.name()), value: Some(value.to_string()), since },
         }
     }
 }

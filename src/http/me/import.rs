@@ -27,6 +27,9 @@ const GIVEN_FIELDS: [&str; 5] = ["consents", "dislikes", "follows", "mutes", "pr
 const MUTE_FIELDS: [&str; 4] = ["facet", "item", "since", "value"];
 const DISLIKE_FIELDS: [&str; 4] = ["at", "facet", "value", "weight"];
 
+/// Most that a dislike weighs: what a person would have to say a thousand times.
+const MAX_DISLIKE_WEIGHT: f32 = 1_000.0;
+
 /// An export as it is, or only its `given`. What the person did and what was concluded from it is not taken over.
 #[derive(ToSchema)]
 #[schema(as = ImportForm, example = json!({"given": {"preferences": {"topics": {"science": 1.0}}, "follows": ["ursula"]}}))]
@@ -147,9 +150,9 @@ fn read_dislike(value: &Value, at: &str, faults: &mut Faults) -> Option<Dislike>
     let weight = read::required(map, "weight", "a number above 0", at, faults);
     let weight = weight.and_then(|v| read::number(v, &read::below(at, "weight"), faults));
     let weight = weight.filter(|weight| {
-        let is_sound = weight.is_finite() && *weight > 0.0;
+        let is_sound = *weight > 0.0 && *weight <= MAX_DISLIKE_WEIGHT;
         if !is_sound {
-            faults.add(read::below(at, "weight"), format!("is {weight}; expected a number above 0"));
+            faults.add(read::below(at, "weight"), format!("is {weight}; expected a number above 0 and at most {MAX_DISLIKE_WEIGHT}"));
         }
         is_sound
     });

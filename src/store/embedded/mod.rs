@@ -27,8 +27,8 @@ use self::{
     tables::{ACTIVATIONS, CONSENTS, ERASED, EXPIRIES, FEEDS, ITEMS, META, PAGES, POLICIES, POPULARITY, PROFILES, REMEMBERED},
 };
 use super::{
-    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated,
-    Store, StoreError, StoreOptions,
+    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated, Store,
+    StoreError, StoreOptions,
     touched::{Touch, coalesce},
 };
 use crate::{

@@ -30,8 +30,8 @@ use self::{
     scripts::Scripts,
 };
 use super::{
-    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated,
-    Store, StoreError, seal::KeyRing,
+    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated, Store,
+    StoreError, seal::KeyRing,
 };
 use crate::{
     clock::Clock,

@@ -68,8 +68,7 @@ impl RedisStore {
         };
         let mut get = redis::cmd("GET");
         get.arg(self.keys.consents(&who));
-        let stored: Stored =
-            self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await?;
+        let stored: Stored = self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await?;
         // What is older than the key is of before an erasure.
         let readable = stored.as_deref().filter(|_| !is_new);
         let mut log = readable.map(|stored| codec::consent::decode(&key.open(Record::Consents, stored)?)).transpose()?.unwrap_or_default();

@@ -18,11 +18,11 @@ use polyphony::{
 };
 
 use super::consents::consent;
+use super::sample::{NOW, event, feed, feed_id, item, item_id, page, profile, user};
 pub use super::{
     consents::{a_consent_log_only_grows, no_consent_is_lost_to_another},
     erasure::*,
 };
-use super::sample::{NOW, event, feed, feed_id, item, item_id, page, profile, user};
 
 type Shared = Arc<dyn Store>;
 

@@ -22,9 +22,7 @@ use polyphony::{
     },
     http::{mount, server::serve_with},
     settings::Settings,
-    store::{
-        CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Rotated, Store, StoreError,
-    },
+    store::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Rotated, Store, StoreError},
 };
 use reqwest::{Method, RequestBuilder, Response};
 use tokio::{sync::oneshot, task::JoinHandle};

@@ -10,6 +10,7 @@ pub mod events;
 pub mod feed;
 pub mod gpc;
 pub mod health;
+pub mod inventory;
 pub mod items;
 pub mod me;
 pub mod middleware;
@@ -57,6 +58,7 @@ pub fn routes() -> Vec<Entry> {
         put("/v1/users/{id}/consent", me::consent::put),
         get("/v1/users/{id}/consent/receipts", me::consent::receipts),
         get("/v1/consent/notices/{hash}", me::consent::notice),
+        get("/v1/data-inventory", inventory::get),
         // The catalogue
         post("/v1/items", items::post),
         get("/v1/items/{id}", items::get),

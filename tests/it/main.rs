@@ -20,6 +20,7 @@ mod golden;
 mod health;
 mod import;
 mod import_data;
+mod inventory;
 mod items;
 mod knobs;
 mod me;

@@ -29,6 +29,9 @@ macro_rules! conforms {
             no_consent_is_lost_to_another
             a_person_is_erased_completely
             writers_bring_nothing_back_after_an_erasure
+            a_consent_given_lifts_an_erasure
+            coming_back_while_leaving_breaks_nothing
+            a_key_stays_as_long_as_a_consent_log
             a_pseudonym_is_the_persons_own_and_stays
             a_feed_keeps_its_pages
             the_first_freezer_wins

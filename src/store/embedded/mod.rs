@@ -61,6 +61,8 @@ pub struct EmbeddedOptions {
 pub struct EmbeddedStore {
     engine: Arc<Engine>,
     keys: Arc<KeyFile>,
+    /// Held while an erasure destroys a key, and while a consent lifts one.
+    erasing: tokio::sync::Mutex<()>,
     log: ChangeLog,
     clock: Arc<dyn Clock>,
     options: StoreOptions,
@@ -109,9 +111,9 @@ impl EmbeddedStore {
             }
         }
         // A process that ended in the middle of an erasure had noted it already.
-        keys.destroy_here(&engine.read(people::erased)?)?;
+        keys.destroy_here(&engine.read(|transaction| people::erased(transaction, clock.now()))?)?;
         let keys = Arc::new(keys);
-        Ok(Self { engine, keys, log: ChangeLog::new(), clock, options })
+        Ok(Self { engine, keys, erasing: tokio::sync::Mutex::default(), log: ChangeLog::new(), clock, options })
     }
 
     fn now(&self) -> Time {

@@ -81,9 +81,16 @@ pub(super) fn is_erased(transaction: &WriteTransaction, who: &str, now: Time) ->
 }
 
 /// Everybody whose erasure is remembered.
-pub(super) fn erased(transaction: &ReadTransaction) -> Result<Vec<String>, Fault> {
+pub(super) fn erased(transaction: &ReadTransaction, now: Time) -> Result<Vec<String>, Fault> {
     let table = transaction.open_table(ERASED)?;
-    table.iter()?.map(|row| Ok(row?.0.value().to_owned())).collect()
+    let mut erased = Vec::new();
+    for row in table.iter()? {
+        let (who, at) = row?;
+        if now < Time(at.value()).plus(TOMBSTONE_TTL) {
+            erased.push(who.value().to_owned());
+        }
+    }
+    Ok(erased)
 }
 
 /// What [`commit`] writes.

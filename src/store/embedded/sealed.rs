@@ -47,10 +47,17 @@ impl EmbeddedStore {
         // An erasure is noted before the key's end: whoever makes a key after that end sees it here.
         let is_erased = self.engine.read(|transaction| Ok(people::begin_learning(transaction, who, &[], self.now())?.is_erased))?;
         if is_erased {
-            self.keys.destroy(vec![who.to_string()]).await?;
+            self.destroy_late_key(who).await?;
             return Err(StoreError::Erased);
         }
         Ok(key)
+    }
+
+    /// Destroys a key that came after an erasure, unless the person came back meanwhile and has a new one.
+    async fn destroy_late_key(&self, who: &Lookup) -> Result<(), StoreError> {
+        let _turn = self.erasing.lock().await;
+        let is_erased = self.engine.read(|transaction| Ok(people::begin_learning(transaction, who, &[], self.now())?.is_erased))?;
+        if is_erased { self.keys.destroy(vec![who.to_string()]).await } else { Ok(()) }
     }
 
     pub(super) fn read_person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
@@ -73,6 +80,11 @@ impl EmbeddedStore {
     pub(super) async fn write_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
         let who = self.keys.who(user)?;
         let lifts = record.decision == Decision::Given;
+        // Between the note of an erasure and the key's end nobody comes back.
+        let _turn = match lifts {
+            true => Some(self.erasing.lock().await),
+            false => None,
+        };
         let is_new = self.keys.key(&who)?.is_none();
         let key = match lifts {
             true => self.keys.key_or_make(&who).await,
@@ -105,7 +117,7 @@ impl EmbeddedStore {
         };
         let commit = self.engine.write(append).await?;
         if commit == Commit::Erased {
-            self.keys.destroy(vec![who.to_string()]).await?;
+            self.destroy_late_key(&who).await?;
         }
         Ok(commit)
     }
@@ -151,12 +163,13 @@ impl EmbeddedStore {
         };
         let commit = self.engine.write(move |transaction| people::commit(transaction, &learned)).await?;
         if commit == Commit::Erased {
-            self.keys.destroy(vec![who.to_string()]).await?;
+            self.destroy_late_key(&who).await?;
         }
         Ok(commit)
     }
 
     pub(super) async fn erase(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {
+        let _turn = self.erasing.lock().await;
         let who = self.keys.who(user)?.to_string();
         let erased = who.clone();
         let at = self.engine.write(move |transaction| people::erase(transaction, &erased, now)).await?;
@@ -190,7 +203,9 @@ impl EmbeddedStore {
         if self.engine.write(put).await? {
             return Ok(());
         }
-        self.keys.destroy(vec![place(&home)]).await?;
+        if let Some((who, _)) = &home {
+            self.destroy_late_key(who).await?;
+        }
         Err(StoreError::Erased)
     }
 

@@ -129,7 +129,7 @@ impl RedisStore {
         let mut exists = redis::cmd("EXISTS");
         exists.arg(self.keys.erased(who));
         if self.link.call(Lane::Serving, |mut connection| async move { exists.query_async(&mut connection).await }).await? {
-            self.destroy_key(who).await?;
+            self.destroy_late_key(who).await?;
             return Err(StoreError::Erased);
         }
         Ok(key)
@@ -157,6 +157,19 @@ impl RedisStore {
         let before: Option<Vec<u8>> = self.key_link().call(Lane::Serving, work).await?;
         let key = self.ring().await?.key_of(who, before.as_deref().unwrap_or(&fresh))?;
         Ok((key, before.is_none()))
+    }
+
+    /// Deletes a key that came after an erasure, unless the person came back meanwhile and has a new one.
+    pub(super) async fn destroy_late_key(&self, who: &Lookup) -> Result<(), StoreError> {
+        if !self.keys_are_here() {
+            return self.destroy_key(who).await;
+        }
+        let mut destroy = self.scripts.destroy_late.key(self.keys.erased(who));
+        destroy.key(self.keys.key(who));
+        let work = |mut connection| async move { destroy.invoke_async::<()>(&mut connection).await };
+        let destroyed = self.link.call(Lane::Serving, work).await;
+        self.ring().await?.forget(who);
+        destroyed
     }
 
     /// Deletes the key, here and in Redis.

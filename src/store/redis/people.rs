@@ -91,7 +91,7 @@ impl RedisStore {
                 Ok(Commit::Done)
             }
             ERASED => {
-                self.destroy_key(&who).await?;
+                self.destroy_late_key(&who).await?;
                 Ok(Commit::Erased)
             }
             _ => Ok(Commit::Conflict),
@@ -168,7 +168,7 @@ impl RedisStore {
                 Ok(Commit::Done)
             }
             ERASED => {
-                self.destroy_key(&who).await?;
+                self.destroy_late_key(&who).await?;
                 Ok(Commit::Erased)
             }
             _ => Ok(Commit::Conflict),
@@ -185,7 +185,11 @@ impl RedisStore {
         erase.arg(self.keys.feed_prefix(&who)).arg(now.0).arg(TOMBSTONE_TTL.as_millis());
         let erased: String =
             self.link.call(Lane::Serving, |mut connection| async move { erase.invoke_async(&mut connection).await }).await?;
-        self.destroy_key(&who).await?;
+        match self.keys_are_here() {
+            // The script did. Whoever comes back from now on has a new one.
+            true => self.ring().await?.forget(&who),
+            false => self.destroy_key(&who).await?,
+        }
         self.announce_erasure(&who, now).await?;
         erased.parse().map(Time).map_err(|_| StoreError::Corrupt { what: "tombstone", detail: "it is no time".into() })
     }
@@ -215,7 +219,7 @@ impl RedisStore {
         let work = |mut connection| async move { put.invoke_async::<u8>(&mut connection).await };
         match (self.link.call(Lane::Serving, work).await?, home) {
             (ERASED, Some((who, _))) => {
-                self.destroy_key(&who).await?;
+                self.destroy_late_key(&who).await?;
                 Err(StoreError::Erased)
             }
             _ => Ok(()),

@@ -4,10 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use polyphony::{
     clock::ManualClock,
-    domain::{Profile, Span, feed::Owner},
-    store::{Store, StoreError},
+    domain::{
+        Profile, Span,
+        consent::{Decision, Purpose},
+        feed::Owner,
+    },
+    store::{Commit, Store, StoreError},
 };
 
+use super::consents::consent;
 use super::sample::{NOW, event, feed, feed_id, page, profile, user};
 
 type Shared = Arc<dyn Store>;
@@ -57,4 +62,58 @@ pub async fn a_pseudonym_is_the_persons_own_and_stays(store: Shared, _: &ManualC
     assert_ne!(store.pseudonym(&user("ben")).await.unwrap(), ann);
     assert_eq!(store.rotate_keys().await.unwrap().unreadable, 0);
     assert_eq!(store.pseudonym(&user("ann")).await.unwrap(), ann);
+}
+
+pub async fn a_consent_given_lifts_an_erasure(store: Shared, _: &ManualClock) {
+    let ann = user("ann");
+    let given = consent(Purpose::ProfileCreate, Decision::Given, NOW);
+    let refused = consent(Purpose::Email, Decision::Refused, NOW);
+    store.append_consent(&ann, 0, &given).await.unwrap();
+    let before = store.pseudonym(&ann).await.unwrap();
+    store.erase_user(&ann, NOW).await.unwrap();
+    assert_eq!(store.append_consent(&ann, 0, &refused).await.unwrap(), Commit::Erased, "a refusal is a record too");
+    assert_eq!(store.person(&ann).await.unwrap(), None);
+    assert_eq!(store.append_consent(&ann, 1, &given).await.unwrap(), Commit::Conflict, "the log begins anew");
+    assert_eq!(store.append_consent(&ann, 0, &given).await.unwrap(), Commit::Done);
+    assert_eq!(store.append_consent(&ann, 1, &refused).await.unwrap(), Commit::Done);
+    assert_eq!(store.person(&ann).await.unwrap().unwrap().consents, [given, refused]);
+    assert_ne!(store.pseudonym(&ann).await.unwrap(), before, "nothing links to before");
+    assert_eq!(store.commit_profile(&ann, 0, &profile(1), &[], NOW).await.unwrap(), Commit::Done);
+}
+
+/// Leaving and coming back at once, with late writers: whatever came first, what is there can be read.
+pub async fn coming_back_while_leaving_breaks_nothing(store: Shared, _: &ManualClock) {
+    let ann = user("ann");
+    let comes = async {
+        for _ in 0..40 {
+            let log = store.person(&ann).await.unwrap().unwrap_or_default().consents;
+            store.append_consent(&ann, log.len(), &consent(Purpose::Push, Decision::Given, NOW)).await.unwrap();
+        }
+    };
+    let leaves = async {
+        for _ in 0..40 {
+            store.erase_user(&ann, NOW).await.unwrap();
+        }
+    };
+    let writes = async {
+        for round in 0..40 {
+            let learning = store.begin_learning(&ann, &[]).await.unwrap();
+            store.commit_profile(&ann, learning.revision, &profile(round), &[], NOW).await.unwrap();
+        }
+    };
+    tokio::join!(comes, leaves, writes);
+    store.person(&ann).await.unwrap();
+    store.erase_user(&ann, NOW).await.unwrap();
+    assert_eq!(store.person(&ann).await.unwrap(), None);
+}
+
+pub async fn a_key_stays_as_long_as_a_consent_log(store: Shared, clock: &ManualClock) {
+    let ann = user("ann");
+    let refused = consent(Purpose::ProfileUse, Decision::Refused, NOW);
+    store.commit_profile(&ann, 0, &profile(1), &[event("e")], NOW).await.unwrap();
+    store.append_consent(&ann, 0, &refused).await.unwrap();
+    let later = NOW.plus(Span::days(1_000));
+    clock.set(later);
+    while store.sweep(later).await.unwrap() > 0 {}
+    assert_eq!(store.person(&ann).await.unwrap().unwrap().consents, [refused]);
 }

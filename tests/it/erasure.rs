@@ -25,6 +25,7 @@ on_both_stores! {
     a_receipt_is_signed_and_stays_the_same
     late_events_are_refused_until_a_consent_is_given
     a_refusal_lifts_nothing
+    whoever_restricts_can_still_read
 }
 
 const TOPICS: [&str; 6] = ["science", "politics", "food", "music", "sport", "travel"];
@@ -129,6 +130,19 @@ async fn a_refusal_lifts_nothing(kind: StoreKind) {
     if kind == StoreKind::Embedded {
         world.events("ana", [event("like", "itm_001")]).await;
     }
+}
+
+async fn whoever_restricts_can_still_read(kind: StoreKind) {
+    let world = with_a_past(kind).await;
+    decide(&world, "ana", json!({"profile_create": "refused", "profile_use": "refused"})).await.ok();
+    let before = world.get("/v1/users/ana/export").await.ok().body;
+    assert!(!before["inferred"]["affinities"].as_array().unwrap().is_empty(), "{before}");
+    assert_eq!(before["given"]["consents"].as_array().unwrap().len(), 2);
+    assert_eq!(world.try_events("ana", &[event("like", "itm_001")]).await.body["stored"], false);
+    let (own, nobody) = (world.feed("ana").limit(40).get().await.ok(), world.feed("").limit(40).get().await.ok());
+    assert_eq!((own.ids(), &own.body["personalised"]), (nobody.ids(), &json!(false)));
+    let after = world.get("/v1/users/ana/export").await.ok().body;
+    assert_eq!((&after["observed"], &after["inferred"]), (&before["observed"], &before["inferred"]));
 }
 
 /// Every file under `folder`.

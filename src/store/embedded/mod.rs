@@ -61,8 +61,8 @@ pub struct EmbeddedOptions {
 pub struct EmbeddedStore {
     engine: Arc<Engine>,
     keys: Arc<KeyFile>,
-    /// Held while an erasure destroys a key, and while a consent lifts one.
-    erasing: tokio::sync::Mutex<()>,
+    /// Held alone while keys are destroyed and while a consent lifts an erasure; shared while something is written with a key.
+    erasing: tokio::sync::RwLock<()>,
     log: ChangeLog,
     clock: Arc<dyn Clock>,
     options: StoreOptions,
@@ -113,7 +113,7 @@ impl EmbeddedStore {
         // A process that ended in the middle of an erasure had noted it already.
         keys.destroy_here(&engine.read(|transaction| people::erased(transaction, clock.now()))?)?;
         let keys = Arc::new(keys);
-        Ok(Self { engine, keys, erasing: tokio::sync::Mutex::default(), log: ChangeLog::new(), clock, options })
+        Ok(Self { engine, keys, erasing: tokio::sync::RwLock::default(), log: ChangeLog::new(), clock, options })
     }
 
     fn now(&self) -> Time {
@@ -209,7 +209,7 @@ impl Store for EmbeddedStore {
 
     async fn pseudonym(&self, user: &UserId) -> Result<Pseudonym, StoreError> {
         let who = self.keys.who(user)?;
-        Ok(self.key_for_writing(&who).await?.pseudonym())
+        self.with_key(&who, |key| async move { Ok(key.pseudonym()) }).await
     }
 
     fn lookup(&self, user: &UserId) -> Option<String> {
@@ -302,6 +302,7 @@ impl Store for EmbeddedStore {
         if !self.engine.read(|transaction| people::is_due(transaction, now))? {
             return Ok(0);
         }
+        let _alone = self.erasing.write().await;
         let swept = self.engine.write(move |transaction| people::sweep(transaction, now)).await?;
         if !swept.unkept.is_empty() {
             self.keys.destroy(swept.unkept).await?;

@@ -1,6 +1,6 @@
 //! What the file keeps about people, sealed before it is written and opened after it is read.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use super::{
     EmbeddedStore, FORMAT, earlier,
@@ -38,24 +38,40 @@ pub(super) fn seal_earlier(engine: &Arc<Engine>, keys: &KeyFile) -> Result<(), S
 }
 
 impl EmbeddedStore {
-    /// The key to write with, made when there is none. Errors: [`StoreError::Erased`].
-    pub(super) async fn key_for_writing(&self, who: &Lookup) -> Result<Arc<PersonKey>, StoreError> {
+    /// Does `work` with the key to write with, made when there is none; no erasure comes between.
+    ///
+    /// Errors: of `work`; [`StoreError::Erased`], and then no key is left.
+    pub(super) async fn with_key<T, F: Future<Output = Result<T, StoreError>> + Send>(
+        &self,
+        who: &Lookup,
+        work: impl FnOnce(Arc<PersonKey>) -> F + Send,
+    ) -> Result<T, StoreError> {
+        let outcome = {
+            let _together = self.erasing.read().await;
+            match self.key_for_writing(who).await {
+                Ok(key) => work(key).await,
+                Err(error) => Err(error),
+            }
+        };
+        if matches!(outcome, Err(StoreError::Erased)) {
+            self.destroy_late_key(who).await?;
+        }
+        outcome
+    }
+
+    async fn key_for_writing(&self, who: &Lookup) -> Result<Arc<PersonKey>, StoreError> {
         if let Some(key) = self.keys.key(who)? {
             return Ok(key);
         }
         let key = self.keys.key_or_make(who).await?;
         // An erasure is noted before the key's end: whoever makes a key after that end sees it here.
         let is_erased = self.engine.read(|transaction| Ok(people::begin_learning(transaction, who, &[], self.now())?.is_erased))?;
-        if is_erased {
-            self.destroy_late_key(who).await?;
-            return Err(StoreError::Erased);
-        }
-        Ok(key)
+        if is_erased { Err(StoreError::Erased) } else { Ok(key) }
     }
 
     /// Destroys a key that came after an erasure, unless the person came back meanwhile and has a new one.
     async fn destroy_late_key(&self, who: &Lookup) -> Result<(), StoreError> {
-        let _turn = self.erasing.lock().await;
+        let _alone = self.erasing.write().await;
         let is_erased = self.engine.read(|transaction| Ok(people::begin_learning(transaction, who, &[], self.now())?.is_erased))?;
         if is_erased { self.keys.destroy(vec![who.to_string()]).await } else { Ok(()) }
     }
@@ -79,31 +95,42 @@ impl EmbeddedStore {
 
     pub(super) async fn write_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
         let who = self.keys.who(user)?;
-        let lifts = record.decision == Decision::Given;
-        // Between the note of an erasure and the key's end nobody comes back.
-        let _turn = match lifts {
-            true => Some(self.erasing.lock().await),
-            false => None,
+        let outcome = match record.decision {
+            Decision::Given => {
+                // Between the note of an erasure and the key's end nobody comes back.
+                let _alone = self.erasing.write().await;
+                let is_new = self.keys.key(&who)?.is_none();
+                let key = self.keys.key_or_make(&who).await?;
+                self.append(&who, key, is_new, expected, record).await
+            }
+            _ => {
+                let is_new = self.keys.key(&who)?.is_none();
+                self.with_key(&who, |key| self.append(&who, key, is_new, expected, record)).await
+            }
         };
-        let is_new = self.keys.key(&who)?.is_none();
-        let key = match lifts {
-            true => self.keys.key_or_make(&who).await,
-            false => self.key_for_writing(&who).await,
-        };
-        let key = match key {
-            Ok(key) => key,
-            Err(StoreError::Erased) => return Ok(Commit::Erased),
-            Err(error) => return Err(error),
-        };
-        let (at, record, now) = (who.clone(), record.clone(), self.now());
+        match outcome {
+            Err(StoreError::Erased) => Ok(Commit::Erased),
+            outcome => outcome,
+        }
+    }
+
+    async fn append(
+        &self,
+        who: &Lookup,
+        key: Arc<PersonKey>,
+        is_new: bool,
+        expected: usize,
+        record: &ConsentRecord,
+    ) -> Result<Commit, StoreError> {
+        let (who, record, now) = (who.clone(), record.clone(), self.now());
         let append = move |transaction: &redb::WriteTransaction| -> Result<Commit, Fault> {
-            if people::is_erased(transaction, &at, now)? {
-                if !lifts {
+            if people::is_erased(transaction, &who, now)? {
+                if record.decision != Decision::Given {
                     return Ok(Commit::Erased);
                 }
-                people::lift_erasure(transaction, &at)?;
+                people::lift_erasure(transaction, &who)?;
             }
-            let stored = people::consents(&transaction.open_table(CONSENTS)?, &at, now)?;
+            let stored = people::consents(&transaction.open_table(CONSENTS)?, &who, now)?;
             // What is older than the key is of before an erasure.
             let stored = stored.filter(|_| !is_new).map(|sealed| codec::consent::decode(&key.open(Record::Consents, &sealed)?));
             let mut log = stored.transpose()?.unwrap_or_default();
@@ -112,14 +139,13 @@ impl EmbeddedStore {
             }
             log.push(record);
             let sealed = key.seal(Record::Consents, &codec::consent::encode(&log)?)?;
-            people::keep_consents(transaction, &at, &sealed, now.plus(CONSENT_KEEP))?;
+            people::keep_consents(transaction, &who, &sealed, now.plus(CONSENT_KEEP))?;
             Ok(Commit::Done)
         };
-        let commit = self.engine.write(append).await?;
-        if commit == Commit::Erased {
-            self.destroy_late_key(&who).await?;
+        match self.engine.write(append).await? {
+            Commit::Erased => Err(StoreError::Erased),
+            commit => Ok(commit),
         }
-        Ok(commit)
     }
 
     pub(super) fn read_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {
@@ -148,28 +174,28 @@ impl EmbeddedStore {
         now: Time,
     ) -> Result<Commit, StoreError> {
         let who = self.keys.who(user)?;
-        let key = match self.key_for_writing(&who).await {
-            Ok(key) => key,
-            Err(StoreError::Erased) => return Ok(Commit::Erased),
-            Err(error) => return Err(error),
-        };
-        let learned = Learned {
-            who: who.to_string(),
-            expected,
-            profile: key.seal(Record::Profile, &codec::profile::encode(profile)?)?,
-            profile_expiry: now.plus(self.options.profile_ttl),
-            digests: ids.iter().map(|id| key.event_digest(id)).collect(),
-            now,
-        };
-        let commit = self.engine.write(move |transaction| people::commit(transaction, &learned)).await?;
-        if commit == Commit::Erased {
-            self.destroy_late_key(&who).await?;
+        let written = self.with_key(&who, |key| async move {
+            let learned = Learned {
+                who: self.keys.who(user)?.to_string(),
+                expected,
+                profile: key.seal(Record::Profile, &codec::profile::encode(profile)?)?,
+                profile_expiry: now.plus(self.options.profile_ttl),
+                digests: ids.iter().map(|id| key.event_digest(id)).collect(),
+                now,
+            };
+            match self.engine.write(move |transaction| people::commit(transaction, &learned)).await? {
+                Commit::Erased => Err(StoreError::Erased),
+                commit => Ok(commit),
+            }
+        });
+        match written.await {
+            Err(StoreError::Erased) => Ok(Commit::Erased),
+            outcome => outcome,
         }
-        Ok(commit)
     }
 
     pub(super) async fn erase(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {
-        let _turn = self.erasing.lock().await;
+        let _alone = self.erasing.write().await;
         let who = self.keys.who(user)?.to_string();
         let erased = who.clone();
         let at = self.engine.write(move |transaction| people::erase(transaction, &erased, now)).await?;
@@ -185,14 +211,12 @@ impl EmbeddedStore {
     }
 
     pub(super) async fn write_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
-        let home = match &feed.owner {
-            Owner::User(user) => {
-                let who = self.keys.who(user)?;
-                let key = self.key_for_writing(&who).await?;
-                Some((who, key))
-            }
-            Owner::Nobody => None,
-        };
+        let Owner::User(user) = &feed.owner else { return self.put_feed_at(None, feed, first, keep).await };
+        let who = self.keys.who(user)?;
+        self.with_key(&who, |key| self.put_feed_at(Some((who.clone(), key)), feed, first, keep)).await
+    }
+
+    async fn put_feed_at(&self, home: Home, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
         let (who, id) = (place(&home), feed.id.clone());
         let stored = sealed(&home, Record::Feed(&id), codec::feed::encode(feed)?)?;
         let first = sealed(&home, Record::Page(&id, 0), codec::feed::encode_page(first)?)?;
@@ -200,13 +224,7 @@ impl EmbeddedStore {
         let expiry = now.plus(Span::millis(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX)));
         let put =
             move |transaction: &redb::WriteTransaction| people::put_feed(transaction, (&who, id.as_str()), &stored, &first, (now, expiry));
-        if self.engine.write(put).await? {
-            return Ok(());
-        }
-        if let Some((who, _)) = &home {
-            self.destroy_late_key(who).await?;
-        }
-        Err(StoreError::Erased)
+        if self.engine.write(put).await? { Ok(()) } else { Err(StoreError::Erased) }
     }
 
     pub(super) fn read_feed(&self, owner: &Owner, id: &FeedId) -> Result<Option<FeedRecord>, StoreError> {

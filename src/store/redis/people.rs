@@ -82,7 +82,7 @@ impl RedisStore {
             append.key(self.keys.key(&who));
         }
         append.arg(stored.unwrap_or_default()).arg(key.seal(Record::Consents, &codec::consent::encode(&log)?)?);
-        append.arg(ttl_ms(CONSENT_KEEP.as_std())).arg(u8::from(lifts)).arg(self.key_ttl_ms());
+        append.arg(ttl_ms(CONSENT_KEEP.as_std())).arg(u8::from(lifts)).arg(self.key_ttl_ms()).arg(key.pseudonym().0.as_slice());
         match self.link.call(Lane::Serving, |mut connection| async move { append.invoke_async(&mut connection).await }).await? {
             1 => {
                 if !self.keys_are_here() {
@@ -155,7 +155,7 @@ impl RedisStore {
         commit.arg(expected).arg(key.seal(Record::Profile, &codec::profile::encode(profile)?)?);
         commit.arg(ttl_ms(self.options.store.profile_ttl.as_std())).arg(now.0);
         commit.arg(now.plus(DEDUPE_WINDOW).0).arg(ttl_ms(DEDUPE_WINDOW.as_std())).arg(MAX_REMEMBERED_EVENTS);
-        commit.arg(self.key_ttl_ms());
+        commit.arg(self.key_ttl_ms()).arg(key.pseudonym().0.as_slice());
         for id in ids {
             commit.arg(key.event_digest(id).as_slice());
         }
@@ -213,8 +213,11 @@ impl RedisStore {
         let mut put = self.scripts.put_feed.key(self.keys.feed(home.as_ref().map(|(who, _)| who), &feed.id));
         put.arg(sealed(&home, Record::Feed(&feed.id), codec::feed::encode(feed)?)?);
         put.arg(sealed(&home, Record::Page(&feed.id, 0), codec::feed::encode_page(first)?)?).arg(ttl_ms(keep));
-        if let Some((who, _)) = &home {
+        if let Some((who, key)) = &home {
             put.key(self.keys.feeds(who)).key(self.keys.erased(who)).arg(feed.id.as_str());
+            if self.keys_are_here() {
+                put.key(self.keys.key(who)).arg(key.pseudonym().0.as_slice());
+            }
         }
         let work = |mut connection| async move { put.invoke_async::<u8>(&mut connection).await };
         match (self.link.call(Lane::Serving, work).await?, home) {

@@ -1,7 +1,8 @@
 -- Keeps a feed with its first page, and notes it with the person's feeds when it has an owner.
--- KEYS: feed [, the person's feeds, erased]
--- ARGV: the feed, page 0, time to keep it in ms [, feed id]
+-- KEYS: feed [, the person's feeds, erased [, the person's key]]
+-- ARGV: the feed, page 0, time to keep it in ms [, feed id, the pseudonym in the key's row]
 -- Returns 1, or 2 when the person was erased.
+if KEYS[4] and redis.call('GETRANGE', KEYS[4], 9, 24) ~= ARGV[5] then return 2 end
 if KEYS[3] and redis.call('EXISTS', KEYS[3]) == 1 then return 2 end
 redis.call('HSET', KEYS[1], 'h', ARGV[1], 'p0', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])

@@ -85,6 +85,8 @@ impl EmbeddedStore {
             let consents = people::consents(&transaction.open_table(CONSENTS)?, &who, now)?;
             Ok((people::profile(transaction, &who, now)?, consents))
         })?;
+        let profile = profile.filter(|(sealed, _)| !key.is_foreign(sealed));
+        let consents = consents.filter(|sealed| !key.is_foreign(sealed));
         if profile.is_none() && consents.is_none() {
             return Ok(None);
         }
@@ -132,7 +134,9 @@ impl EmbeddedStore {
             }
             let stored = people::consents(&transaction.open_table(CONSENTS)?, &who, now)?;
             // What is older than the key is of before an erasure.
-            let stored = stored.filter(|_| !is_new).map(|sealed| codec::consent::decode(&key.open(Record::Consents, &sealed)?));
+            let stored = stored
+                .filter(|sealed| !is_new && !key.is_foreign(sealed))
+                .map(|sealed| codec::consent::decode(&key.open(Record::Consents, &sealed)?));
             let mut log = stored.transpose()?.unwrap_or_default();
             if log.len() != expected {
                 return Ok(Commit::Conflict);
@@ -158,7 +162,7 @@ impl EmbeddedStore {
         if let Some((sealed, revision)) = begun.profile {
             learning.revision = revision;
             // A row whose key is gone says nothing, and is written over.
-            if let Some(key) = key {
+            if let Some(key) = key.filter(|key| !key.is_foreign(&sealed)) {
                 learning.profile = codec::profile::decode(&key.open(Record::Profile, &sealed)?)?;
             }
         }
@@ -232,6 +236,9 @@ impl EmbeddedStore {
         let who = place(&home);
         let stored = self.engine.read(|transaction| people::feed(transaction, (&who, id.as_str()), self.now()))?;
         let Some((feed, pages)) = stored else { return Ok(None) };
+        if home.as_ref().is_some_and(|(_, key)| key.is_foreign(&feed)) {
+            return Ok(None);
+        }
         let feed = opened(&home, Record::Feed(id), feed)?;
         let pages = (0u32..).zip(pages).map(|(number, page)| opened(&home, Record::Page(id, number), page));
         let pages = pages.collect::<Result<Vec<_>, _>>()?;

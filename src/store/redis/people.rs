@@ -51,7 +51,12 @@ impl RedisStore {
             try_join(self.current_key(&who), self.link.call(Lane::Serving, work)).await?
         };
         // Without its key a row is what a backup brought back: nobody's any more.
-        let Some(key) = key.filter(|_| profile.is_some() || consents.is_some()) else { return Ok(None) };
+        let Some(key) = key else { return Ok(None) };
+        let profile = profile.filter(|stored| !is_foreign(&key, stored));
+        let consents = consents.filter(|stored| !key.is_foreign(stored));
+        if profile.is_none() && consents.is_none() {
+            return Ok(None);
+        }
         let profile = profile.map(|stored| open_profile(&key, &stored).map(|(profile, _)| profile)).transpose()?;
         let consents = consents.map(|stored| codec::consent::decode(&key.open(Record::Consents, &stored)?)).transpose()?;
         Ok(Some(Person { profile, consents: consents.unwrap_or_default() }))
@@ -70,7 +75,7 @@ impl RedisStore {
         get.arg(self.keys.consents(&who));
         let stored: Stored = self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await?;
         // What is older than the key is of before an erasure.
-        let readable = stored.as_deref().filter(|_| !is_new);
+        let readable = stored.as_deref().filter(|stored| !is_new && !key.is_foreign(stored));
         let mut log = readable.map(|stored| codec::consent::decode(&key.open(Record::Consents, stored)?)).transpose()?.unwrap_or_default();
         if log.len() != expected {
             return Ok(Commit::Conflict);
@@ -112,9 +117,9 @@ impl RedisStore {
         let mut learning = Learning { known: known.collect(), is_erased, ..Learning::default() };
         learning.known.resize(ids.len(), false);
         match (stored, key) {
-            (Some(stored), Some(key)) => (learning.profile, learning.revision) = open_profile(&key, &stored)?,
+            (Some(stored), Some(key)) if !is_foreign(&key, &stored) => (learning.profile, learning.revision) = open_profile(&key, &stored)?,
             // A row whose key is gone says nothing, and is written over.
-            (Some(stored), None) => {
+            (Some(stored), _) => {
                 learning.revision = split_revision(&stored)?.0;
                 learning.known.fill(false);
             }
@@ -236,6 +241,9 @@ impl RedisStore {
         let work = |mut connection| async move { get.query_async(&mut connection).await };
         let mut fields: HashMap<String, Vec<u8>> = self.link.call(Lane::Serving, work).await?;
         let Some(feed) = fields.remove(FEED_FIELD) else { return Ok(None) };
+        if home.as_ref().is_some_and(|(_, key)| key.is_foreign(&feed)) {
+            return Ok(None);
+        }
         let feed = opened(&home, Record::Feed(id), feed)?;
         // Pages are cut in order; what follows a gap cannot be continued from.
         let pages = (0u32..).map_while(|number| Some((number, fields.remove(&page_field(number))?)));
@@ -275,6 +283,11 @@ fn page_field(number: u32) -> String {
 /// At least 1 ms: Redis deletes a key whose time is 0, and refuses to set one.
 pub(super) fn ttl_ms(keep: Duration) -> i64 {
     i64::try_from(keep.as_millis()).unwrap_or(MAX_TTL_MS).clamp(1, MAX_TTL_MS)
+}
+
+/// Whether a profile is of another key.
+fn is_foreign(key: &PersonKey, stored: &[u8]) -> bool {
+    split_revision(stored).is_ok_and(|(_, sealed)| key.is_foreign(sealed))
 }
 
 /// The profile and its revision.

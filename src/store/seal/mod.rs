@@ -4,7 +4,7 @@
 //! construction of RFC 8439 with 192-bit nonces, so that random ones never repeat). The data key is kept wrapped by a
 //! [`MasterKeys`] key, apart from the records: a copy of the records says nothing once the key is gone (GDPR Art. 17 and 32).
 //!
-//! A sealed record is its version byte with [`SEALED`] set, a nonce of 24 bytes, and the ciphertext with its tag of 16 bytes.
+//! A sealed record is its version byte with [`SEALED`] set, the mark of the key, a nonce of 24 bytes, and the ciphertext with its tag of 16 bytes.
 //! Associated data binds it to the person's pseudonym, its kind and place, and its version: no record can stand in for another.
 
 mod master;
@@ -31,8 +31,13 @@ const SEALED: u8 = 0x80;
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
 /// What sealing adds to a record, in bytes.
-pub const SEAL_BYTES: usize = NONCE_BYTES + TAG_BYTES;
+pub const SEAL_BYTES: usize = MARK_BYTES + NONCE_BYTES + TAG_BYTES;
+/// Which key sealed a record: 8 bytes that belong to the key, and 4 by which damage is told from another key.
+const MARK_BYTES: usize = KEY_MARK_BYTES + 4;
+const KEY_MARK_BYTES: usize = 8;
 
+const MARK_CONTEXT: &str = "polyphony 2026-11 marks of keys";
+const MARK_CHECK_CONTEXT: &str = "polyphony 2026-11 checks of marks of keys";
 const DIGEST_CONTEXT: &str = "polyphony 2026-11 event digests of a person";
 
 /// What a record is and where it stands: part of the associated data.
@@ -82,12 +87,23 @@ pub(super) struct PersonKey {
     pseudonym: Pseudonym,
     cipher: XChaCha20Poly1305,
     digests: Zeroizing<[u8; 32]>,
+    mark: [u8; MARK_BYTES],
+}
+
+/// The mark of the key whose own part of it is `own`.
+fn mark(own: &[u8; KEY_MARK_BYTES]) -> [u8; MARK_BYTES] {
+    let mut mark = [0; MARK_BYTES];
+    mark[..KEY_MARK_BYTES].copy_from_slice(own);
+    mark[KEY_MARK_BYTES..].copy_from_slice(&blake3::derive_key(MARK_CHECK_CONTEXT, own)[..MARK_BYTES - KEY_MARK_BYTES]);
+    mark
 }
 
 impl PersonKey {
     fn new(pseudonym: Pseudonym, data_key: &[u8; 32]) -> Self {
         let cipher = XChaCha20Poly1305::new(&Key::from(*data_key));
-        Self { pseudonym, cipher, digests: Zeroizing::new(blake3::derive_key(DIGEST_CONTEXT, data_key)) }
+        let mut own = [0; KEY_MARK_BYTES];
+        own.copy_from_slice(&blake3::derive_key(MARK_CONTEXT, data_key)[..KEY_MARK_BYTES]);
+        Self { pseudonym, cipher, mark: mark(&own), digests: Zeroizing::new(blake3::derive_key(DIGEST_CONTEXT, data_key)) }
     }
 
     pub fn pseudonym(&self) -> Pseudonym {
@@ -115,13 +131,21 @@ impl PersonKey {
         let nonce: [u8; NONCE_BYTES] = rand::random();
         let mut sealed = Vec::with_capacity(plain.len() + SEAL_BYTES);
         sealed.push(version | SEALED);
+        sealed.extend_from_slice(&self.mark);
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(payload);
-        let body = InOutBuf::from(&mut sealed[1 + NONCE_BYTES..]);
+        let body = InOutBuf::from(&mut sealed[1 + MARK_BYTES + NONCE_BYTES..]);
         let associated = record.associated(self.pseudonym, *version);
         let tag = self.cipher.encrypt_inout_detached(&XNonce::from(nonce), &associated, body).map_err(|_| refused())?;
         sealed.extend_from_slice(&tag);
         Ok(sealed)
+    }
+
+    /// Whether a record was sealed by another key: of before an erasure, brought back by a backup. Damage is not taken for that.
+    pub fn is_foreign(&self, sealed: &[u8]) -> bool {
+        let Some(found) = sealed.get(1..).and_then(|rest| rest.first_chunk::<MARK_BYTES>()) else { return false };
+        let Some(own) = found.first_chunk::<KEY_MARK_BYTES>() else { return false };
+        is_sealed(sealed) && *found != self.mark && *found == mark(own)
     }
 
     /// The record as it was given to [`Self::seal`].
@@ -130,7 +154,11 @@ impl PersonKey {
     pub fn open(&self, record: Record<'_>, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
         let corrupt = |detail: &str| StoreError::Corrupt { what: record.what(), detail: detail.to_owned() };
         let version = sealed.first().filter(|first| **first >= SEALED).ok_or_else(|| corrupt("it is not sealed"))? ^ SEALED;
-        let Some((nonce, rest)) = sealed[1..].split_first_chunk::<NONCE_BYTES>() else { return Err(corrupt("it ends early")) };
+        let Some((mark, rest)) = sealed[1..].split_first_chunk::<MARK_BYTES>() else { return Err(corrupt("it ends early")) };
+        if *mark != self.mark {
+            return Err(corrupt("it is of another key, or damaged"));
+        }
+        let Some((nonce, rest)) = rest.split_first_chunk::<NONCE_BYTES>() else { return Err(corrupt("it ends early")) };
         let Some((payload, tag)) = rest.split_last_chunk::<TAG_BYTES>() else { return Err(corrupt("it ends early")) };
         let mut plain = Vec::with_capacity(1 + payload.len());
         plain.push(version);

@@ -45,6 +45,7 @@ fn every_byte_counts() {
             let mut damaged = sealed.clone();
             damaged[at] ^= 1 << bit;
             assert!(key.open(Record::Profile, &damaged).is_err(), "byte {at}, bit {bit}");
+            assert!(!key.is_foreign(&damaged), "byte {at}, bit {bit}");
         }
         assert!(key.open(Record::Profile, &sealed[..at]).is_err());
     }
@@ -67,6 +68,8 @@ fn keys_of_people_are_apart() {
     let (ann, ben) = (ring.key_of(&ann, &row).unwrap(), ring.key_of(&ben, &other).unwrap());
     let sealed = ann.seal(Record::Profile, &[2, 9]).unwrap();
     assert!(ben.open(Record::Profile, &sealed).is_err());
+    assert!(ben.is_foreign(&sealed) && !ann.is_foreign(&sealed));
+    assert!(!ben.is_foreign(&[0xff; 100]) && !ben.is_foreign(&sealed[..9]) && !ben.is_foreign(&[]));
     let event = EventId::new("e").unwrap();
     assert!(ann.event_digest(&event) != ben.event_digest(&event) && ann.event_digest(&event) != event.digest());
     assert_ne!(ann.pseudonym(), ben.pseudonym());

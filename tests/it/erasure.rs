@@ -271,6 +271,40 @@ async fn an_erasure_that_redis_dies_in_is_completed_by_the_next() {
     assert_eq!(keys.len(), people.len(), "{keys:?}");
 }
 
+#[tokio::test]
+async fn an_erasure_that_the_server_dies_in_is_completed_by_the_next() {
+    let recipe = Recipe::serve();
+    let mut server = recipe.ready().await;
+    server.put_items(&items(5)).await;
+    let people: Vec<String> = (0..20).map(|n| format!("p{n}")).collect();
+    for person in &people {
+        assert_eq!(server.events(person, "i0", &[format!("e-{person}")]).await.0, 202);
+    }
+    let id = server.id().to_string();
+    let erasures = async {
+        for (n, person) in people.iter().enumerate() {
+            let answer = server.request(Method::DELETE, &format!("/v1/users/{person}")).send().await;
+            if n == 5 {
+                // With the next erasure on its way.
+                assert!(Command::new("sh").args(["-c", &format!("(sleep 0.005; kill -KILL {id}) &")]).status().unwrap().success());
+            }
+            if answer.is_err() {
+                break;
+            }
+        }
+    };
+    erasures.await;
+    assert!(!server.end().await.success());
+    let server = recipe.ready().await;
+    for person in &people {
+        let answer = server.request(Method::DELETE, &format!("/v1/users/{person}")).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let export: Value = server.get(&format!("/v1/users/{person}/export")).await.json().await.unwrap();
+        assert_eq!(export["observed"]["events"], 0, "{export}");
+        assert_eq!(server.events(person, "i1", &[format!("late-{person}")]).await.1["reason"], "erased");
+    }
+}
+
 /// What `polyphony keys rotate` says with these master keys.
 fn rotate(recipe: &Recipe, master_keys: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_polyphony"));

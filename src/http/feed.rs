@@ -87,7 +87,7 @@ pub struct FeedForm {
     include: Option<String>,
     /// At most 1000 item ids.
     exclude: Option<Vec<String>>,
-    /// `profile`, `explicit_only` or `no_profile`: the most of the person that may be used. What they chose narrows it.
+    /// `profile`, `explicit_only`, `no_profile` or `chronological`: the most of the person that may be used. What they chose narrows it.
     mode: Option<String>,
     /// `off` is short for `mode` = `no_profile`.
     profile: Option<String>,
@@ -119,7 +119,7 @@ pub struct RerankForm {
     /// `metrics`.
     include: Option<String>,
     exclude: Option<Vec<String>>,
-    /// `profile`, `explicit_only` or `no_profile`, as for a feed.
+    /// `profile`, `explicit_only`, `no_profile` or `chronological`, as for a feed.
     mode: Option<String>,
     /// `off` is short for `mode` = `no_profile`.
     profile: Option<String>,
@@ -160,7 +160,7 @@ struct Asked {
         ("explain" = Option<String>, Query, description = "`none`, `reasons` or `full`", example = "reasons"),
         ("include" = Option<String>, Query, description = "`metrics`", example = "metrics"),
         ("exclude" = Option<String>, Query, description = "Item ids that must not come, separated by commas; at most 1000"),
-        ("mode" = Option<String>, Query, description = "`profile`, `explicit_only` (what the person said, nothing inferred) or `no_profile`: the most of the person that may be used; what they chose narrows it", example = "profile"),
+        ("mode" = Option<String>, Query, description = "`profile`, `explicit_only` (what the person said, nothing inferred), `no_profile` or `chronological` (newest first): the most of the person that may be used; what they chose narrows it", example = "profile"),
         ("profile" = Option<String>, Query, description = "`off` is short for `mode=no_profile`", example = "on"),
         ("seed" = Option<u64>, Query, description = "Repeats a draw (admin key)"),
         ("session" = Option<String>, Query, description = "Names the visit, for experiments that count visits; not kept", example = "v-4711"),
@@ -246,7 +246,7 @@ fn admitted(caller: &Caller, id: &RequestId, request: &HttpRequest, asked: Asked
         request_id: id.as_str().to_owned(),
         surface,
         user,
-        mode: if signals_opt_out(request) { Mode::NoProfile } else { asked.mode },
+        mode: if signals_opt_out(request) { Mode::NoProfile.narrowed_by(asked.mode) } else { asked.mode },
         limit: asked.limit.map(|n| n as usize),
         diversity: asked.diversity,
         seed: asked.seed,
@@ -277,7 +277,7 @@ fn from_query(query: &str) -> Result<Asked, Problem> {
         session: params.checked("session", |text| SessionId::new(text)),
         cursor: params.optional("cursor"),
         strict: params.flag("strict"),
-        mode: mode.unwrap_or_default().narrowed_by(profile.unwrap_or_default()),
+        mode: profile.unwrap_or_default().narrowed_by(mode.unwrap_or_default()),
         exclude: params.checked("exclude", excluded).unwrap_or_default(),
         view: View {
             hydrate: params.one_of("hydrate", &Hydrate::NAMES, Hydrate::parse).unwrap_or_default(),
@@ -333,7 +333,7 @@ fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) ->
     asked.strict = get("strict").and_then(|v| flag(v, "/strict", faults)).unwrap_or(false);
     let mode = get("mode").and_then(|v| name_of(v, "/mode", &Mode::NAMES, faults)).and_then(Mode::parse);
     let profile = get("profile").and_then(|v| name_of(v, "/profile", &SWITCH, faults)).and_then(switched);
-    asked.mode = mode.unwrap_or_default().narrowed_by(profile.unwrap_or_default());
+    asked.mode = profile.unwrap_or_default().narrowed_by(mode.unwrap_or_default());
     asked.exclude = get("exclude").map(|v| exclude_list(v, faults)).unwrap_or_default();
     asked.view.hydrate =
         get("hydrate").and_then(|v| name_of(v, "/hydrate", &Hydrate::NAMES, faults)).and_then(Hydrate::parse).unwrap_or_default();

@@ -23,6 +23,7 @@ mod items;
 mod knobs;
 mod me;
 mod memory;
+mod modes;
 mod openapi;
 mod policies;
 mod privacy;

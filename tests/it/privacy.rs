@@ -1,4 +1,4 @@
-//! Opting out is opting out: no profile is read or written, and no user id is found where it does not belong.
+//! Opting out is opting out: nothing but what the person blocked shapes a feed, nothing is written, and no user id is found where it does not belong.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use crate::support::{
 on_both_stores! {
     whoever_opts_out_gets_the_same_feed
     other_values_are_no_signal
-    opting_out_touches_no_profile
+    opting_out_writes_nothing
     events_of_those_who_opt_out_are_dropped
     no_user_id_in_clear
 }
@@ -69,12 +69,12 @@ async fn other_values_are_no_signal(kind: StoreKind) {
     assert_eq!(world.feed("ana").param("profile", "on").get().await.ok().body["personalised"], true);
 }
 
-/// How often each command that touches a person's data ran.
+/// How often each command that writes a person's data ran.
 async fn personal_commands(world: &World) -> BTreeMap<String, u64> {
     let metrics = world.get("/metrics").await.text;
     let mut counts = BTreeMap::new();
     for line in metrics.lines().filter(|line| line.starts_with("feed_store_command_duration_seconds_count{")) {
-        for command in ["person", "begin_learning", "commit_profile"] {
+        for command in ["append_consent", "begin_learning", "commit_profile"] {
             if line.contains(&format!("command=\"{command}\"")) {
                 *counts.entry(command.to_owned()).or_default() += line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
             }
@@ -91,11 +91,11 @@ fn personal_keys(world: &World) -> BTreeMap<Vec<u8>, Vec<u8>> {
     keys.into_iter().map(|key| (key.clone(), ::redis::cmd("DUMP").arg(key).query(&mut connection).unwrap())).collect()
 }
 
-async fn opting_out_touches_no_profile(kind: StoreKind) {
+async fn opting_out_writes_nothing(kind: StoreKind) {
     let world = two_with_a_past(kind).await;
     world.feed("ana").get().await.ok();
     let (commands, keys) = (personal_commands(&world).await, personal_keys(&world));
-    assert!(commands["person"] > 0 && commands["commit_profile"] > 0, "{commands:?}");
+    assert!(commands["begin_learning"] > 0 && commands["commit_profile"] > 0, "{commands:?}");
     assert_eq!(keys.is_empty(), kind == StoreKind::Embedded);
     for signal in SIGNALS {
         for user in ["ana", "stranger"] {

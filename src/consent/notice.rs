@@ -18,9 +18,12 @@ impl Notice {
 
     /// The notice at `hash`.
     pub fn at(hash: &str) -> Option<&'static Self> {
-        [&*CURRENT].into_iter().find(|notice| notice.hash == hash)
+        [&*CURRENT, &*GPC].into_iter().find(|notice| notice.hash == hash)
     }
 }
+
+/// What stands for a notice where no person was shown one: the browser spoke for them.
+pub static GPC: LazyLock<Notice> = LazyLock::new(|| Notice::new("en", include_str!("../../config/consent/gpc.en.txt")));
 
 /// The notice to show. A new one is added, and the old ones stay: records name them.
 pub static CURRENT: LazyLock<Notice> = LazyLock::new(|| Notice::new("en", include_str!("../../config/consent/notice.en.txt")));

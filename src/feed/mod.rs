@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     domain::{
         FeedId, ItemId, Profile, SessionId, Time, UserId,
-        consent::{ConsentDefault, Purpose},
+        consent::{ConsentDefault, ConsentRecord, Purpose},
         feed::{Draw, Owner, Page, StoredFeed},
         policy::ActivePolicy,
         profile::Mode,
@@ -123,6 +123,10 @@ pub struct Served {
     pub rows: Vec<Option<Row>>,
     pub metrics: SlateMetrics,
     pub personalised: bool,
+    /// What the page may be made from.
+    pub mode: Mode,
+    /// The person's consent log when it was made; empty where nobody is known.
+    pub consents: Arc<[ConsentRecord]>,
     /// An expired cursor was answered with a new feed.
     pub restarted: bool,
     /// What became of the policy's target, on the first page of a feed made with one.
@@ -209,7 +213,9 @@ impl FeedService {
 
     /// Who the feed is for and what may be known about them.
     async fn reader(&self, request: &FeedRequest, degraded: &mut Vec<Degradation>) -> Reader {
-        let Some(user) = &request.user else { return Reader { owner: Owner::Nobody, mode: request.mode, profile: None } };
+        let Some(user) = &request.user else {
+            return Reader { owner: Owner::Nobody, mode: request.mode, profile: None, consents: Arc::default() };
+        };
         let person = match self.store.person(user).await {
             Ok(person) => person.unwrap_or_default(),
             Err(error) => {
@@ -230,7 +236,7 @@ impl FeedService {
             Mode::ExplicitOnly => Some(profile.explicit()),
             Mode::NoProfile | Mode::Chronological => profile.binding(),
         };
-        Reader { owner, mode, profile: profile.map(Arc::new) }
+        Reader { owner, mode, profile: profile.map(Arc::new), consents: person.consents.into() }
     }
 
     /// Measures and wraps a page.
@@ -264,6 +270,8 @@ impl FeedService {
             rows,
             metrics,
             personalised,
+            mode: reader.mode,
+            consents: Arc::clone(&reader.consents),
             restarted,
             outcome,
             exposure: None,
@@ -309,6 +317,8 @@ struct Reader {
     mode: Mode,
     /// As much of it as the mode may use; `None`: nobody is known, or they set nothing.
     profile: Option<Arc<Profile>>,
+    /// Their consent log.
+    consents: Arc<[ConsentRecord]>,
 }
 
 /// What [`FeedService::served`] puts together.

@@ -203,7 +203,7 @@ fn made_up(snapshot: &Snapshot, n: usize, now: Time) -> Reader {
             }
         }
     }
-    Reader { owner: Owner::Nobody, mode: Mode::Profile, profile: Some(Arc::new(profile)) }
+    Reader { owner: Owner::Nobody, mode: Mode::Profile, profile: Some(Arc::new(profile)), consents: Arc::default() }
 }
 
 /// Items of two kinds: around each of two items drawn by their hashes, others with the same topic.

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     body::{Body, Takes},
+    gpc::{self, PrivacyBody},
     middleware::{AccessNote, RequestId},
     params::Query,
     problem::{Kind, Problem},
@@ -165,7 +166,7 @@ struct Asked {
         ("seed" = Option<u64>, Query, description = "Repeats a draw (admin key)"),
         ("session" = Option<String>, Query, description = "Names the visit, for experiments that count visits; not kept", example = "v-4711"),
         ("strict" = Option<bool>, Query, description = "An expired cursor answers 410 instead of restarting", example = false),
-        ("Sec-GPC" = Option<String>, Header, description = "`1`: as `mode=no_profile`"),
+        ("Sec-GPC" = Option<String>, Header, description = "`1`: Global Privacy Control. Opts out of sale and sharing, and with `privacy.gpc_scope` = `all_profiling` of every profile"),
     ),
     responses((status = 200, description = "The page", body = FeedBody)))]
 pub async fn get(app: web::Data<App>, caller: Caller, id: RequestId, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -220,7 +221,8 @@ pub async fn rerank(
     };
     faults.into_result().map_err(Problem::invalid_body)?;
     let view = asked.view;
-    let feed_request = admitted(&caller, &id, &request, asked)?;
+    let feed_request = admitted(&app, &caller, &id, &request, asked)?;
+    gpc::remember(&app, &request, feed_request.user.as_ref()).await;
     let candidates = candidates.into_iter().map(|(item, relevance)| RerankCandidate { item, relevance }).collect();
     let served = app.feed.rerank(RerankRequest { request: feed_request, candidates }).await;
     let served = served.map_err(|error| problem(&app, error))?;
@@ -229,13 +231,14 @@ pub async fn rerank(
 
 async fn answer(app: &App, caller: &Caller, id: RequestId, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, Problem> {
     let view = asked.view;
-    let feed_request = admitted(caller, &id, request, asked)?;
+    let feed_request = admitted(app, caller, &id, request, asked)?;
+    gpc::remember(app, request, feed_request.user.as_ref()).await;
     let served = app.feed.serve(&feed_request).await.map_err(|error| problem(app, error))?;
     Ok(ok(app, request, &served, id.as_str(), view))
 }
 
 /// What the caller may ask, as the use case takes it.
-fn admitted(caller: &Caller, id: &RequestId, request: &HttpRequest, asked: Asked) -> Result<FeedRequest, Problem> {
+fn admitted(app: &App, caller: &Caller, id: &RequestId, request: &HttpRequest, asked: Asked) -> Result<FeedRequest, Problem> {
     let surface = asked.surface.unwrap_or_else(|| "home".to_owned());
     caller.require_surface(&surface)?;
     if asked.seed.is_some() {
@@ -246,7 +249,7 @@ fn admitted(caller: &Caller, id: &RequestId, request: &HttpRequest, asked: Asked
         request_id: id.as_str().to_owned(),
         surface,
         user,
-        mode: if signals_opt_out(request) { Mode::NoProfile.narrowed_by(asked.mode) } else { asked.mode },
+        mode: gpc::narrowed(app, request, asked.mode),
         limit: asked.limit.map(|n| n as usize),
         diversity: asked.diversity,
         seed: asked.seed,
@@ -255,12 +258,6 @@ fn admitted(caller: &Caller, id: &RequestId, request: &HttpRequest, asked: Asked
         strict: asked.strict,
         exclude: asked.exclude,
     })
-}
-
-/// Global Privacy Control: one `Sec-GPC` header of exactly `1` is enough; a proxy may have merged several.
-pub(super) fn signals_opt_out(request: &HttpRequest) -> bool {
-    let values = request.headers().get_all("sec-gpc").filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|value| value.trim() == "1")
 }
 
 fn from_query(query: &str) -> Result<Asked, Problem> {
@@ -393,11 +390,16 @@ fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view:
     };
     note.attach(request);
     let watch = Stopwatch::start();
-    let body = FeedBody::new(served, request_id.to_owned(), view, &app.feed.signer);
+    let privacy = PrivacyBody::new(request, served);
+    let privacy_header = privacy.header();
+    let body = FeedBody::new(served, request_id.to_owned(), view, privacy, &app.feed.signer);
     let frozen = served.page_number > 0 && served.degraded.is_empty();
     let cache = if frozen { "private, max-age=300, immutable" } else { "private, no-cache" };
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CACHE_CONTROL, cache)).insert_header((header::VARY, "Authorization, Sec-GPC"));
+    if let Some(header) = privacy_header {
+        answer.insert_header(header);
+    }
     let mut json = Vec::with_capacity(BODY_BYTES_USUAL);
     if serde_json::to_writer(&mut json, &body).is_err() {
         json.clear();

@@ -16,6 +16,7 @@ mod events;
 mod feed;
 mod fleet;
 mod golden;
+mod gpc;
 mod health;
 mod import;
 mod import_data;

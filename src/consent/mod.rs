@@ -1,6 +1,8 @@
 //! Decisions about consent: signed, appended to the person's log, and shown back as receipts. What the log means is
 //! [`crate::domain::consent`].
 
+pub mod form;
+pub mod lint;
 mod notice;
 mod signature;
 
@@ -9,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use ed25519_dalek::SigningKey;
 use tokio::sync::OnceCell;
 
-pub use self::notice::{CURRENT as CURRENT_NOTICE, GPC as GPC_NOTICE, Notice};
+pub use self::notice::{FormsRefused, GPC_NOTICE, GPC_TEXT, Notice, Notices};
 use crate::{
     clock::Clock,
     domain::{
@@ -81,7 +83,7 @@ impl Consents {
         let is_open = |purpose: &Purpose| matches!(standing(&log, *purpose, now), Standing::Unasked | Standing::Expired);
         let refused: BTreeMap<Purpose, bool> = purposes.iter().copied().filter(is_open).map(|purpose| (purpose, false)).collect();
         if !refused.is_empty() {
-            self.decide(user, &refused, &GPC_NOTICE.hash).await?;
+            self.decide(user, &refused, &GPC_NOTICE).await?;
         }
         Ok(())
     }

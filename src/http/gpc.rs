@@ -90,7 +90,7 @@ impl PrivacyBody {
         let kept = latest(&served.consents, Purpose::SaleShare).filter(|record| record.decision != Decision::Given);
         let source = match kept {
             _ if by_signal => Some("gpc"),
-            Some(record) if record.notice == GPC_NOTICE.hash => Some("gpc"),
+            Some(record) if record.notice == *GPC_NOTICE => Some("gpc"),
             Some(_) => Some("choice"),
             None => None,
         };

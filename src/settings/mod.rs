@@ -94,6 +94,8 @@ pub struct Auth {
 pub struct Consent {
     /// What holds for somebody who was never asked.
     pub default: ConsentDefault,
+    /// Folder of the forms people are asked with; empty: those that are shipped.
+    pub notices: PathBuf,
 }
 
 /// What the law asks that the server acts on.

@@ -15,6 +15,7 @@ mod evaluate;
 mod events;
 mod feed;
 mod fleet;
+mod forms;
 mod golden;
 mod gpc;
 mod health;

@@ -73,6 +73,7 @@ operations! {
     "auth.jwt_secret" = SECRET => without_key;
     "auth.cursor_secret" = SECRET => cursor_secret;
     "consent.default" = "assumed" => consent_default;
+    "consent.notices" = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures/consent") => notices;
     "privacy.pack" = "ccpa" => gpc;
     "privacy.gpc_scope" = "sale_share" => gpc;
     "store.profile_ttl" = "2d" => profile_ttl;
@@ -101,6 +102,12 @@ async fn consent_default(change: Change) -> String {
     let answer = server.post("/v1/events", &json!({"user": "ana", "events": [event]})).await;
     let answer: Value = answer.json().await.unwrap();
     format!("ignored {}", answer["ignored"])
+}
+
+async fn notices(change: Change) -> String {
+    let server = recipe(change).ready().await;
+    let forms: Value = server.get("/v1/consent/forms").await.json().await.unwrap();
+    format!("first asked: {}", forms["forms"][0]["title"])
 }
 
 async fn gpc(change: Change) -> String {

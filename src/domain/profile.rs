@@ -25,6 +25,10 @@ pub const MAX_ACTIONS: usize = 256;
 pub const MAX_EXPOSURES: usize = 256;
 /// Most facet values with a dislike per profile. A full list refuses the next `less_like`: none is forgotten by accident.
 pub const MAX_DISLIKES: usize = 1_024;
+/// Most interests that come with a request.
+pub const MAX_CLIENT_INTERESTS: usize = 8;
+/// The strongest level of such an interest; 0 is none.
+pub const MAX_CLIENT_LEVEL: u8 = 3;
 /// Impressions of one item are counted up to this many.
 pub const MAX_IMPRESSIONS: u8 = 15;
 /// Affinities and interests lose half their weight in this time.
@@ -164,10 +168,12 @@ pub enum Mode {
     NoProfile,
     /// As [`Self::NoProfile`], and by nothing but `published_at`, newest first.
     Chronological,
+    /// By the interests that come with the request, from whoever keeps them; as [`Self::NoProfile`] where none do.
+    ClientProfile,
 }
 
 impl Mode {
-    pub const NAMES: [&'static str; 4] = ["profile", "explicit_only", "no_profile", "chronological"];
+    pub const NAMES: [&'static str; 5] = ["profile", "explicit_only", "no_profile", "chronological", "client_profile"];
 
     /// As in the API.
     pub const fn name(self) -> &'static str {
@@ -176,14 +182,17 @@ impl Mode {
             Self::ExplicitOnly => "explicit_only",
             Self::NoProfile => "no_profile",
             Self::Chronological => "chronological",
+            Self::ClientProfile => "client_profile",
         }
     }
 
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Profile, Self::ExplicitOnly, Self::NoProfile, Self::Chronological].into_iter().find(|mode| mode.name() == name)
+        [Self::Profile, Self::ExplicitOnly, Self::NoProfile, Self::Chronological, Self::ClientProfile]
+            .into_iter()
+            .find(|mode| mode.name() == name)
     }
 
-    /// Whether a feed may be shaped by more than what binds every feed.
+    /// Whether a feed may be shaped by more of what is kept than what binds every feed.
     pub const fn personalises(self) -> bool {
         matches!(self, Self::Profile | Self::ExplicitOnly)
     }
@@ -193,7 +202,8 @@ impl Mode {
     #[must_use]
     pub const fn narrowed_by(self, other: Self) -> Self {
         match (self, other) {
-            (Self::NoProfile | Self::Chronological, Self::Profile | Self::ExplicitOnly) | (Self::ExplicitOnly, Self::Profile) => self,
+            (Self::NoProfile | Self::Chronological | Self::ClientProfile, Self::Profile | Self::ExplicitOnly)
+            | (Self::ExplicitOnly, Self::Profile) => self,
             _ => other,
         }
     }

@@ -19,7 +19,7 @@ pub mod verdict;
 
 pub use rerank::{RerankCandidate, RerankRequest};
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tracing::Instrument;
@@ -28,11 +28,11 @@ use crate::{
     catalogue::{Catalogue, Row, Snapshot},
     clock::Clock,
     domain::{
-        FeedId, ItemId, Profile, SessionId, Time, UserId,
+        FacetValue, FeedId, ItemId, Profile, SessionId, Time, UserId,
         consent::{ConsentDefault, ConsentRecord, Purpose},
         feed::{Draw, Owner, Page, StoredFeed},
         policy::ActivePolicy,
-        profile::Mode,
+        profile::{Mode, Preferences},
     },
     journal::Journal,
     policy::{
@@ -59,6 +59,8 @@ pub struct FeedRequest {
     /// The most of the person that may be used; what they chose and consented to narrows it. What they blocked stays out
     /// in every mode.
     pub mode: Mode,
+    /// Topic to how much, in (0, 1]: what somebody whom nobody names keeps of themselves. Not kept.
+    pub interests: BTreeMap<FacetValue, f32>,
     /// 1 to 100; `None` takes the surface's page size.
     pub limit: Option<usize>,
     /// 0 to 1; clamped to the policy's range. Only counts on a first page.
@@ -214,7 +216,8 @@ impl FeedService {
     /// Who the feed is for and what may be known about them.
     async fn reader(&self, request: &FeedRequest, degraded: &mut Vec<Degradation>) -> Reader {
         let Some(user) = &request.user else {
-            return Reader { owner: Owner::Nobody, mode: request.mode, profile: None, consents: Arc::default() };
+            let profile = (request.mode == Mode::ClientProfile).then(|| Arc::new(of_interests(&request.interests)));
+            return Reader { owner: Owner::Nobody, mode: request.mode, profile, consents: Arc::default() };
         };
         let person = match self.store.person(user).await {
             Ok(person) => person.unwrap_or_default(),
@@ -228,13 +231,15 @@ impl FeedService {
         let profile = person.profile.unwrap_or_default();
         let mode = match profile.preferences.mode.narrowed_by(request.mode) {
             Mode::Profile if !self.consent.allows(&person.consents, Purpose::ProfileUse, self.clock.now()) => Mode::NoProfile,
+            // Interests come from those whom nobody names.
+            Mode::ClientProfile => Mode::NoProfile,
             mode => mode,
         };
         let owner = if mode.personalises() { Owner::User(user.clone()) } else { Owner::Nobody };
         let profile = match mode {
             Mode::Profile => Some(profile),
             Mode::ExplicitOnly => Some(profile.explicit()),
-            Mode::NoProfile | Mode::Chronological => profile.binding(),
+            Mode::NoProfile | Mode::Chronological | Mode::ClientProfile => profile.binding(),
         };
         Reader { owner, mode, profile: profile.map(Arc::new), consents: person.consents.into() }
     }
@@ -256,7 +261,7 @@ impl FeedService {
         let metrics = rank::metrics::measure(&shown, explored, kept, &snapshot, &policy.policy.diversify.similarity);
         let next =
             page.has_next.then(|| self.signer.cursor(&Cursor { feed: feed.id.clone(), page: page_number + 1 }, &feed.owner, &feed.surface));
-        let personalised = reader.mode.personalises() && reader.profile.as_ref().is_some_and(|p| !p.is_cold());
+        let personalised = reader.is_personal() && reader.profile.as_ref().is_some_and(|p| !p.is_cold());
         let first_position = prefix_indices.len();
         Served {
             feed,
@@ -319,6 +324,19 @@ struct Reader {
     profile: Option<Arc<Profile>>,
     /// Their consent log.
     consents: Arc<[ConsentRecord]>,
+}
+
+impl Reader {
+    /// Whether more than what binds every feed may shape this one.
+    fn is_personal(&self) -> bool {
+        self.mode.personalises() || self.mode == Mode::ClientProfile
+    }
+}
+
+/// A profile of nothing but interests that came with the request.
+fn of_interests(interests: &BTreeMap<FacetValue, f32>) -> Profile {
+    let preferences = Preferences { topics: interests.clone(), ..Preferences::default() };
+    Profile { preferences, ..Profile::default() }
 }
 
 /// What [`FeedService::served`] puts together.

@@ -121,6 +121,7 @@ fn request(surface: &str, reader: usize) -> FeedRequest {
         user: None,
         session: None,
         mode: Mode::Profile,
+        interests: Default::default(),
         limit: None,
         diversity: None,
         seed: Some(first::seed_of(format!("sample|{surface}|{reader}").as_bytes())),

@@ -66,7 +66,7 @@ pub async fn remember(app: &App, request: &HttpRequest, user: Option<&UserId>) {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Privacy)]
 pub struct PrivacyBody {
-    /// What the page may be made from: `profile`, `explicit_only`, `no_profile` or `chronological`.
+    /// What the page may be made from: `profile`, `explicit_only`, `no_profile`, `chronological` or `client_profile`.
     pub mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

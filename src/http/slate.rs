@@ -12,6 +12,8 @@ use crate::{
     domain::{
         Item,
         feed::{Placed, PoolEntry},
+        policy::Weights,
+        profile::Mode,
     },
     feed::{Degradation, Served, cursor::Signer},
     policy::serving::Exposure,
@@ -97,6 +99,10 @@ pub struct FeedBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub experiment: Option<ExperimentBody>,
+    /// With `mode` = `client_profile`: the policy's weights, so that a client can rank again what it got by what it knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<BTreeMap<String, f32>>)]
+    pub weights: Option<Weights>,
     pub items: Vec<PlacedBody>,
     pub page: PageBody,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -327,6 +333,7 @@ impl FeedBody {
             privacy,
             policy: PolicyBody { id: policy.id.clone(), version: policy.version, digest: served.policy.digest.clone() },
             experiment: served.exposure.as_ref().and_then(ExperimentBody::of),
+            weights: (served.mode == Mode::ClientProfile).then(|| policy.score.weights.clone()),
             items: served.page.placed.iter().enumerate().filter_map(|(at, placed)| placed_body(served, at, placed, view, signer)).collect(),
             page: PageBody { next: served.next.clone(), expires_at, restarted: served.restarted },
             metrics: view.metrics.then_some(MetricsBody {

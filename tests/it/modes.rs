@@ -18,7 +18,7 @@ on_both_stores! {
 }
 
 const TOPICS: [&str; 6] = ["science", "politics", "food", "music", "sport", "travel"];
-const MODES: [&str; 4] = ["profile", "explicit_only", "no_profile", "chronological"];
+const MODES: [&str; 5] = ["profile", "explicit_only", "no_profile", "chronological", "client_profile"];
 /// Settings tried in the test of equal settings.
 const CASES: usize = 6;
 

@@ -135,6 +135,7 @@ enum ModeV1 {
     Off,
     ExplicitOnly,
     Chronological,
+    ClientProfile,
 }
 
 /// By position: only append.
@@ -348,6 +349,7 @@ impl<'a> From<&'a Preferences> for PreferencesV1<'a> {
                 Mode::NoProfile => ModeV1::Off,
                 Mode::ExplicitOnly => ModeV1::ExplicitOnly,
                 Mode::Chronological => ModeV1::Chronological,
+                Mode::ClientProfile => ModeV1::ClientProfile,
             },
         }
     }
@@ -364,6 +366,7 @@ impl From<PreferencesV1<'_>> for Preferences {
                 ModeV1::Paused | ModeV1::Off => Mode::NoProfile,
                 ModeV1::ExplicitOnly => Mode::ExplicitOnly,
                 ModeV1::Chronological => Mode::Chronological,
+                ModeV1::ClientProfile => Mode::ClientProfile,
             },
         }
     }

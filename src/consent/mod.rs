@@ -1,6 +1,8 @@
 //! Decisions about consent: signed, appended to the person's log, and shown back as receipts. What the log means is
 //! [`crate::domain::consent`].
 
+pub mod form;
+pub mod lint;
 mod notice;
 mod signature;
 
@@ -9,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use ed25519_dalek::SigningKey;
 use tokio::sync::OnceCell;
 
-pub use self::notice::{CURRENT as CURRENT_NOTICE, Notice};
+pub use self::notice::{FormsRefused, GPC_NOTICE, GPC_TEXT, Notice, Notices};
 use crate::{
     clock::Clock,
     domain::{
@@ -72,6 +74,18 @@ impl Consents {
             log = self.append(user, log, (purpose, gives), notice).await?;
         }
         Ok(log)
+    }
+
+    /// Records that a signal refuses `purposes`, where the person has not decided themselves and no consent is in force.
+    pub async fn object(&self, user: &UserId, purposes: &[Purpose]) -> Result<(), ConsentError> {
+        let log = self.log(user).await?;
+        let now = self.clock.now();
+        let is_open = |purpose: &Purpose| matches!(standing(&log, *purpose, now), Standing::Unasked | Standing::Expired);
+        let refused: BTreeMap<Purpose, bool> = purposes.iter().copied().filter(is_open).map(|purpose| (purpose, false)).collect();
+        if !refused.is_empty() {
+            self.decide(user, &refused, &GPC_NOTICE).await?;
+        }
+        Ok(())
     }
 
     async fn append(

@@ -21,7 +21,7 @@ use crate::{app::VERSION, wire};
     paths(
         feed::get, feed::post, feed::rerank, events::post,
         me::preferences::get, me::preferences::put,
-        me::consent::get, me::consent::put, me::consent::receipts, me::consent::notice,
+        me::consent::get, me::consent::put, me::consent::receipts, me::consent::forms, me::consent::notice,
         items::post, items::get, items::put, items::delete,
         policies::check, policies::explain_key, policies::diff, policies::preview, policies::schema_document,
         rollout::get, rollout::activate, rollout::log, rollout::roll_back, rollout::reload, rollout::results,

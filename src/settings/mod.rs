@@ -23,7 +23,11 @@ pub use layers::{ENVIRONMENT_PREFIX, Layers, Override};
 pub use secret::Secret;
 pub use surfaces::{is_surface_name, shipped as shipped_surfaces};
 
-use crate::domain::{Policy, Span, consent::ConsentDefault};
+use crate::domain::{
+    Policy, Span,
+    consent::ConsentDefault,
+    privacy::{GpcScope, Pack},
+};
 
 /// How a shell starts this program again: its path, quoted where a shell would split it; the bare name if it cannot be told.
 pub fn program() -> String {
@@ -41,6 +45,7 @@ pub struct Settings {
     pub server: Server,
     pub auth: Auth,
     pub consent: Consent,
+    pub privacy: Privacy,
     pub store: Store,
     pub catalogue: Catalogue,
     pub journal: Journal,
@@ -89,6 +94,37 @@ pub struct Auth {
 pub struct Consent {
     /// What holds for somebody who was never asked.
     pub default: ConsentDefault,
+    /// Folder of the forms people are asked with; empty: those that are shipped.
+    pub notices: PathBuf,
+}
+
+/// What the law asks that the server acts on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Privacy {
+    pub pack: Pack,
+    pub gpc_scope: GpcSetting,
+}
+
+impl Privacy {
+    /// What `Sec-GPC: 1` opts out of.
+    pub const fn gpc_scope(&self) -> GpcScope {
+        match self.gpc_scope {
+            GpcSetting::Pack => self.pack.gpc_scope(),
+            GpcSetting::SaleShare => GpcScope::SaleShare,
+            GpcSetting::AllProfiling => GpcScope::AllProfiling,
+        }
+    }
+}
+
+/// A [`GpcScope`], or as the pack says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GpcSetting {
+    #[default]
+    Pack,
+    SaleShare,
+    AllProfiling,
 }
 
 /// Where profiles, feeds and items are kept.
@@ -179,6 +215,7 @@ impl Default for Settings {
             server: Server::default(),
             auth: Auth::default(),
             consent: Consent::default(),
+            privacy: Privacy::default(),
             store: Store {
                 profile_ttl: Span::days(400),
                 embedded: EmbeddedStore { path: PathBuf::from("data/polyphony.redb") },

@@ -89,6 +89,7 @@ fn request(user: Option<&str>) -> FeedRequest {
         surface: "home".into(),
         user: user.map(|id| UserId::new(id).unwrap()),
         mode: if user.is_some() { Mode::Profile } else { Mode::NoProfile },
+        interests: Default::default(),
         limit: Some(20),
         diversity: None,
         seed: None,

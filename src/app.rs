@@ -14,7 +14,7 @@ use crate::{
     auth::Auth,
     catalogue::Catalogue,
     clock::Clock,
-    consent::{Consents, ErasureReceipt},
+    consent::{Consents, ErasureReceipt, FormsRefused, Notices},
     domain::{Event, EventKind, Span, Time, UserId, feed::Slot},
     feed::{FeedService, Served, cursor::Signer},
     follow::{self, Report},
@@ -56,6 +56,8 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 pub enum BuildError {
     #[error(transparent)]
     Policy(#[from] policy::Refused),
+    #[error("`consent.notices`: {0}")]
+    Forms(#[from] FormsRefused),
     #[error("the journal cannot be opened at {path}: {source}")]
     Journal { path: String, source: std::io::Error },
 }
@@ -78,6 +80,8 @@ pub struct App {
     pub journal_turn: Semaphore,
     pub ingest: Ingest,
     pub consents: Consents,
+    /// What people are asked.
+    pub notices: Notices,
 }
 
 impl App {
@@ -109,6 +113,7 @@ impl App {
             set,
         );
         feed.consent = settings.consent.default;
+        let notices = Notices::load(&settings.consent.notices)?;
         let consents = Consents::new(Arc::clone(&store), Arc::clone(&clock));
         let rollout = Rollout::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), Arc::clone(&feed.serving));
         let ingest = Ingest { store: Arc::clone(&store), catalogue, clock: Arc::clone(&clock), journal, consent: settings.consent.default };
@@ -126,6 +131,7 @@ impl App {
             journal_turn: Semaphore::new(JOURNAL_READS_AT_ONCE),
             ingest,
             consents,
+            notices,
         })
     }
 

@@ -13,7 +13,6 @@ use crate::{
     domain::{
         Event, EventKind, Item, ItemId, UserId,
         consent::{ConsentDefault, Purpose},
-        profile::Mode,
     },
     journal::{EventRecord, Journal, JournalRecord},
     learn::{self, LearnError},
@@ -39,7 +38,7 @@ pub enum Outcome {
 pub enum Unwanted {
     /// Keeping a profile was refused, or never allowed.
     NoConsent,
-    /// The person chose feeds without a profile.
+    /// The person chose feeds that use nothing inferred of them and nothing they do.
     NoProfile,
     /// The person was erased, and has not consented to anything since.
     Erased,
@@ -171,7 +170,7 @@ impl Ingest {
             return Ok(Some(Unwanted::NoConsent));
         }
         let mode = person.profile.map(|profile| profile.preferences.mode).unwrap_or_default();
-        Ok((mode == Mode::NoProfile).then_some(Unwanted::NoProfile))
+        Ok((!mode.personalises()).then_some(Unwanted::NoProfile))
     }
 
     /// Popularity and journal: after the events are safe, and never a reason to refuse them.
@@ -208,9 +207,11 @@ impl Ingest {
     }
 }
 
-/// Whoever chose no profile can still block and follow: that is said, not observed. Without consent nothing is kept.
+/// Whoever chose no profile can still block, follow and say what they want less of: that is said, not observed. Without
+/// consent nothing is kept.
 fn is_kept_regardless(event: &Event, unwanted: Unwanted) -> bool {
-    unwanted == Unwanted::NoProfile && (event.undo || matches!(event.kind, EventKind::Hide | EventKind::Follow))
+    let is_said = matches!(event.kind, EventKind::Hide | EventKind::Follow | EventKind::LessLike | EventKind::Report);
+    unwanted == Unwanted::NoProfile && (event.undo || is_said)
 }
 
 fn learn_one(profile: &mut crate::domain::Profile, event: &Event, snapshot: &Snapshot) -> Result<(), Refusal> {

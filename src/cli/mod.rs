@@ -2,6 +2,7 @@
 
 mod admin;
 mod config;
+mod consent;
 mod demo;
 mod evaluate;
 mod experiment;
@@ -46,6 +47,7 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Check, explain, compare and preview policies before they are shown to anybody
     Policy(policy::Policy),
+    Consent(consent::Consent),
     /// See what experiments show
     Experiment(experiment::Experiment),
     /// Show a feed's JSON from standard input as lines to read
@@ -69,6 +71,7 @@ impl Cli {
             Command::Import(command) => command.run(),
             Command::Evaluate(command) => command.run(),
             Command::Policy(command) => command.run(),
+            Command::Consent(command) => command.run(),
             Command::Experiment(command) => command.run(),
             Command::Show(command) => command.run(),
             Command::Healthcheck(command) => command.run(),

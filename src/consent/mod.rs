@@ -2,6 +2,8 @@
 //! [`crate::domain::consent`].
 
 mod erasure;
+pub mod form;
+pub mod lint;
 mod notice;
 mod signature;
 
@@ -12,7 +14,7 @@ use tokio::sync::OnceCell;
 
 pub use self::{
     erasure::{Erased, ErasureReceipt, verify_erasure},
-    notice::{CURRENT as CURRENT_NOTICE, Notice},
+    notice::{FormsRefused, GPC_NOTICE, GPC_TEXT, Notice, Notices},
 };
 use crate::{
     clock::Clock,
@@ -88,6 +90,18 @@ impl Consents {
             log = self.append(user, log, (purpose, false), notice).await?;
         }
         Ok(log)
+    }
+
+    /// Records that a signal refuses `purposes`, where the person has not decided themselves and no consent is in force.
+    pub async fn object(&self, user: &UserId, purposes: &[Purpose]) -> Result<(), ConsentError> {
+        let log = self.log(user).await?;
+        let now = self.clock.now();
+        let is_open = |purpose: &Purpose| matches!(standing(&log, *purpose, now), Standing::Unasked | Standing::Expired);
+        let refused: BTreeMap<Purpose, bool> = purposes.iter().copied().filter(is_open).map(|purpose| (purpose, false)).collect();
+        if !refused.is_empty() {
+            self.decide(user, &refused, &GPC_NOTICE).await?;
+        }
+        Ok(())
     }
 
     async fn append(

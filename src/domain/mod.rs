@@ -13,6 +13,7 @@ pub mod item;
 pub mod lottery;
 pub mod policy;
 pub mod popularity;
+pub mod privacy;
 pub mod profile;
 pub mod suggest;
 pub mod time;

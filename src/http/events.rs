@@ -94,8 +94,8 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut
     let (values, user) = batch(&mut value, &caller)?;
     let count = values.len();
     let mut answer = AnswerBody { accepted: 0, duplicates: 0, rejected: Vec::new(), clamped: 0, ignored: 0, stored: None, reason: None };
-    // With Global Privacy Control nothing is learned about the person.
-    if super::feed::signals_opt_out(&request) {
+    super::gpc::remember(&app, &request, user.as_ref()).await;
+    if super::gpc::refuses_profile(&app, &request) {
         answer.ignored = count;
         answer.stored = Some(false);
         answer.reason = Some("no_consent");

@@ -57,6 +57,7 @@ pub fn routes() -> Vec<Entry> {
         get("/v1/users/{id}/consent", me::consent::get),
         put("/v1/users/{id}/consent", me::consent::put),
         get("/v1/users/{id}/consent/receipts", me::consent::receipts),
+        get("/v1/consent/forms", me::consent::forms),
         get("/v1/consent/notices/{hash}", me::consent::notice),
         get("/v1/data-inventory", inventory::get),
         // The catalogue

@@ -21,7 +21,7 @@ use crate::{app::VERSION, wire};
     paths(
         feed::get, feed::post, feed::rerank, events::post,
         me::erasure::delete, me::export::get, me::import::post, me::preferences::get, me::preferences::put,
-        me::consent::get, me::consent::put, me::consent::receipts, me::consent::notice,
+        me::consent::get, me::consent::put, me::consent::receipts, me::consent::forms, me::consent::notice,
         inventory::get,
         items::post, items::get, items::put, items::delete,
         policies::check, policies::explain_key, policies::diff, policies::preview, policies::schema_document,

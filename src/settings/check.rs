@@ -3,7 +3,11 @@
 use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use super::{Fault, Faults, Place, Secret, Settings, surfaces::is_surface_name};
-use crate::domain::Span;
+use crate::domain::{
+    Span,
+    consent::ConsentDefault,
+    privacy::{GpcScope, Pack},
+};
 
 /// Most worker threads.
 pub const WORKERS_MAX: usize = 1_024;
@@ -55,6 +59,7 @@ impl Settings {
         self.check_server(&mut found);
         self.check_auth(&mut found);
         self.check_privacy(&mut found);
+        self.check_pack(&mut found);
         self.check_store(&mut found);
         self.check_journal(&mut found);
         self.check_telemetry(&mut found);
@@ -154,6 +159,21 @@ impl Settings {
         }
         if !url.is_empty() && self.store.redis.url.is_empty() {
             found.is("privacy.keys.redis.url", "is set, but `store.redis.url` is not: the embedded store keeps keys in a file".into());
+        }
+    }
+
+    fn check_pack(&self, found: &mut Found) {
+        if self.privacy.pack != Pack::Strict {
+            return;
+        }
+        if self.privacy.gpc_scope() != GpcScope::AllProfiling {
+            found.is(
+                "privacy.gpc_scope",
+                "is \"sale_share\" and `privacy.pack` is \"strict\"; expected \"pack\" or \"all_profiling\"".into(),
+            );
+        }
+        if self.consent.default != ConsentDefault::Required {
+            found.is("consent.default", "is \"assumed\" and `privacy.pack` is \"strict\"; expected \"required\"".into());
         }
     }
 
@@ -303,5 +323,16 @@ mod tests {
             settings.server.listen = loopback.parse().unwrap();
             assert_eq!(settings.check_exposure(), Ok(()), "{loopback}");
         }
+    }
+
+    #[test]
+    fn the_strictest_pack_takes_no_laxer_setting() {
+        let mut settings = Settings::default();
+        settings.privacy.pack = Pack::Strict;
+        assert_eq!(settings.check(), []);
+        settings.privacy.gpc_scope = crate::settings::GpcSetting::SaleShare;
+        settings.consent.default = ConsentDefault::Assumed;
+        let keys: Vec<String> = settings.check().into_iter().map(|fault| fault.key).collect();
+        assert_eq!(keys, ["privacy.gpc_scope", "consent.default"]);
     }
 }

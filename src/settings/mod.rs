@@ -10,6 +10,7 @@
 pub mod check;
 mod fault;
 mod layers;
+mod privacy;
 mod secret;
 mod surfaces;
 mod template;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use fault::{Fault, Faults, Place};
 pub use layers::{ENVIRONMENT_PREFIX, Layers, Override};
+pub use privacy::{GpcSetting, Keys, Privacy};
 pub use secret::Secret;
 pub use surfaces::{is_surface_name, shipped as shipped_surfaces};
 
@@ -40,8 +42,8 @@ pub fn program() -> String {
 pub struct Settings {
     pub server: Server,
     pub auth: Auth,
-    pub privacy: Privacy,
     pub consent: Consent,
+    pub privacy: Privacy,
     pub store: Store,
     pub catalogue: Catalogue,
     pub journal: Journal,
@@ -90,39 +92,8 @@ pub struct Auth {
 pub struct Consent {
     /// What holds for somebody who was never asked.
     pub default: ConsentDefault,
-}
-
-/// How what is kept about people is sealed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Privacy {
-    /// 64 hex digits each, the newest first: it wraps people's keys, all of them unwrap. Empty: the store makes one for itself.
-    pub master_keys: Vec<Secret>,
-    pub keys: Keys,
-}
-
-/// Where people's keys are kept: apart from what they seal, if it is to be destroyed in backups too.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Keys {
-    pub embedded: KeyFile,
-    pub redis: KeyRedis,
-}
-
-/// Keys of the embedded store.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyFile {
-    /// Empty: `keys.redb` beside the store's file.
-    pub path: PathBuf,
-}
-
-/// Keys of people in Redis.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyRedis {
-    /// May hold a password. Empty: the Redis with everything else.
-    pub url: Secret,
+    /// Folder of the forms people are asked with; empty: those that are shipped.
+    pub notices: PathBuf,
 }
 
 /// Where profiles, feeds and items are kept.
@@ -212,8 +183,8 @@ impl Default for Settings {
         Self {
             server: Server::default(),
             auth: Auth::default(),
-            privacy: Privacy::default(),
             consent: Consent::default(),
+            privacy: Privacy::default(),
             store: Store {
                 profile_ttl: Span::days(400),
                 embedded: EmbeddedStore { path: PathBuf::from("data/polyphony.redb") },

@@ -31,7 +31,7 @@ const FIELDS: [&str; 4] = ["diversity", "languages", "mode", "topics"];
 #[derive(Serialize, ToSchema)]
 #[schema(as = Preferences, example = json!({"mode": "profile", "diversity": 0.4, "topics": {"science": 1.0}, "languages": ["en"]}))]
 pub struct PreferencesBody {
-    /// `profile`, `explicit_only` or `no_profile`. Kept for ever and on every device.
+    /// `profile`, `explicit_only`, `no_profile`, `chronological` or `client_profile`. Kept for ever and on every device.
     mode: &'static str,
     /// 0 = relevance only … 1 = most varied. Absent: the policy decides.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -77,6 +77,9 @@ operations! {
     "privacy.master_keys" = MASTER_KEY => master_keys;
     "privacy.keys.embedded.path" = "elsewhere/keys.redb" => key_path;
     "privacy.keys.redis.url" = "redis://127.0.0.1:1" => key_redis_url;
+    "consent.notices" = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures/consent") => notices;
+    "privacy.pack" = "ccpa" => gpc;
+    "privacy.gpc_scope" = "sale_share" => gpc;
     "store.profile_ttl" = "2d" => profile_ttl;
     "store.embedded.path" = "elsewhere/store.redb" => embedded_path;
     "store.redis.url" = "redis://127.0.0.1:1" => redis_url;
@@ -103,6 +106,20 @@ async fn consent_default(change: Change) -> String {
     let answer = server.post("/v1/events", &json!({"user": "ana", "events": [event]})).await;
     let answer: Value = answer.json().await.unwrap();
     format!("ignored {}", answer["ignored"])
+}
+
+async fn notices(change: Change) -> String {
+    let server = recipe(change).ready().await;
+    let forms: Value = server.get("/v1/consent/forms").await.json().await.unwrap();
+    format!("first asked: {}", forms["forms"][0]["title"])
+}
+
+async fn gpc(change: Change) -> String {
+    let server = with(Recipe::serve().set("consent.default", "assumed"), change).ready().await;
+    server.put_items(&items(30)).await;
+    let page = server.request(Method::GET, "/v1/feed?user=ana").header("sec-gpc", "1").send().await.unwrap();
+    let page: Value = page.json().await.unwrap();
+    format!("with the signal: {}", page["privacy"]["mode"])
 }
 
 async fn listen(change: Change) -> String {

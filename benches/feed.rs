@@ -17,7 +17,10 @@ use polyphony::{
     domain::{Policy, Span, Time, UserId, consent::ConsentDefault, policy::ActivePolicy, policy::Surfaces, profile::Mode},
     feed::{FeedRequest, FeedService, RerankCandidate, RerankRequest, Served, cursor::Signer},
     follow,
-    http::slate::{FeedBody, View},
+    http::{
+        gpc::PrivacyBody,
+        slate::{FeedBody, View},
+    },
     ingest::Ingest,
     journal::Journal,
     store::{
@@ -79,7 +82,8 @@ impl World {
     }
 
     fn json(&self, served: &Served) -> Vec<u8> {
-        serde_json::to_vec(&FeedBody::new(served, "rq_bench".into(), View::default(), &self.feed.signer)).unwrap()
+        let privacy = PrivacyBody::new(false, served);
+        serde_json::to_vec(&FeedBody::new(served, "rq_bench".into(), View::default(), privacy, &self.feed.signer)).unwrap()
     }
 }
 

@@ -446,7 +446,7 @@ fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view:
     };
     note.attach(request);
     let watch = Stopwatch::start();
-    let privacy = PrivacyBody::new(request, served);
+    let privacy = PrivacyBody::new(gpc::signals_opt_out(request), served);
     let privacy_header = privacy.header();
     let body = FeedBody::new(served, request_id.to_owned(), view, privacy, &app.feed.signer);
     let frozen = served.page_number > 0 && served.degraded.is_empty();

@@ -85,8 +85,8 @@ pub struct OptOutBody {
 }
 
 impl PrivacyBody {
-    pub fn new(request: &HttpRequest, served: &Served) -> Self {
-        let by_signal = signals_opt_out(request);
+    /// `by_signal`: the request carries the signal.
+    pub fn new(by_signal: bool, served: &Served) -> Self {
         let kept = latest(&served.consents, Purpose::SaleShare).filter(|record| record.decision != Decision::Given);
         let source = match kept {
             _ if by_signal => Some("gpc"),

@@ -39,7 +39,7 @@ async fn what_the_client_says_shapes_the_feed_and_nothing_is_kept(kind: StoreKin
     let world = World::start(kind).await;
     world.items(many(120, &TOPICS, 17)).await;
     let before = personal_commands(&world).await;
-    let science = |page: &Answer| page.items().iter().filter(|item| item["item"]["topics"][0] == "science").count();
+    let science = |page: &Answer| page.items().iter().filter(|item| item["item"]["topics"][0]["topic"] == "science").count();
     let nobody = science(&world.feed("").limit(20).get().await.ok());
     let page = ask(&world, json!([{"topic": "science", "level": 3}])).await.ok();
     assert!(science(&page) > nobody, "{} of {nobody}", science(&page));

@@ -17,7 +17,10 @@ use polyphony::{
     domain::{Policy, Span, Time, UserId, consent::ConsentDefault, policy::ActivePolicy, policy::Surfaces, profile::Mode},
     feed::{FeedRequest, FeedService, RerankCandidate, RerankRequest, Served, cursor::Signer},
     follow,
-    http::slate::{FeedBody, View},
+    http::{
+        gpc::PrivacyBody,
+        slate::{FeedBody, View},
+    },
     ingest::Ingest,
     journal::Journal,
     store::{
@@ -79,7 +82,8 @@ impl World {
     }
 
     fn json(&self, served: &Served) -> Vec<u8> {
-        serde_json::to_vec(&FeedBody::new(served, "rq_bench".into(), View::default(), &self.feed.signer)).unwrap()
+        let privacy = PrivacyBody::new(false, served);
+        serde_json::to_vec(&FeedBody::new(served, "rq_bench".into(), View::default(), privacy, &self.feed.signer)).unwrap()
     }
 }
 
@@ -89,6 +93,7 @@ fn request(user: Option<&str>) -> FeedRequest {
         surface: "home".into(),
         user: user.map(|id| UserId::new(id).unwrap()),
         mode: if user.is_some() { Mode::Profile } else { Mode::NoProfile },
+        interests: Default::default(),
         limit: Some(20),
         diversity: None,
         seed: None,

@@ -14,8 +14,8 @@ use crate::{
     auth::Auth,
     catalogue::Catalogue,
     clock::Clock,
-    consent::Consents,
-    domain::{Event, EventKind, Time, feed::Slot},
+    consent::{Consents, ErasureReceipt, FormsRefused, Notices},
+    domain::{Event, EventKind, Span, Time, UserId, feed::Slot},
     feed::{FeedService, Served, cursor::Signer},
     follow::{self, Report},
     ingest::{Ingest, Outcome},
@@ -42,6 +42,8 @@ pub const COMMIT: &str = match option_env!("POLYPHONY_COMMIT") {
 const SHARE_RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How often the activation log, the policy file and a canary's guardrails are looked at.
 const ROLL_EVERY: Duration = Duration::from_millis(500);
+/// Erasures are looked for again this far back: the clocks of servers differ.
+const ERASURE_OVERLAP: Span = Span::minutes(2);
 /// Reads of the whole journal at a time.
 const JOURNAL_READS_AT_ONCE: usize = 1;
 /// How often what is over is swept out of a store that does not do it by itself.
@@ -54,6 +56,8 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 pub enum BuildError {
     #[error(transparent)]
     Policy(#[from] policy::Refused),
+    #[error("`consent.notices`: {0}")]
+    Forms(#[from] FormsRefused),
     #[error("the journal cannot be opened at {path}: {source}")]
     Journal { path: String, source: std::io::Error },
 }
@@ -76,6 +80,8 @@ pub struct App {
     pub journal_turn: Semaphore,
     pub ingest: Ingest,
     pub consents: Consents,
+    /// What people are asked.
+    pub notices: Notices,
 }
 
 impl App {
@@ -107,6 +113,7 @@ impl App {
             set,
         );
         feed.consent = settings.consent.default;
+        let notices = Notices::load(&settings.consent.notices)?;
         let consents = Consents::new(Arc::clone(&store), Arc::clone(&clock));
         let rollout = Rollout::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), Arc::clone(&feed.serving));
         let ingest = Ingest { store: Arc::clone(&store), catalogue, clock: Arc::clone(&clock), journal, consent: settings.consent.default };
@@ -124,6 +131,7 @@ impl App {
             journal_turn: Semaphore::new(JOURNAL_READS_AT_ONCE),
             ingest,
             consents,
+            notices,
         })
     }
 
@@ -148,7 +156,9 @@ impl App {
 
     /// Looks again and again whether the policy changed, or a canary should not go on.
     async fn roll(&self) {
+        let mut erasures_known_at = self.now();
         loop {
+            erasures_known_at = self.forget_erased(erasures_known_at).await;
             let _ = self.rollout.follow().await;
             self.counted(self.policy_file.look(&self.rollout).await);
             if let Err(error) = self.rollout.guard().await {
@@ -156,6 +166,33 @@ impl App {
             }
             tokio::time::sleep(ROLL_EVERY).await;
         }
+    }
+
+    /// Lets go of what memory still holds of people who were erased anywhere on this store, at the latest [`ROLL_EVERY`] and a call
+    /// to the store after it was done. `known_at`: when that last worked; returns when it now did.
+    async fn forget_erased(&self, known_at: Time) -> Time {
+        let now = self.now();
+        match self.store.erased_since(known_at.minus(ERASURE_OVERLAP)).await {
+            Ok(erased) => {
+                if !erased.is_empty() {
+                    self.feed.local.forget_erased(|user| self.store.lookup(user).is_some_and(|who| erased.contains(&who)));
+                }
+                now
+            }
+            Err(error) => {
+                tracing::debug!(reason = error.reason(), %error, "erasures cannot be followed; trying again");
+                known_at
+            }
+        }
+    }
+
+    /// Erases a person: every record in the store, their key, and what this process holds of them.
+    ///
+    /// Errors: the store's; repeating completes it.
+    pub async fn erase(&self, user: &UserId) -> Result<ErasureReceipt, StoreError> {
+        let at = self.store.erase_user(user, self.now()).await?;
+        self.feed.local.forget_erased(|local| local == user);
+        self.consents.erasure_receipt(user, at, self.store.kind()).await
     }
 
     /// Reads the policy file of the settings again, whether it changed or not.

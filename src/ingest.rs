@@ -13,7 +13,6 @@ use crate::{
     domain::{
         Event, EventKind, Item, ItemId, UserId,
         consent::{ConsentDefault, Purpose},
-        profile::Mode,
     },
     journal::{EventRecord, Journal, JournalRecord},
     learn::{self, LearnError},
@@ -39,8 +38,10 @@ pub enum Outcome {
 pub enum Unwanted {
     /// Keeping a profile was refused, or never allowed.
     NoConsent,
-    /// The person chose feeds without a profile.
+    /// The person chose feeds that use nothing inferred of them and nothing they do.
     NoProfile,
+    /// The person was erased, and has not consented to anything since.
+    Erased,
 }
 
 impl Unwanted {
@@ -49,6 +50,7 @@ impl Unwanted {
         match self {
             Self::NoConsent => "no_consent",
             Self::NoProfile => "no_profile",
+            Self::Erased => "erased",
         }
     }
 }
@@ -126,6 +128,10 @@ impl Ingest {
         let ids: Vec<_> = indices.iter().map(|index| events[*index].id.clone()).collect();
         for _ in 0..MAX_COMMIT_TRIES {
             let learning = self.store.begin_learning(user, &ids).await?;
+            if learning.is_erased {
+                indices.iter().for_each(|index| outcomes[*index] = Outcome::Ignored(Unwanted::Erased));
+                return Ok(());
+            }
             let mut profile = learning.profile;
             let mut fresh = Vec::new();
             let mut in_call = HashSet::new();
@@ -149,6 +155,8 @@ impl Ingest {
             }
             match self.store.commit_profile(user, learning.revision, &profile, &fresh, self.clock.now()).await? {
                 Commit::Done => return Ok(()),
+                // The next look says so.
+                Commit::Erased => {}
                 Commit::Conflict => tokio::task::yield_now().await,
             }
         }
@@ -162,7 +170,7 @@ impl Ingest {
             return Ok(Some(Unwanted::NoConsent));
         }
         let mode = person.profile.map(|profile| profile.preferences.mode).unwrap_or_default();
-        Ok((mode == Mode::NoProfile).then_some(Unwanted::NoProfile))
+        Ok((!mode.personalises()).then_some(Unwanted::NoProfile))
     }
 
     /// Popularity and journal: after the events are safe, and never a reason to refuse them.
@@ -176,10 +184,12 @@ impl Ingest {
             self.add_popularity(&deltas).await;
         }
         for event in accepted() {
+            // Erased since, or the store is away: a line nobody could be told of is left out.
+            let Ok(pseudonym) = self.store.pseudonym(&event.user).await else { continue };
             self.journal.record(JournalRecord::Event(EventRecord {
                 at: event.at.0,
-                id: event.id.to_string(),
-                user: self.journal.pseudonym(&event.user),
+                id: self.journal.event_pseudonym(&event.id),
+                user: pseudonym.to_string(),
                 event_type: event.kind.name().to_owned(),
                 item: event.item.to_string(),
                 feed_id: event.feed.as_ref().map(ToString::to_string),
@@ -197,9 +207,11 @@ impl Ingest {
     }
 }
 
-/// Whoever chose no profile can still block and follow: that is said, not observed. Without consent nothing is kept.
+/// Whoever chose no profile can still block, follow and say what they want less of: that is said, not observed. Without
+/// consent nothing is kept.
 fn is_kept_regardless(event: &Event, unwanted: Unwanted) -> bool {
-    unwanted == Unwanted::NoProfile && (event.undo || matches!(event.kind, EventKind::Hide | EventKind::Follow))
+    let is_said = matches!(event.kind, EventKind::Hide | EventKind::Follow | EventKind::LessLike | EventKind::Report);
+    unwanted == Unwanted::NoProfile && (event.undo || is_said)
 }
 
 fn learn_one(profile: &mut crate::domain::Profile, event: &Event, snapshot: &Snapshot) -> Result<(), Refusal> {

@@ -7,7 +7,6 @@ use clap::Args;
 use super::{serve, settings_with};
 use crate::{
     app::App,
-    consent::CURRENT_NOTICE,
     demo,
     domain::{Item, consent::Purpose},
     ingest::Outcome,
@@ -84,7 +83,7 @@ pub(super) async fn fill(app: &App) -> anyhow::Result<()> {
     let decisions = BTreeMap::from([(Purpose::ProfileCreate, true), (Purpose::ProfileUse, true)]);
     for persona in personas {
         // The personas consent as everybody does: without it nothing would be learned.
-        app.consents.decide(&persona.user, &decisions, &CURRENT_NOTICE.hash).await?;
+        app.consents.decide(&persona.user, &decisions, &app.notices.current(None).hash).await?;
         let outcomes = app.ingest.learn(&persona.events).await?;
         let refused = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_))).count();
         if refused > 0 {

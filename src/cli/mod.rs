@@ -2,12 +2,14 @@
 
 mod admin;
 mod config;
+mod consent;
 mod demo;
 mod evaluate;
 mod experiment;
 mod ground;
 mod healthcheck;
 mod import;
+mod keys;
 mod policy;
 mod serve;
 mod show;
@@ -46,6 +48,7 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Check, explain, compare and preview policies before they are shown to anybody
     Policy(policy::Policy),
+    Consent(consent::Consent),
     /// See what experiments show
     Experiment(experiment::Experiment),
     Verify(verify::Verify),
@@ -55,6 +58,8 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Print the API's OpenAPI 3.1 document
     Openapi,
+    /// See to the keys that seal what is kept about people
+    Keys(keys::Keys),
     /// Check or show settings
     Config(config::Config),
 }
@@ -68,6 +73,7 @@ impl Cli {
             Command::Import(command) => command.run(),
             Command::Evaluate(command) => command.run(),
             Command::Policy(command) => command.run(),
+            Command::Consent(command) => command.run(),
             Command::Experiment(command) => command.run(),
             Command::Verify(command) => command.run(),
             Command::Show(command) => command.run(),
@@ -76,6 +82,7 @@ impl Cli {
                 println!("{}", crate::http::openapi::json());
                 ExitCode::SUCCESS
             }
+            Command::Keys(command) => command.run(),
             Command::Config(command) => command.run(),
         }
     }

@@ -36,7 +36,12 @@ impl Serve {
             eprintln!("error: {faults}");
             return ExitCode::from(EXIT_USAGE);
         }
-        run_with(settings, |_| async { Ok(()) })
+        run_with(settings, |app| async move {
+            if app.settings.privacy.master_keys.is_empty() {
+                tracing::warn!("privacy.master_keys is empty: the master key is kept beside the keys that it wraps (docs/erasure.md)");
+            }
+            Ok(())
+        })
     }
 }
 

@@ -6,17 +6,22 @@ use anyhow::Context;
 
 use crate::{
     clock::Clock,
-    settings::Settings,
+    settings::{Secret, Settings},
     store::{
-        Store, StoreOptions,
+        KeyOptions, Store, StoreOptions,
         embedded::{EmbeddedOptions, EmbeddedStore},
         redis::{RedisOptions, RedisStore},
+        seal::MasterKeys,
     },
 };
 
 /// Redis if its URL is set, the embedded store otherwise. A Redis that is down is no error: the server heals when it is up.
 pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
-    let store = StoreOptions { profile_ttl: settings.store.profile_ttl, popularity_half_life: settings.policy.score.popularity_half_life };
+    let store = StoreOptions {
+        profile_ttl: settings.store.profile_ttl,
+        popularity_half_life: settings.policy.score.popularity_half_life,
+        keys: keys(settings)?,
+    };
     let redis = &settings.store.redis;
     if redis.url.is_empty() {
         let path = settings.store.embedded.path.clone();
@@ -33,4 +38,16 @@ pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result
         ..RedisOptions::default()
     };
     Ok(Arc::new(RedisStore::new(options, clock).context("cannot use store.redis.url")?))
+}
+
+/// Where people's keys are, and what wraps them.
+fn keys(settings: &Settings) -> anyhow::Result<KeyOptions> {
+    let privacy = &settings.privacy;
+    let masters = MasterKeys::parse(privacy.master_keys.iter().map(Secret::expose)).context("privacy.master_keys")?;
+    let (path, url) = (&privacy.keys.embedded.path, &privacy.keys.redis.url);
+    Ok(KeyOptions {
+        masters,
+        path: (!path.as_os_str().is_empty()).then(|| path.clone()),
+        redis_url: (!url.is_empty()).then(|| url.expose().to_owned()),
+    })
 }

@@ -1,6 +1,9 @@
 //! Decisions about consent: signed, appended to the person's log, and shown back as receipts. What the log means is
 //! [`crate::domain::consent`].
 
+mod erasure;
+pub mod form;
+pub mod lint;
 mod notice;
 mod signature;
 
@@ -9,7 +12,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use ed25519_dalek::SigningKey;
 use tokio::sync::OnceCell;
 
-pub use self::notice::{CURRENT as CURRENT_NOTICE, Notice};
+pub use self::{
+    erasure::{Erased, ErasureReceipt, verify_erasure},
+    notice::{FormsRefused, GPC_NOTICE, GPC_TEXT, Notice, Notices},
+};
 use crate::{
     clock::Clock,
     domain::{
@@ -68,10 +74,34 @@ impl Consents {
         // Refusals first: no failure leaves more allowed than the person wants.
         let mut ordered: Vec<(Purpose, bool)> = decisions.iter().map(|(purpose, gives)| (*purpose, *gives)).collect();
         ordered.sort_by_key(|(_, gives)| *gives);
+        let mut until_lifted = Vec::new();
         for (purpose, gives) in ordered {
-            log = self.append(user, log, (purpose, gives), notice).await?;
+            match self.append(user, log.clone(), (purpose, gives), notice).await {
+                Ok(grown) => log = grown,
+                // Of somebody erased nothing is kept, a refusal included; unless they come back with the same form.
+                Err(ConsentError::Store(StoreError::Erased)) => until_lifted.push(purpose),
+                Err(error) => return Err(error),
+            }
+        }
+        for purpose in until_lifted {
+            if log.is_empty() {
+                break;
+            }
+            log = self.append(user, log, (purpose, false), notice).await?;
         }
         Ok(log)
+    }
+
+    /// Records that a signal refuses `purposes`, where the person has not decided themselves and no consent is in force.
+    pub async fn object(&self, user: &UserId, purposes: &[Purpose]) -> Result<(), ConsentError> {
+        let log = self.log(user).await?;
+        let now = self.clock.now();
+        let is_open = |purpose: &Purpose| matches!(standing(&log, *purpose, now), Standing::Unasked | Standing::Expired);
+        let refused: BTreeMap<Purpose, bool> = purposes.iter().copied().filter(is_open).map(|purpose| (purpose, false)).collect();
+        if !refused.is_empty() {
+            self.decide(user, &refused, &GPC_NOTICE).await?;
+        }
+        Ok(())
     }
 
     async fn append(
@@ -95,6 +125,7 @@ impl Consents {
                     return Ok(log);
                 }
                 Commit::Conflict => log = self.log(user).await?,
+                Commit::Erased => return Err(StoreError::Erased.into()),
             }
         }
         Err(StoreError::Refused(format!("the consent log grew {MAX_APPEND_TRIES} times meanwhile")).into())

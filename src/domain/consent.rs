@@ -30,11 +30,22 @@ pub enum Purpose {
     Email,
     Push,
     Research,
+    /// Sell data about the person or share it with others (CCPA). The server does neither; the systems around it may.
+    SaleShare,
 }
 
 impl Purpose {
-    pub const ALL: [Self; 8] =
-        [Self::ProfileCreate, Self::ProfileUse, Self::Measure, Self::Improve, Self::Sensitive, Self::Email, Self::Push, Self::Research];
+    pub const ALL: [Self; 9] = [
+        Self::ProfileCreate,
+        Self::ProfileUse,
+        Self::Measure,
+        Self::Improve,
+        Self::Sensitive,
+        Self::Email,
+        Self::Push,
+        Self::Research,
+        Self::SaleShare,
+    ];
 
     /// As in the API.
     pub const fn name(self) -> &'static str {
@@ -47,6 +58,7 @@ impl Purpose {
             Self::Email => "email",
             Self::Push => "push",
             Self::Research => "research",
+            Self::SaleShare => "sale_share",
         }
     }
 

@@ -90,6 +90,17 @@ id!(
     FeedId
 );
 
+/// What stands for a person where their id must not: random, kept beside their key and gone with it, never made from the id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pseudonym(pub [u8; 16]);
+
+impl fmt::Display for Pseudonym {
+    /// 32 hex digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 impl FeedId {
     /// The feed id of 128 bits (a UUIDv7): `fd_` + 32 hex digits.
     pub fn from_bits(bits: u128) -> Self {

@@ -25,6 +25,10 @@ pub const MAX_ACTIONS: usize = 256;
 pub const MAX_EXPOSURES: usize = 256;
 /// Most facet values with a dislike per profile. A full list refuses the next `less_like`: none is forgotten by accident.
 pub const MAX_DISLIKES: usize = 1_024;
+/// Most interests that come with a request.
+pub const MAX_CLIENT_INTERESTS: usize = 8;
+/// The strongest level of such an interest; 0 is none.
+pub const MAX_CLIENT_LEVEL: u8 = 3;
 /// Impressions of one item are counted up to this many.
 pub const MAX_IMPRESSIONS: u8 = 15;
 /// Affinities and interests lose half their weight in this time.
@@ -160,12 +164,16 @@ pub enum Mode {
     Profile,
     /// What the person said (preferences, follows, mutes, dislikes); nothing inferred, and nothing is inferred meanwhile.
     ExplicitOnly,
-    /// Nothing: the same feed for everybody.
+    /// Only what binds every feed (blocks, languages, the dial): catalogue, policy and time decide.
     NoProfile,
+    /// As [`Self::NoProfile`], and by nothing but `published_at`, newest first.
+    Chronological,
+    /// By the interests that come with the request, from whoever keeps them; as [`Self::NoProfile`] where none do.
+    ClientProfile,
 }
 
 impl Mode {
-    pub const NAMES: [&'static str; 3] = ["profile", "explicit_only", "no_profile"];
+    pub const NAMES: [&'static str; 5] = ["profile", "explicit_only", "no_profile", "chronological", "client_profile"];
 
     /// As in the API.
     pub const fn name(self) -> &'static str {
@@ -173,17 +181,31 @@ impl Mode {
             Self::Profile => "profile",
             Self::ExplicitOnly => "explicit_only",
             Self::NoProfile => "no_profile",
+            Self::Chronological => "chronological",
+            Self::ClientProfile => "client_profile",
         }
     }
 
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Profile, Self::ExplicitOnly, Self::NoProfile].into_iter().find(|mode| mode.name() == name)
+        [Self::Profile, Self::ExplicitOnly, Self::NoProfile, Self::Chronological, Self::ClientProfile]
+            .into_iter()
+            .find(|mode| mode.name() == name)
     }
 
-    /// The one that uses less of the person: a request can narrow what the person chose, never widen it.
+    /// Whether a feed may be shaped by more of what is kept than what binds every feed.
+    pub const fn personalises(self) -> bool {
+        matches!(self, Self::Profile | Self::ExplicitOnly)
+    }
+
+    /// The one that uses less of the person: a request can narrow what the person chose, never widen it. Between two that
+    /// use equally little, `other` counts.
     #[must_use]
-    pub fn narrowed_by(self, other: Self) -> Self {
-        if other as u8 > self as u8 { other } else { self }
+    pub const fn narrowed_by(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::NoProfile | Self::Chronological | Self::ClientProfile, Self::Profile | Self::ExplicitOnly)
+            | (Self::ExplicitOnly, Self::Profile) => self,
+            _ => other,
+        }
     }
 }
 
@@ -260,9 +282,52 @@ impl Profile {
         }
     }
 
+    /// What binds every feed, in every mode: mutes, topics never wanted, languages and the diversity dial. `None`: nothing
+    /// of it is set.
+    pub fn binding(&self) -> Option<Self> {
+        let Preferences { diversity, topics, languages, mode } = &self.preferences;
+        let never: BTreeMap<FacetValue, f32> =
+            topics.iter().filter(|(_, level)| **level <= -1.0).map(|(t, level)| (t.clone(), *level)).collect();
+        if diversity.is_none() && never.is_empty() && languages.is_empty() && self.mutes.is_empty() {
+            return None;
+        }
+        let preferences = Preferences { diversity: *diversity, topics: never, languages: languages.clone(), mode: *mode };
+        Some(Self { mutes: self.mutes.clone(), preferences, ..Self::default() })
+    }
+
     /// Whether nothing is known that could personalise a feed.
     pub fn is_cold(&self) -> bool {
         let likes = self.affinities.iter().any(|affinity| affinity.liking > 0.0);
         !likes && self.dislikes.is_empty() && self.interests.is_empty() && self.follows.is_empty() && self.preferences.topics.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_never_widens_a_choice() {
+        let modes = || Mode::NAMES.into_iter().filter_map(Mode::parse);
+        assert_eq!(modes().count(), Mode::NAMES.len());
+        for chosen in modes() {
+            for asked in modes() {
+                let mode = chosen.narrowed_by(asked);
+                assert!(mode == chosen || mode == asked);
+                assert!(!mode.personalises() || chosen.personalises() && asked.personalises(), "{chosen:?} {asked:?}");
+                assert!(mode != Mode::Profile || chosen == Mode::Profile && asked == Mode::Profile, "{chosen:?} {asked:?}");
+            }
+        }
+        assert_eq!(Mode::NoProfile.narrowed_by(Mode::Chronological), Mode::Chronological);
+    }
+
+    #[test]
+    fn what_binds_every_feed_is_what_was_set_and_nothing_else() {
+        let mut profile = Profile { follows: vec!["crt".into()], ..Profile::default() };
+        profile.preferences.topics = [("food".into(), 1.0), ("sport".into(), -0.5)].into();
+        assert_eq!(profile.binding(), None);
+        profile.preferences.topics.insert("war".into(), -1.0);
+        let preferences = Preferences { topics: [("war".into(), -1.0)].into(), ..Preferences::default() };
+        assert_eq!(profile.binding(), Some(Profile { preferences, ..Profile::default() }));
     }
 }

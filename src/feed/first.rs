@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::{Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, local::Ahead, log_store};
+use super::{
+    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, chronological, local::Ahead, log_store,
+};
 use crate::{
     catalogue::{FacetCode, NumberMap, Row, Snapshot},
     clock::Stopwatch,
@@ -13,14 +15,17 @@ use crate::{
         FacetValue, FeedId, ItemId, Span, Time,
         feed::{Draw, Page, Placed, PoolEntry, StoredFeed},
         policy::{ActivePolicy, TargetMetric},
+        profile::Mode,
     },
     rank::{self, Context, Pool, Scored, SourceKind, Sources, place::PoolCandidate, target::Outcome},
     source::{self, Query},
+    store::StoreError,
 };
 
 /// A stored feed outlives its cursors by this much, so that a late cursor can restart without repeating.
 const KEEP_AFTER_EXPIRY: Duration = Duration::from_secs(24 * 3_600);
-/// Non-personalised feeds share their draws for this long: two readers see the same feed, and it still changes.
+/// Feeds that use nothing inferred share their draws for this long: two readers with equal settings see the same feed, and
+/// it still changes.
 const SHARED_SEED_SPAN: Span = Span::minutes(10);
 
 /// A first page that is asked for.
@@ -79,26 +84,22 @@ impl FeedService {
             return Err(FeedError::EmptyCatalogue);
         }
         let id = self.new_feed_id(now);
-        let seed = request.seed.unwrap_or_else(|| match reader.profile {
-            Some(_) => seed_of(id.as_str().as_bytes()),
-            None => shared_seed(policy, &request.surface, now),
-        });
+        let seed = request.seed.unwrap_or_else(|| drawn_seed(&id, reader, policy, &request.surface, now));
         let mut excluded = excluded.to_vec();
         excluded.extend(request.exclude.iter().map(ItemId::hash64));
         let query = Arc::new(Query::new(snapshot, reader.profile.clone(), Arc::clone(policy), now, seed, excluded));
 
         let mut timings = Timings::default();
-        let watch = Stopwatch::start();
-        let until = Instant::now() + deadline;
-        let gathered = source::gather(&self.sources, &query, until).instrument(tracing::info_span!("candidates")).await;
-        timings.candidates = watch.elapsed();
-        if !gathered.missing.is_empty() {
-            degraded.push(Degradation { stage: "candidates", reason: "source_late", fallback: "other_sources" });
-        }
+        let scored = match reader.mode {
+            Mode::Chronological => {
+                let watch = Stopwatch::start();
+                let newest = tracing::info_span!("candidates").in_scope(|| chronological::newest(&query));
+                timings.candidates = watch.elapsed();
+                newest
+            }
+            _ => self.scored(&query, deadline, &mut timings, degraded).await,
+        };
         let context = query.context();
-        let watch = Stopwatch::start();
-        let scored = tracing::info_span!("score").in_scope(|| rank::score(gathered.candidates, &query.excluded, &context)).scored;
-        timings.score = watch.elapsed();
         let watch = Stopwatch::start();
         let making = Making { id, request, policy, reader, seed, now, looks_ahead };
         let begun = tracing::info_span!("diversify").in_scope(|| making.make(&scored, &context));
@@ -107,6 +108,21 @@ impl FeedService {
         timings.diversify = watch.elapsed();
         let rows = scored.iter().map(|s| s.row).collect();
         Ok(Made { feed, page, draws, ahead, outcome, rows, snapshot: Arc::clone(&query.snapshot), timings })
+    }
+
+    /// What the sources bring within `deadline`, best first.
+    async fn scored(&self, query: &Arc<Query>, deadline: Duration, timings: &mut Timings, degraded: &mut Vec<Degradation>) -> Vec<Scored> {
+        let watch = Stopwatch::start();
+        let until = Instant::now() + deadline;
+        let gathered = source::gather(&self.sources, query, until).instrument(tracing::info_span!("candidates")).await;
+        timings.candidates = watch.elapsed();
+        if !gathered.missing.is_empty() {
+            degraded.push(Degradation { stage: "candidates", reason: "source_late", fallback: "other_sources" });
+        }
+        let watch = Stopwatch::start();
+        let scored = tracing::info_span!("score").in_scope(|| rank::score(gathered.candidates, &query.excluded, &query.context())).scored;
+        timings.score = watch.elapsed();
+        scored
     }
 
     /// Keeps a new feed here and in the store.
@@ -123,6 +139,8 @@ impl FeedService {
         let keep = policy.policy.feed.ttl.as_std() + KEEP_AFTER_EXPIRY;
         match self.store.put_feed(feed, page, keep).await {
             Ok(()) => local.set_stored(true),
+            // While it was being made. The page goes out; nothing of it stays.
+            Err(StoreError::Erased) => self.local.forget(&feed.id),
             Err(error) => {
                 log_store("feed", &error);
                 degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
@@ -230,7 +248,11 @@ pub(super) fn seed_of(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(first)
 }
 
-fn shared_seed(policy: &ActivePolicy, surface: &str, now: Time) -> u64 {
+/// Of the feed's own where the whole profile is used, else of surface and time.
+pub(super) fn drawn_seed(id: &FeedId, reader: &Reader, policy: &ActivePolicy, surface: &str, now: Time) -> u64 {
+    if reader.mode == Mode::Profile && reader.profile.is_some() {
+        return seed_of(id.as_str().as_bytes());
+    }
     let span = now.0.div_euclid(SHARED_SEED_SPAN.as_millis());
     seed_of(format!("{}|{surface}|{span}", policy.digest).as_bytes())
 }

@@ -1,6 +1,6 @@
 //! A served page as a journal record.
 
-use super::{FeedRequest, Served};
+use super::{FeedRequest, FeedService, Served};
 use crate::{
     domain::{
         Time,
@@ -13,7 +13,19 @@ use crate::{
 /// Most candidates of a draw that are journaled; a draw from more (of a caller's own) is journaled without them.
 const MAX_DRAW_ARMS: usize = 1_000;
 
-pub(super) fn record(served: &Served, request: &FeedRequest, journal: &Journal, now: Time) -> JournalRecord {
+impl FeedService {
+    /// Writes down a served page.
+    pub(super) async fn journal(&self, served: &Served, request: &FeedRequest) {
+        let user = match served.feed.owner.user() {
+            // Mostly known from reading the profile. Without a store nobody can be told of the line: it stands for nobody.
+            Some(user) => self.store.pseudonym(user).await.ok().map(|pseudonym| pseudonym.to_string()),
+            None => None,
+        };
+        self.journal.record(record(served, request, &self.journal, user, self.clock.now()));
+    }
+}
+
+fn record(served: &Served, request: &FeedRequest, journal: &Journal, user: Option<String>, now: Time) -> JournalRecord {
     let feed = &served.feed;
     let draws: Vec<&Draw> = served.draws.iter().filter(|draw| journal.keeps_draws() && draw.arms.len() <= MAX_DRAW_ARMS).collect();
     let items = served.page.placed.iter().enumerate().filter_map(|(offset, placed)| {
@@ -34,7 +46,7 @@ pub(super) fn record(served: &Served, request: &FeedRequest, journal: &Journal, 
         request_id: request.request_id.clone(),
         feed_id: feed.id.to_string(),
         surface: feed.surface.clone(),
-        user: feed.owner.user().map(|user| journal.pseudonym(user)),
+        user,
         policy: served.policy.policy.id.clone(),
         policy_version: served.policy.policy.version,
         policy_digest: served.policy.digest.clone(),

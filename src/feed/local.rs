@@ -14,7 +14,7 @@ use quick_cache::{
 use crate::{
     catalogue::{Row, Snapshot},
     domain::{
-        FeedId,
+        FeedId, UserId,
         feed::{Owner, Page, StoredFeed},
     },
     rank::place::PoolCandidate,
@@ -136,6 +136,11 @@ impl LocalFeeds {
     /// The store does not have the feed any more.
     pub fn forget(&self, id: &FeedId) {
         self.0.remove(id);
+    }
+
+    /// Forgets the feeds of people of whom `is_erased` holds.
+    pub fn forget_erased(&self, is_erased: impl Fn(&UserId) -> bool) {
+        self.0.retain(|_, local| !local.owner().user().is_some_and(&is_erased));
     }
 
     /// Freezes page `number` here; returns the one that is frozen: the first wins. `is_stored`: the store has it too.

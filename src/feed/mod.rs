@@ -6,6 +6,7 @@
 //!
 //! What cannot be had is left out and said ([`Degradation`]); a feed fails only for bad input or an empty catalogue.
 
+mod chronological;
 pub mod cursor;
 pub mod decision;
 mod first;
@@ -19,7 +20,7 @@ pub mod verdict;
 
 pub use rerank::{RerankCandidate, RerankRequest};
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tracing::Instrument;
@@ -28,11 +29,11 @@ use crate::{
     catalogue::{Catalogue, Row, Snapshot},
     clock::Clock,
     domain::{
-        FeedId, ItemId, Profile, SessionId, Time, UserId,
-        consent::{ConsentDefault, Purpose},
+        FacetValue, FeedId, ItemId, Profile, SessionId, Time, UserId,
+        consent::{ConsentDefault, ConsentRecord, Purpose},
         feed::{Draw, Owner, Page, StoredFeed},
         policy::ActivePolicy,
-        profile::Mode,
+        profile::{Mode, Preferences},
     },
     journal::Journal,
     policy::{
@@ -56,9 +57,11 @@ pub struct FeedRequest {
     pub user: Option<UserId>,
     /// The visit, for experiments that count visits. Not kept.
     pub session: Option<SessionId>,
-    /// The most of the person that may be used; what they chose and consented to narrows it. With [`Mode::NoProfile`]
-    /// (also asked by `Sec-GPC: 1`) nothing about them is read or written.
+    /// The most of the person that may be used; what they chose and consented to narrows it. What they blocked stays out
+    /// in every mode.
     pub mode: Mode,
+    /// Topic to how much, in (0, 1]: what somebody whom nobody names keeps of themselves. Not kept.
+    pub interests: BTreeMap<FacetValue, f32>,
     /// 1 to 100; `None` takes the surface's page size.
     pub limit: Option<usize>,
     /// 0 to 1; clamped to the policy's range. Only counts on a first page.
@@ -123,6 +126,10 @@ pub struct Served {
     pub rows: Vec<Option<Row>>,
     pub metrics: SlateMetrics,
     pub personalised: bool,
+    /// What the page may be made from.
+    pub mode: Mode,
+    /// The person's consent log when it was made; empty where nobody is known.
+    pub consents: Arc<[ConsentRecord]>,
     /// An expired cursor was answered with a new feed.
     pub restarted: bool,
     /// What became of the policy's target, on the first page of a feed made with one.
@@ -188,7 +195,12 @@ impl FeedService {
         let mut degraded = Vec::new();
         let reader = self.reader(request, &mut degraded).instrument(tracing::info_span!("profile")).await;
         let choice = serving.choose(&request.surface, who(request, &reader)).ok_or_else(unknown)?;
-        let policy = &choice.policy;
+        let is_by_time = reader.mode == Mode::Chronological;
+        let policy = if is_by_time { &*chronological::POLICY } else { &choice.policy };
+        // Of the surface's policy a feed by time keeps the page.
+        let limit = request.limit.or(Some(choice.policy.policy.page_size as usize));
+        let by_time = is_by_time.then(|| FeedRequest { limit, ..request.clone() });
+        let request = by_time.as_ref().unwrap_or(request);
         tracing::Span::current().record("feed.policy.digest", policy.digest.as_str());
         let mut served = match &request.cursor {
             None => self.first_page(request, policy, &reader, &[], degraded).await?,
@@ -198,14 +210,16 @@ impl FeedService {
             }
         };
         served.owe_to(choice, request);
-        self.journal.record(journaling::record(&served, request, &self.journal, self.clock.now()));
+        self.journal(&served, request).await;
         Ok(served)
     }
 
     /// Who the feed is for and what may be known about them.
     async fn reader(&self, request: &FeedRequest, degraded: &mut Vec<Degradation>) -> Reader {
-        let nobody = Reader { owner: Owner::Nobody, profile: None };
-        let Some(user) = request.user.as_ref().filter(|_| request.mode != Mode::NoProfile) else { return nobody };
+        let Some(user) = &request.user else {
+            let profile = (request.mode == Mode::ClientProfile).then(|| Arc::new(of_interests(&request.interests)));
+            return Reader { owner: Owner::Nobody, mode: request.mode, profile, consents: Arc::default() };
+        };
         let person = match self.store.person(user).await {
             Ok(person) => person.unwrap_or_default(),
             Err(error) => {
@@ -218,14 +232,17 @@ impl FeedService {
         let profile = person.profile.unwrap_or_default();
         let mode = match profile.preferences.mode.narrowed_by(request.mode) {
             Mode::Profile if !self.consent.allows(&person.consents, Purpose::ProfileUse, self.clock.now()) => Mode::NoProfile,
+            // Interests come from those whom nobody names.
+            Mode::ClientProfile => Mode::NoProfile,
             mode => mode,
         };
+        let owner = if mode.personalises() { Owner::User(user.clone()) } else { Owner::Nobody };
         let profile = match mode {
-            Mode::Profile => profile,
-            Mode::ExplicitOnly => profile.explicit(),
-            Mode::NoProfile => return nobody,
+            Mode::Profile => Some(profile),
+            Mode::ExplicitOnly => Some(profile.explicit()),
+            Mode::NoProfile | Mode::Chronological | Mode::ClientProfile => profile.binding(),
         };
-        Reader { owner: Owner::User(user.clone()), profile: Some(Arc::new(profile)) }
+        Reader { owner, mode, profile: profile.map(Arc::new), consents: person.consents.into() }
     }
 
     /// Measures and wraps a page.
@@ -245,7 +262,7 @@ impl FeedService {
         let metrics = rank::metrics::measure(&shown, explored, kept, &snapshot, &policy.policy.diversify.similarity);
         let next =
             page.has_next.then(|| self.signer.cursor(&Cursor { feed: feed.id.clone(), page: page_number + 1 }, &feed.owner, &feed.surface));
-        let personalised = reader.profile.as_ref().is_some_and(|p| !p.is_cold());
+        let personalised = reader.is_personal() && reader.profile.as_ref().is_some_and(|p| !p.is_cold());
         let first_position = prefix_indices.len();
         Served {
             feed,
@@ -259,6 +276,8 @@ impl FeedService {
             rows,
             metrics,
             personalised,
+            mode: reader.mode,
+            consents: Arc::clone(&reader.consents),
             restarted,
             outcome,
             exposure: None,
@@ -288,10 +307,10 @@ impl Served {
     }
 }
 
-/// What splits may know of who asks: nothing of somebody who wants no profile.
+/// What splits may know of who asks: nothing unless the whole profile may be used, so that in any other mode two people
+/// with equal settings get equal feeds.
 fn who<'a>(request: &'a FeedRequest, reader: &Reader) -> Who<'a> {
-    let is_known = request.mode != Mode::NoProfile && (request.user.is_none() || reader.profile.is_some());
-    if !is_known {
+    if reader.mode != Mode::Profile {
         return Who::default();
     }
     Who { user: request.user.as_ref().map(UserId::as_str), session: request.session.as_ref().map(SessionId::as_str) }
@@ -300,8 +319,25 @@ fn who<'a>(request: &'a FeedRequest, reader: &Reader) -> Who<'a> {
 /// The person a feed is for, as the request may know them.
 struct Reader {
     owner: Owner,
-    /// `None`: not personalised.
+    /// What was asked, narrowed by what they chose and consented to.
+    mode: Mode,
+    /// As much of it as the mode may use; `None`: nobody is known, or they set nothing.
     profile: Option<Arc<Profile>>,
+    /// Their consent log.
+    consents: Arc<[ConsentRecord]>,
+}
+
+impl Reader {
+    /// Whether more than what binds every feed may shape this one.
+    fn is_personal(&self) -> bool {
+        self.mode.personalises() || self.mode == Mode::ClientProfile
+    }
+}
+
+/// A profile of nothing but interests that came with the request.
+fn of_interests(interests: &BTreeMap<FacetValue, f32>) -> Profile {
+    let preferences = Preferences { topics: interests.clone(), ..Preferences::default() };
+    Profile { preferences, ..Profile::default() }
 }
 
 /// What [`FeedService::served`] puts together.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::Instrument;
 
 use super::{
-    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings,
+    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, chronological,
     cursor::Cursor,
     first::candidates_of,
     local::{Ahead, LocalFeed},
@@ -165,8 +165,8 @@ impl FeedService {
 
     /// The policy that made the feed: the active one, or an earlier one kept in the store.
     async fn policy_of(&self, digest: &str, active: &Arc<ActivePolicy>, degraded: &mut Vec<Degradation>) -> Arc<ActivePolicy> {
-        if active.digest == digest {
-            return Arc::clone(active);
+        if let Some(policy) = [active, &*chronological::POLICY].into_iter().find(|policy| policy.digest == digest) {
+            return Arc::clone(policy);
         }
         let reason = match self.kept_policy(digest).await {
             Ok(Some(policy)) => return policy,

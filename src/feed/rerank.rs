@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{FeedError, FeedRequest, FeedService, Served, ServedParts, Timings, first, journaling, who};
+use super::{FeedError, FeedRequest, FeedService, Served, ServedParts, Timings, first, who};
 use crate::{
     catalogue::Snapshot,
     clock::Stopwatch,
-    domain::Item,
+    domain::{Item, profile::Mode},
     rank::{self, Candidate, Context, SourceKind, Sources},
 };
 
@@ -54,7 +54,10 @@ impl FeedService {
         let scored = rank::score(pool.collect(), &excluded, &context).scored;
         timings.score = watch.elapsed();
         let id = self.new_feed_id(now);
-        let seed = request.seed.unwrap_or_else(|| first::seed_of(id.as_str().as_bytes()));
+        let seed = request.seed.unwrap_or_else(|| match reader.mode {
+            Mode::Profile => first::seed_of(id.as_str().as_bytes()),
+            _ => first::drawn_seed(&id, &reader, &policy, &request.surface, now),
+        });
         let watch = Stopwatch::start();
         let making = first::Making { id, request: &request, policy: &policy, reader: &reader, seed, now, looks_ahead: false };
         let first::Begun { feed, mut page, outcome, .. } = making.make(&scored, &context);
@@ -77,7 +80,7 @@ impl FeedService {
         };
         let mut served = self.served(parts, &reader, degraded);
         served.owe_to(choice, &request);
-        self.journal.record(journaling::record(&served, &request, &self.journal, now));
+        self.journal(&served, &request).await;
         Ok(served)
     }
 }

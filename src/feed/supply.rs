@@ -121,6 +121,7 @@ fn request(surface: &str, reader: usize) -> FeedRequest {
         user: None,
         session: None,
         mode: Mode::Profile,
+        interests: Default::default(),
         limit: None,
         diversity: None,
         seed: Some(first::seed_of(format!("sample|{surface}|{reader}").as_bytes())),
@@ -203,7 +204,7 @@ fn made_up(snapshot: &Snapshot, n: usize, now: Time) -> Reader {
             }
         }
     }
-    Reader { owner: Owner::Nobody, profile: Some(Arc::new(profile)) }
+    Reader { owner: Owner::Nobody, mode: Mode::Profile, profile: Some(Arc::new(profile)), consents: Arc::default() }
 }
 
 /// Items of two kinds: around each of two items drawn by their hashes, others with the same topic.

@@ -53,7 +53,8 @@ pub struct AnswerBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub stored: Option<bool>,
-    /// Why events were ignored: `no_consent`, or `no_profile` when the person chose feeds without a profile.
+    /// Why events were ignored: `no_consent`, `no_profile` when the person chose feeds without a profile, or `erased` where they
+    /// were erased within the last 30 days.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<&'static str>,
@@ -93,8 +94,8 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut
     let (values, user) = batch(&mut value, &caller)?;
     let count = values.len();
     let mut answer = AnswerBody { accepted: 0, duplicates: 0, rejected: Vec::new(), clamped: 0, ignored: 0, stored: None, reason: None };
-    // With Global Privacy Control nothing is learned about the person.
-    if super::feed::signals_opt_out(&request) {
+    super::gpc::remember(&app, &request, user.as_ref()).await;
+    if super::gpc::refuses_profile(&app, &request) {
         answer.ignored = count;
         answer.stored = Some(false);
         answer.reason = Some("no_consent");
@@ -200,6 +201,7 @@ fn invalid(index: usize, value: &Value, errors: Vec<Fault>) -> RejectedBody {
 fn refused(index: usize, event: &Event, refusal: &Refusal) -> RejectedBody {
     let kind = match refusal {
         Refusal::UnknownItem(_) => Kind::UnknownItem,
+        // Counted as ignored; see `post`.
         Refusal::Learn(LearnError::NothingToUndo(_)) => Kind::NothingToUndo,
         Refusal::Learn(_) => Kind::InvalidEvent,
     };

@@ -1,6 +1,6 @@
 //! `GET /v1/feed`, its `POST` twin, and `POST /v1/rerank`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use serde_json::Value;
@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     body::{Body, Takes},
+    gpc::{self, PrivacyBody},
     language::Language,
     middleware::{AccessNote, RequestId},
     params::Query,
@@ -18,7 +19,11 @@ use crate::{
     app::App,
     auth::Caller,
     clock::Stopwatch,
-    domain::{ItemId, SessionId, UserId, feed::MAX_PAGE_ITEMS, profile::Mode},
+    domain::{
+        FacetValue, ItemId, SessionId, UserId,
+        feed::MAX_PAGE_ITEMS,
+        profile::{MAX_CLIENT_INTERESTS, MAX_CLIENT_LEVEL, Mode},
+    },
     feed::{FeedError, FeedRequest, RerankCandidate, RerankRequest, Served},
     telemetry::metrics::Stage,
     wire::{
@@ -36,13 +41,14 @@ const BODY_BYTES_USUAL: usize = 16 * 1_024;
 /// `Retry-After` while the catalogue is empty or not loaded yet.
 const EMPTY_RETRY_AFTER_SECS: u32 = 2;
 
-const FEED_FIELDS: [&str; 14] = [
+const FEED_FIELDS: [&str; 15] = [
     "cursor",
     "diversity",
     "exclude",
     "explain",
     "hydrate",
     "include",
+    "interests",
     "limit",
     "mode",
     "profile",
@@ -88,15 +94,28 @@ pub struct FeedForm {
     include: Option<String>,
     /// At most 1000 item ids.
     exclude: Option<Vec<String>>,
-    /// `profile`, `explicit_only` or `no_profile`: the most of the person that may be used. What they chose narrows it.
+    /// `profile`, `explicit_only`, `no_profile`, `chronological` or `client_profile`: the most of the person that may be used. What they chose narrows it.
     mode: Option<String>,
     /// `off` is short for `mode` = `no_profile`.
     profile: Option<String>,
+    /// What the reader keeps of themselves, with `mode` = `client_profile` (or none) and without `user`: at most 8. Not kept.
+    interests: Option<Vec<InterestForm>>,
     seed: Option<u64>,
     /// Names the visit, for experiments that count visits. Not kept.
     #[schema(max_length = 128)]
     session: Option<String>,
     strict: Option<bool>,
+}
+
+/// An interest that is kept by the client.
+#[derive(ToSchema)]
+#[schema(as = ClientInterest)]
+#[allow(dead_code, reason = "documents the form; it is read by hand so that all faults are named at once")]
+pub struct InterestForm {
+    topic: String,
+    /// 0 = none … 3 = strong.
+    #[schema(maximum = 3)]
+    level: u8,
 }
 
 /// What `POST /v1/rerank` takes: the same without cursors, and candidates.
@@ -120,7 +139,7 @@ pub struct RerankForm {
     /// `metrics`.
     include: Option<String>,
     exclude: Option<Vec<String>>,
-    /// `profile`, `explicit_only` or `no_profile`, as for a feed.
+    /// `profile`, `explicit_only`, `no_profile`, `chronological` or `client_profile`, as for a feed.
     mode: Option<String>,
     /// `off` is short for `mode` = `no_profile`.
     profile: Option<String>,
@@ -142,6 +161,7 @@ struct Asked {
     cursor: Option<String>,
     strict: bool,
     mode: Mode,
+    interests: BTreeMap<FacetValue, f32>,
     exclude: Vec<ItemId>,
     view: View,
 }
@@ -161,12 +181,12 @@ struct Asked {
         ("explain" = Option<String>, Query, description = "`none`, `reasons` or `full`", example = "reasons"),
         ("include" = Option<String>, Query, description = "`metrics`", example = "metrics"),
         ("exclude" = Option<String>, Query, description = "Item ids that must not come, separated by commas; at most 1000"),
-        ("mode" = Option<String>, Query, description = "`profile`, `explicit_only` (what the person said, nothing inferred) or `no_profile`: the most of the person that may be used; what they chose narrows it", example = "profile"),
+        ("mode" = Option<String>, Query, description = "`profile`, `explicit_only` (what the person said, nothing inferred), `no_profile`, `chronological` (newest first) or `client_profile`: the most of the person that may be used; what they chose narrows it", example = "profile"),
         ("profile" = Option<String>, Query, description = "`off` is short for `mode=no_profile`", example = "on"),
         ("seed" = Option<u64>, Query, description = "Repeats a draw (admin key)"),
         ("session" = Option<String>, Query, description = "Names the visit, for experiments that count visits; not kept", example = "v-4711"),
         ("strict" = Option<bool>, Query, description = "An expired cursor answers 410 instead of restarting", example = false),
-        ("Sec-GPC" = Option<String>, Header, description = "`1`: as `mode=no_profile`"),
+        ("Sec-GPC" = Option<String>, Header, description = "`1`: Global Privacy Control. Opts out of sale and sharing, and with `privacy.gpc_scope` = `all_profiling` of every profile"),
         ("Accept-Language" = Option<String>, Header, description = "Language of the reasons: English, German or French", example = "de"),
     ),
     responses((status = 200, description = "The page", body = FeedBody)))]
@@ -222,7 +242,8 @@ pub async fn rerank(
     };
     faults.into_result().map_err(Problem::invalid_body)?;
     let view = View { language: Language::of(&request), ..asked.view };
-    let feed_request = admitted(&caller, &id, &request, asked)?;
+    let feed_request = admitted(&app, &caller, &id, &request, asked)?;
+    gpc::remember(&app, &request, feed_request.user.as_ref()).await;
     let candidates = candidates.into_iter().map(|(item, relevance)| RerankCandidate { item, relevance }).collect();
     let served = app.feed.rerank(RerankRequest { request: feed_request, candidates }).await;
     let served = served.map_err(|error| problem(&app, error))?;
@@ -231,24 +252,27 @@ pub async fn rerank(
 
 async fn answer(app: &App, caller: &Caller, id: RequestId, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, Problem> {
     let view = View { language: Language::of(request), ..asked.view };
-    let feed_request = admitted(caller, &id, request, asked)?;
+    let feed_request = admitted(app, caller, &id, request, asked)?;
+    gpc::remember(app, request, feed_request.user.as_ref()).await;
     let served = app.feed.serve(&feed_request).await.map_err(|error| problem(app, error))?;
     Ok(ok(app, request, &served, id.as_str(), view))
 }
 
 /// What the caller may ask, as the use case takes it.
-fn admitted(caller: &Caller, id: &RequestId, request: &HttpRequest, asked: Asked) -> Result<FeedRequest, Problem> {
+fn admitted(app: &App, caller: &Caller, id: &RequestId, request: &HttpRequest, asked: Asked) -> Result<FeedRequest, Problem> {
     let surface = asked.surface.unwrap_or_else(|| "home".to_owned());
     caller.require_surface(&surface)?;
     if asked.seed.is_some() {
         caller.require_admin()?;
     }
-    let user = caller.user_for(asked.user)?;
+    // Interests that come with a request are nobody's: also where a token says who asks.
+    let user = if asked.mode == Mode::ClientProfile && !asked.interests.is_empty() { None } else { caller.user_for(asked.user)? };
     Ok(FeedRequest {
         request_id: id.as_str().to_owned(),
         surface,
         user,
-        mode: if signals_opt_out(request) { Mode::NoProfile } else { asked.mode },
+        mode: gpc::narrowed(app, request, asked.mode),
+        interests: asked.interests,
         limit: asked.limit.map(|n| n as usize),
         diversity: asked.diversity,
         seed: asked.seed,
@@ -257,12 +281,6 @@ fn admitted(caller: &Caller, id: &RequestId, request: &HttpRequest, asked: Asked
         strict: asked.strict,
         exclude: asked.exclude,
     })
-}
-
-/// Global Privacy Control: one `Sec-GPC` header of exactly `1` is enough; a proxy may have merged several.
-pub(super) fn signals_opt_out(request: &HttpRequest) -> bool {
-    let values = request.headers().get_all("sec-gpc").filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|value| value.trim() == "1")
 }
 
 fn from_query(query: &str) -> Result<Asked, Problem> {
@@ -279,7 +297,8 @@ fn from_query(query: &str) -> Result<Asked, Problem> {
         session: params.checked("session", |text| SessionId::new(text)),
         cursor: params.optional("cursor"),
         strict: params.flag("strict"),
-        mode: mode.unwrap_or_default().narrowed_by(profile.unwrap_or_default()),
+        mode: profile.unwrap_or_default().narrowed_by(mode.unwrap_or_default()),
+        interests: BTreeMap::new(),
         exclude: params.checked("exclude", excluded).unwrap_or_default(),
         view: View {
             hydrate: params.one_of("hydrate", &Hydrate::NAMES, Hydrate::parse).unwrap_or_default(),
@@ -336,7 +355,17 @@ fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) ->
     asked.strict = get("strict").and_then(|v| flag(v, "/strict", faults)).unwrap_or(false);
     let mode = get("mode").and_then(|v| name_of(v, "/mode", &Mode::NAMES, faults)).and_then(Mode::parse);
     let profile = get("profile").and_then(|v| name_of(v, "/profile", &SWITCH, faults)).and_then(switched);
-    asked.mode = mode.unwrap_or_default().narrowed_by(profile.unwrap_or_default());
+    asked.mode = profile.unwrap_or_default().narrowed_by(mode.unwrap_or_default());
+    if let Some(interests) = get("interests") {
+        asked.interests = read_interests(interests, faults);
+        if asked.user.is_some() {
+            faults.add("/user", "stands with `interests`, which are nobody's; leave out one of them".to_owned());
+        }
+        match mode {
+            None | Some(Mode::ClientProfile) => asked.mode = Mode::ClientProfile,
+            Some(other) => faults.add("/mode", format!("is `{}`; expected `client_profile` with `interests`", other.name())),
+        }
+    }
     asked.exclude = get("exclude").map(|v| exclude_list(v, faults)).unwrap_or_default();
     asked.view.hydrate =
         get("hydrate").and_then(|v| name_of(v, "/hydrate", &Hydrate::NAMES, faults)).and_then(Hydrate::parse).unwrap_or_default();
@@ -353,6 +382,30 @@ fn name_of<'a>(value: &'a Value, at: &str, names: &[&str], faults: &mut Faults) 
         return None;
     }
     Some(text)
+}
+
+fn read_interests(value: &Value, faults: &mut Faults) -> BTreeMap<FacetValue, f32> {
+    let mut interests = BTreeMap::new();
+    let Value::Array(values) = value else {
+        faults.add("/interests", format!("is {}; expected an array of interests", read::kind(value)));
+        return interests;
+    };
+    if values.len() > MAX_CLIENT_INTERESTS {
+        faults.add("/interests", format!("has {} interests; expected at most {MAX_CLIENT_INTERESTS}", values.len()));
+        return interests;
+    }
+    for (n, value) in values.iter().enumerate() {
+        let at = format!("/interests/{n}");
+        let Some(map) = read::object(value, &at, faults) else { continue };
+        read::unknown_keys(map, &["level", "topic"], "an interest", &at, faults);
+        let topic = read::required(map, "topic", "a topic", &at, faults);
+        let topic = topic.and_then(|topic| read::facet_value(topic, &format!("{at}/topic"), faults));
+        let level = read::required(map, "level", "a level", &at, faults);
+        let level = level.and_then(|level| whole(level, u64::from(MAX_CLIENT_LEVEL), &format!("{at}/level"), faults));
+        let Some((topic, level)) = topic.zip(level).filter(|(_, level)| *level > 0) else { continue };
+        interests.insert(topic, level as f32 / f32::from(MAX_CLIENT_LEVEL));
+    }
+    interests
 }
 
 fn exclude_list(value: &Value, faults: &mut Faults) -> Vec<ItemId> {
@@ -396,11 +449,23 @@ fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view:
     };
     note.attach(request);
     let watch = Stopwatch::start();
-    let body = FeedBody::new(served, request_id.to_owned(), view, &app.feed.signer);
+    let privacy = PrivacyBody::new(gpc::signals_opt_out(request), served);
+    let privacy_header = privacy.header();
+    let body = FeedBody::new(served, request_id.to_owned(), view, privacy, &app.feed.signer);
     let frozen = served.page_number > 0 && served.degraded.is_empty();
-    let cache = if frozen { "private, max-age=300, immutable" } else { "private, no-cache" };
+    let by_client = served.mode == Mode::ClientProfile;
+    let cache = if by_client {
+        "no-store"
+    } else if frozen {
+        "private, max-age=300, immutable"
+    } else {
+        "private, no-cache"
+    };
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CACHE_CONTROL, cache)).insert_header((header::VARY, "Accept-Language, Authorization, Sec-GPC"));
+    if let Some(header) = privacy_header {
+        answer.insert_header(header);
+    }
     let mut json = Vec::with_capacity(BODY_BYTES_USUAL);
     if serde_json::to_writer(&mut json, &body).is_err() {
         json.clear();

@@ -12,6 +12,7 @@ pub mod events;
 pub mod feed;
 pub mod gpc;
 pub mod health;
+pub mod inventory;
 pub mod items;
 pub mod language;
 pub mod me;
@@ -45,17 +46,25 @@ pub fn routes() -> Vec<Entry> {
         // Learning
         post("/v1/events", events::post),
         // One person: the token's subject, or whom a server key names
+        delete("/v1/me", me::erasure::delete),
+        get("/v1/me/export", me::export::get),
+        post("/v1/me/import", me::import::post),
         get("/v1/me/preferences", me::preferences::get),
         put("/v1/me/preferences", me::preferences::put),
         get("/v1/me/consent", me::consent::get),
         put("/v1/me/consent", me::consent::put),
         get("/v1/me/consent/receipts", me::consent::receipts),
+        delete("/v1/users/{id}", me::erasure::delete),
+        get("/v1/users/{id}/export", me::export::get),
+        post("/v1/users/{id}/import", me::import::post),
         get("/v1/users/{id}/preferences", me::preferences::get),
         put("/v1/users/{id}/preferences", me::preferences::put),
         get("/v1/users/{id}/consent", me::consent::get),
         put("/v1/users/{id}/consent", me::consent::put),
         get("/v1/users/{id}/consent/receipts", me::consent::receipts),
+        get("/v1/consent/forms", me::consent::forms),
         get("/v1/consent/notices/{hash}", me::consent::notice),
+        get("/v1/data-inventory", inventory::get),
         // The catalogue
         post("/v1/items", items::post),
         get("/v1/items/{id}", items::get),

@@ -13,15 +13,16 @@ use utoipa::{
     },
 };
 
-use super::{decisions, events, feed, gpc, health, items, me, policies, problem, rollout};
+use super::{decisions, events, feed, gpc, health, inventory, items, me, policies, problem, rollout};
 use crate::{app::VERSION, wire};
 
 #[derive(OpenApi)]
 #[openapi(
     paths(
         feed::get, feed::post, feed::rerank, decisions::get, events::post,
-        me::preferences::get, me::preferences::put,
-        me::consent::get, me::consent::put, me::consent::receipts, me::consent::notice,
+        me::erasure::delete, me::export::get, me::import::post, me::preferences::get, me::preferences::put,
+        me::consent::get, me::consent::put, me::consent::receipts, me::consent::forms, me::consent::notice,
+        inventory::get,
         items::post, items::get, items::put, items::delete,
         policies::check, policies::explain_key, policies::diff, policies::preview, policies::schema_document,
         rollout::get, rollout::activate, rollout::log, rollout::roll_back, rollout::reload, rollout::results,
@@ -88,7 +89,10 @@ fn name_users(document: &mut utoipa::openapi::OpenApi) {
         .paths
         .paths
         .iter()
-        .filter_map(|(path, item)| Some((format!("{}{}", me::USERS, path.strip_prefix(me::ME)?), item.clone())))
+        .filter_map(|(path, item)| {
+            let rest = path.strip_prefix(me::ME).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+            Some((format!("{}{rest}", me::USERS), item.clone()))
+        })
         .collect();
     for (path, mut item) in twins {
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {

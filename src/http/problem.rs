@@ -281,6 +281,9 @@ impl ResponseError for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Erased) {
+            return Self::new(Kind::Conflict, "The person was erased: nothing is kept about them until they consent anew.");
+        }
         let detail = "The store cannot be reached or does not answer in time, and this request cannot do without it. Try again.";
         Self::new(Kind::StoreUnavailable, detail).retry_after(STORE_RETRY_AFTER_SECS).caused_by(error)
     }

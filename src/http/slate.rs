@@ -6,12 +6,14 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{language::Language, reasons::ReasonBody};
+use super::{gpc::PrivacyBody, language::Language, reasons::ReasonBody};
 use crate::{
     catalogue::Listed,
     domain::{
         Item, Policy,
         feed::{Page, Placed, PoolEntry},
+        policy::Weights,
+        profile::Mode,
     },
     feed::{Degradation, Served, cursor::Signer},
     policy::serving::Exposure,
@@ -92,11 +94,16 @@ pub struct FeedBody {
     pub surface: String,
     /// Whether anything known about the person shaped the feed.
     pub personalised: bool,
+    pub privacy: PrivacyBody,
     pub policy: PolicyBody,
     /// The experiment whose arm's policy made the page. Absent where it does not matter which arm one is in.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub experiment: Option<ExperimentBody>,
+    /// With `mode` = `client_profile`: the policy's weights, so that a client can rank again what it got by what it knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<BTreeMap<String, f32>>)]
+    pub weights: Option<Weights>,
     pub items: Vec<PlacedBody>,
     pub page: PageBody,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -297,7 +304,7 @@ impl From<&Degradation> for DegradationBody {
 
 impl FeedBody {
     /// The JSON of a page, as the client wants to see it.
-    pub fn new(served: &Served, request_id: String, view: View, signer: &Signer) -> Self {
+    pub fn new(served: &Served, request_id: String, view: View, privacy: PrivacyBody, signer: &Signer) -> Self {
         let policy = &served.policy.policy;
         let expires_at = served.next.is_some().then(|| wire::time::render(served.feed.expires_at));
         let metrics = &served.metrics;
@@ -306,8 +313,10 @@ impl FeedBody {
             request_id,
             surface: served.feed.surface.clone(),
             personalised: served.personalised,
+            privacy,
             policy: PolicyBody { id: policy.id.clone(), version: policy.version, digest: served.policy.digest.clone() },
             experiment: served.exposure.as_ref().and_then(ExperimentBody::of),
+            weights: (served.mode == Mode::ClientProfile).then(|| policy.score.weights.clone()),
             items: served.page.placed.iter().enumerate().filter_map(|(at, placed)| placed_body(served, at, placed, view, signer)).collect(),
             page: PageBody { next: served.next.clone(), expires_at, restarted: served.restarted },
             metrics: view.metrics.then_some(MetricsBody {

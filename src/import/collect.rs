@@ -32,7 +32,7 @@ impl ImportSink for Collected {
     }
 }
 
-/// Imports into memory; otherwise as [`run`].
+/// Imports into memory; otherwise as [`run()`].
 pub async fn collect(options: &Options, clock: &dyn Clock) -> Result<(Collected, Summary), ImportError<Infallible>> {
     let mut collected = Collected::default();
     let summary = run(options, &mut collected, clock).await?;

@@ -1,8 +1,8 @@
 //! The journal: every served page with its propensities, and every accepted event, as lines of JSON in rotated files.
 //!
 //! What evaluation and audits read. Recording never blocks a request: a bounded queue feeds one writer thread, and a
-//! record that finds the queue full is dropped and counted. People appear under a keyed pseudonym, non-personalised
-//! feeds without any.
+//! record that finds the queue full is dropped and counted. People appear under a random pseudonym that is kept beside their
+//! key and goes with it, non-personalised feeds without any.
 
 mod reader;
 mod record;
@@ -26,7 +26,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 
-use crate::domain::{SessionId, Span, UserId};
+use crate::domain::{EventId, SessionId, Span};
 
 /// Where and how much is kept.
 #[derive(Clone, Debug)]
@@ -102,16 +102,20 @@ impl Journal {
         self.pseudonym_key.store(std::sync::Arc::new(key));
     }
 
-    /// The person's pseudonym in the journal: 128 bits of keyed BLAKE3, hex.
-    pub fn pseudonym(&self, user: &UserId) -> String {
-        blake3::keyed_hash(&self.pseudonym_key.load(), user.as_str().as_bytes()).to_hex()[..32].to_owned()
+    /// What stands for the visit in the journal: 128 bits of keyed BLAKE3, hex.
+    pub fn session_pseudonym(&self, session: &SessionId) -> String {
+        self.keyed(b"session\0", session.as_str())
     }
 
-    /// The visit's pseudonym in the journal; no person has the same.
-    pub fn session_pseudonym(&self, session: &SessionId) -> String {
+    /// What stands for an event's id in the journal: clients choose ids, and may put anything there.
+    pub fn event_pseudonym(&self, id: &EventId) -> String {
+        self.keyed(b"event\0", id.as_str())
+    }
+
+    /// No id holds a control character, so that kinds stay apart.
+    fn keyed(&self, kind: &[u8], id: &str) -> String {
         let mut hasher = blake3::Hasher::new_keyed(&self.pseudonym_key.load());
-        // No id holds a control character.
-        hasher.update(b"session\0").update(session.as_str().as_bytes());
+        hasher.update(kind).update(id.as_bytes());
         hasher.finalize().to_hex()[..32].to_owned()
     }
 

@@ -73,7 +73,8 @@ pub fn used(event: &Event) -> Use {
 /// Learns one event about `item` (the item as it is in the catalogue), which is as prominent as
 /// [`crate::domain::Popularity::prominence`] says, in [0, 1).
 ///
-/// In another mode than [`Mode::Profile`], a profile still obeys controls (`hide`, `follow`, undo) and learns nothing else.
+/// In another mode than [`Mode::Profile`], a profile still keeps what is said (`hide`, `less_like`, `report`, `follow`, undo) and
+/// infers nothing.
 /// Errors leave the profile unchanged: [`LearnError`].
 pub fn learn(profile: &mut Profile, event: &Event, item: &Item, prominence: f32) -> Result<(), LearnError> {
     if event.undo {
@@ -81,7 +82,8 @@ pub fn learn(profile: &mut Profile, event: &Event, item: &Item, prominence: f32)
     }
     let strength = strength(event, prominence);
     let inferring = profile.preferences.mode == Mode::Profile;
-    let added = if inferring { additions(event, item, strength)? } else { Vec::new() };
+    let is_said = matches!(event.kind, EventKind::LessLike | EventKind::Report);
+    let added = if inferring || is_said { additions(event, item, strength)? } else { Vec::new() };
     if event.kind == EventKind::LessLike && !dislike::has_room(profile, added.iter().map(|(facet, value, ..)| (*facet, value))) {
         return Err(LearnError::DislikesFull);
     }
@@ -96,10 +98,13 @@ pub fn learn(profile: &mut Profile, event: &Event, item: &Item, prominence: f32)
     };
     control(profile, event, item, &mut action)?;
     affinity::bring_to(profile, event.at);
+    for (facet, value, _, dislike) in added.iter().filter(|(.., dislike)| *dislike > 0.0) {
+        dislike::say(profile, *facet, value, *dislike, event.at);
+    }
     if inferring {
         infer(profile, event, item, &added, strength);
-        action.added = added;
     }
+    action.added = added;
     if event.kind.can_undo() {
         profile.actions.push(action);
         let surplus = profile.actions.len().saturating_sub(MAX_ACTIONS);
@@ -109,15 +114,10 @@ pub fn learn(profile: &mut Profile, event: &Event, item: &Item, prominence: f32)
     Ok(())
 }
 
-/// What a profile that is on learns besides the controls.
+/// What a profile that is on learns besides what is said.
 fn infer(profile: &mut Profile, event: &Event, item: &Item, added: &[(Facet, FacetValue, f32, f32)], strength: f32) {
-    for (facet, value, liking, dislike) in added {
-        if *liking > 0.0 {
-            affinity::add(profile, *facet, value, *liking, 0.0, event.at);
-        }
-        if *dislike > 0.0 {
-            dislike::say(profile, *facet, value, *dislike, event.at);
-        }
+    for (facet, value, liking, _) in added.iter().filter(|(_, _, liking, _)| *liking > 0.0) {
+        affinity::add(profile, *facet, value, *liking, 0.0, event.at);
     }
     if event.kind == EventKind::Seen {
         for (facet, value, weight) in item.facets().filter(|(facet, ..)| part(*facet) > 0.0) {

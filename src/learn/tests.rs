@@ -353,3 +353,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_said_is_kept_without_a_profile_and_can_be_taken_back() {
+    let mut profile = Profile::default();
+    profile.preferences.mode = Mode::ExplicitOnly;
+    let mut less = event(EventKind::LessLike, 1, 0);
+    less.scope = Scope::Topic;
+    learn(&mut profile, &less, &item(1), 0.0).expect("learned");
+    assert_eq!(profile.dislikes.len(), 1);
+    assert!(profile.affinities.is_empty() && profile.interests.is_empty() && profile.seen.is_empty());
+    learn(&mut profile, &Event { undo: true, ..less }, &item(1), 0.0).expect("taken back");
+    assert!(profile.dislikes.is_empty());
+}

@@ -3,7 +3,11 @@
 use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use super::{Fault, Faults, Place, Secret, Settings, surfaces::is_surface_name};
-use crate::domain::Span;
+use crate::domain::{
+    Span,
+    consent::ConsentDefault,
+    privacy::{GpcScope, Pack},
+};
 
 /// Most worker threads.
 pub const WORKERS_MAX: usize = 1_024;
@@ -42,6 +46,9 @@ pub const JOURNAL_RETENTION_MIN: Span = Span::hours(1);
 pub const SURFACES_MAX: usize = 64;
 pub const SURFACE_NAME_MAX_BYTES: usize = 64;
 
+/// One that wraps, and those that are on their way out.
+const MASTER_KEYS_MAX: usize = 16;
+const MASTER_KEY_DIGITS: usize = 64;
 const REDIS_SCHEMES: [&str; 3] = ["redis://", "redis+unix://", "unix://"];
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -51,6 +58,8 @@ impl Settings {
         let mut found = Found::default();
         self.check_server(&mut found);
         self.check_auth(&mut found);
+        self.check_privacy(&mut found);
+        self.check_pack(&mut found);
         self.check_store(&mut found);
         self.check_journal(&mut found);
         self.check_telemetry(&mut found);
@@ -128,6 +137,43 @@ impl Settings {
                     format!("is {length} bytes long; expected \"\" or {SECRET_BYTES_MIN} bytes or more, e.g. the output of `openssl rand -hex 32`"),
                 );
             }
+        }
+    }
+
+    fn check_privacy(&self, found: &mut Found) {
+        let keys = &self.privacy.master_keys;
+        if keys.len() > MASTER_KEYS_MAX {
+            found.is("privacy.master_keys", format!("has {} keys; expected at most {MASTER_KEYS_MAX}", keys.len()));
+        }
+        let fits = |secret: &Secret| secret.expose().len() == MASTER_KEY_DIGITS && secret.expose().bytes().all(|b| b.is_ascii_hexdigit());
+        for (index, _) in keys.iter().enumerate().filter(|(_, secret)| !fits(secret)) {
+            let expected = format!("is not {MASTER_KEY_DIGITS} hex digits; expected the output of `openssl rand -hex 32`");
+            found.is(&format!("privacy.master_keys[{index}]"), expected);
+        }
+        let url = self.privacy.keys.redis.url.expose();
+        if !url.is_empty() && !REDIS_SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+            found.is(
+                "privacy.keys.redis.url",
+                "has another scheme; expected \"redis://host:6379/0\", \"unix:///path/to.sock\" or \"\"".into(),
+            );
+        }
+        if !url.is_empty() && self.store.redis.url.is_empty() {
+            found.is("privacy.keys.redis.url", "is set, but `store.redis.url` is not: the embedded store keeps keys in a file".into());
+        }
+    }
+
+    fn check_pack(&self, found: &mut Found) {
+        if self.privacy.pack != Pack::Strict {
+            return;
+        }
+        if self.privacy.gpc_scope() != GpcScope::AllProfiling {
+            found.is(
+                "privacy.gpc_scope",
+                "is \"sale_share\" and `privacy.pack` is \"strict\"; expected \"pack\" or \"all_profiling\"".into(),
+            );
+        }
+        if self.consent.default != ConsentDefault::Required {
+            found.is("consent.default", "is \"assumed\" and `privacy.pack` is \"strict\"; expected \"required\"".into());
         }
     }
 
@@ -277,5 +323,16 @@ mod tests {
             settings.server.listen = loopback.parse().unwrap();
             assert_eq!(settings.check_exposure(), Ok(()), "{loopback}");
         }
+    }
+
+    #[test]
+    fn the_strictest_pack_takes_no_laxer_setting() {
+        let mut settings = Settings::default();
+        settings.privacy.pack = Pack::Strict;
+        assert_eq!(settings.check(), []);
+        settings.privacy.gpc_scope = crate::settings::GpcSetting::SaleShare;
+        settings.consent.default = ConsentDefault::Assumed;
+        let keys: Vec<String> = settings.check().into_iter().map(|fault| fault.key).collect();
+        assert_eq!(keys, ["privacy.gpc_scope", "consent.default"]);
     }
 }

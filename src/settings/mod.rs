@@ -10,6 +10,7 @@
 pub mod check;
 mod fault;
 mod layers;
+mod privacy;
 mod secret;
 mod surfaces;
 mod template;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use fault::{Fault, Faults, Place};
 pub use layers::{ENVIRONMENT_PREFIX, Layers, Override};
+pub use privacy::{GpcSetting, Keys, Privacy};
 pub use secret::Secret;
 pub use surfaces::{is_surface_name, shipped as shipped_surfaces};
 
@@ -41,6 +43,7 @@ pub struct Settings {
     pub server: Server,
     pub auth: Auth,
     pub consent: Consent,
+    pub privacy: Privacy,
     pub store: Store,
     pub catalogue: Catalogue,
     pub journal: Journal,
@@ -89,6 +92,8 @@ pub struct Auth {
 pub struct Consent {
     /// What holds for somebody who was never asked.
     pub default: ConsentDefault,
+    /// Folder of the forms people are asked with; empty: those that are shipped.
+    pub notices: PathBuf,
 }
 
 /// Where profiles, feeds and items are kept.
@@ -179,6 +184,7 @@ impl Default for Settings {
             server: Server::default(),
             auth: Auth::default(),
             consent: Consent::default(),
+            privacy: Privacy::default(),
             store: Store {
                 profile_ttl: Span::days(400),
                 embedded: EmbeddedStore { path: PathBuf::from("data/polyphony.redb") },

@@ -8,7 +8,15 @@ use super::{Settings, check::about, surfaces::is_surface_name};
 use crate::domain::{Span, suggest::closest};
 
 /// Keys whose values are never repeated in a message.
-const SECRET_KEYS: [&str; 5] = ["auth.server_keys", "auth.admin_keys", "auth.jwt_secret", "auth.cursor_secret", "store.redis.url"];
+const SECRET_KEYS: [&str; 7] = [
+    "auth.server_keys",
+    "auth.admin_keys",
+    "auth.jwt_secret",
+    "auth.cursor_secret",
+    "privacy.master_keys",
+    "privacy.keys.redis.url",
+    "store.redis.url",
+];
 /// Longest value repeated in a message, in characters.
 const SHOWN_VALUE_MAX_CHARS: usize = 60;
 

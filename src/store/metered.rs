@@ -1,14 +1,14 @@
 //! A store that times every call for the metrics, and is otherwise the one it wraps.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Store, StoreError};
+use super::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Rotated, Store, StoreError};
 use crate::{
     clock::Stopwatch,
     domain::{
-        EventId, FeedId, Item, ItemId, Profile, Time, UserId,
+        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
         consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
     },
@@ -72,8 +72,20 @@ impl Store for Metered {
     ) -> Result<Commit, StoreError> {
         self.timed("commit_profile", self.inner.commit_profile(user, expected, profile, ids, now)).await
     }
-    async fn erase_user(&self, user: &UserId) -> Result<(), StoreError> {
-        self.timed("erase_user", self.inner.erase_user(user)).await
+    async fn erase_user(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {
+        self.timed("erase_user", self.inner.erase_user(user, now)).await
+    }
+    async fn pseudonym(&self, user: &UserId) -> Result<Pseudonym, StoreError> {
+        self.timed("pseudonym", self.inner.pseudonym(user)).await
+    }
+    fn lookup(&self, user: &UserId) -> Option<String> {
+        self.inner.lookup(user)
+    }
+    async fn erased_since(&self, since: Time) -> Result<HashSet<String>, StoreError> {
+        self.timed("erased_since", self.inner.erased_since(since)).await
+    }
+    async fn rotate_keys(&self) -> Result<Rotated, StoreError> {
+        self.timed("rotate_keys", self.inner.rotate_keys()).await
     }
     async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
         self.timed("put_feed", self.inner.put_feed(feed, first, keep)).await

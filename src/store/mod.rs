@@ -4,6 +4,7 @@
 //! - An `Ok` write is durable as far as the engine is configured to be (embedded: synced to disk).
 //! - A write that fails changes nothing, or leaves a state that repeating the call completes.
 //! - [`Store::commit_profile`] is atomic: profile and event ids together, or neither.
+//! - What is kept about a person is sealed with their key and kept under a keyed digest of their id ([`seal`]).
 //! - Every key with a person's data has a time to live.
 //! - Every call returns within the store's own time limit ([`StoreError::Timeout`] past it).
 
@@ -11,9 +12,10 @@ pub mod codec;
 pub mod embedded;
 pub mod metered;
 pub mod redis;
+pub mod seal;
 mod touched;
 
-use std::sync::Arc;
+use std::{collections::HashSet, fmt, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -22,8 +24,9 @@ pub use crate::{
     domain::{Popularity, Use},
 };
 
+use self::seal::MasterKeys;
 use crate::domain::{
-    EventId, FeedId, Item, ItemId, Profile, Span, Time, UserId,
+    EventId, FeedId, Item, ItemId, Profile, Pseudonym, Span, Time, UserId,
     consent::ConsentRecord,
     feed::{MAX_PAGES, Owner, Page, StoredFeed},
 };
@@ -34,18 +37,41 @@ pub const MAX_REMEMBERED_EVENTS: usize = 10_000;
 /// Most entries of the activation log in one answer.
 pub const MAX_ACTIVATIONS_PER_READ: usize = 1_000;
 
+/// An erasure is remembered this long, by digest alone, so that late events and imports bring nothing back.
+pub const TOMBSTONE_TTL: Span = Span::days(30);
+
 /// What both stores need to know.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// A profile that is not written for this long is forgotten.
     pub profile_ttl: Span,
     /// An item's popularity halves in this time. The same for every instance on one store.
     pub popularity_half_life: Span,
+    pub keys: KeyOptions,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { profile_ttl: Span::days(365), popularity_half_life: Span::hours(24) }
+        Self { profile_ttl: Span::days(365), popularity_half_life: Span::hours(24), keys: KeyOptions::default() }
+    }
+}
+
+/// Where people's keys are kept and what wraps them.
+#[derive(Clone, Default)]
+pub struct KeyOptions {
+    /// `None`: the store makes a master key of its own and keeps it beside the keys, which protects backups without it only.
+    pub masters: Option<MasterKeys>,
+    /// File of the embedded store's keys; `None`: `keys.redb` beside the store's file.
+    pub path: Option<PathBuf>,
+    /// Another Redis for the keys; `None`: the one with everything else. May hold a password.
+    pub redis_url: Option<String>,
+}
+
+impl fmt::Debug for KeyOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { masters, path, redis_url } = self;
+        let url = redis_url.as_deref().map(redis::redacted_url);
+        f.debug_struct("KeyOptions").field("masters", &masters.is_some()).field("path", path).field("redis_url", &url).finish()
     }
 }
 
@@ -63,6 +89,9 @@ pub enum StoreError {
     Corrupt { what: &'static str, detail: String },
     #[error("the store refused: {0}")]
     Refused(String),
+    /// The person was erased, and has not asked for anything to be kept since.
+    #[error("the person was erased; nothing is kept about them until they consent anew")]
+    Erased,
 }
 
 impl StoreError {
@@ -74,6 +103,7 @@ impl StoreError {
             Self::Full(_) => "store_full",
             Self::Corrupt { .. } => "store_corrupt",
             Self::Refused(_) => "store_refused",
+            Self::Erased => "erased",
         }
     }
 }
@@ -100,6 +130,8 @@ pub struct Learning {
     pub revision: u64,
     /// For each event id asked about: already learned within the de-duplication window.
     pub known: Vec<bool>,
+    /// The person was erased: nothing is kept about them.
+    pub is_erased: bool,
 }
 
 /// What is kept about a person, as a request needs it. Empty for somebody unknown.
@@ -116,6 +148,19 @@ pub enum Commit {
     Done,
     /// Somebody else committed first: read again and retry.
     Conflict,
+    /// The person was erased: nothing was written.
+    Erased,
+}
+
+/// What became of key rows when [`Store::rotate_keys`] went over them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotated {
+    /// Wrapped anew by the newest master key.
+    pub rewrapped: u64,
+    /// Wrapped by it already.
+    pub current: u64,
+    /// Of no master key that is known, or damaged: left as they are.
+    pub unreadable: u64,
 }
 
 /// What to add to an item's popularity.
@@ -181,8 +226,25 @@ pub trait Store: Send + Sync + 'static {
         now: Time,
     ) -> Result<Commit, StoreError>;
 
-    /// Deletes everything kept under the person's id: profile, consent log, de-duplication window, feeds.
-    async fn erase_user(&self, user: &UserId) -> Result<(), StoreError>;
+    /// Deletes everything kept about the person (profile, de-duplication window, feeds), destroys their key, and refuses what comes
+    /// late for [`TOMBSTONE_TTL`]. Repeating it is safe and completes what a failure left. Returns when they were erased: with the
+    /// first of several calls.
+    async fn erase_user(&self, user: &UserId, now: Time) -> Result<Time, StoreError>;
+
+    /// What stands for the person in journals: made with their key when there is none yet.
+    ///
+    /// Errors: [`StoreError::Erased`] after an erasure.
+    async fn pseudonym(&self, user: &UserId) -> Result<Pseudonym, StoreError>;
+
+    /// What the person's records are kept under; `None` while the store has not told its secret yet.
+    fn lookup(&self, user: &UserId) -> Option<String>;
+
+    /// Forgets the cached keys of everybody erased after `since` anywhere on this store, and tells what their records were kept
+    /// under, so that other caches can follow.
+    async fn erased_since(&self, since: Time) -> Result<HashSet<String>, StoreError>;
+
+    /// Wraps every person's key by the newest master key. Safe while servers run, and to repeat.
+    async fn rotate_keys(&self) -> Result<Rotated, StoreError>;
 
     /// Keeps a new feed with its first page for `keep`.
     async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: std::time::Duration) -> Result<(), StoreError>;

@@ -73,7 +73,7 @@ fn traces(world: &World) -> Traces {
         return Traces { people: BTreeMap::new(), files: files(journal.parent().unwrap()), journaled };
     };
     let mut connection = server.connection();
-    let keys: Vec<Vec<u8>> = ::redis::cmd("KEYS").arg("*{u:*").query(&mut connection).unwrap();
+    let keys: Vec<Vec<u8>> = ::redis::cmd("KEYS").arg("*{p:*").query(&mut connection).unwrap();
     let values = keys.into_iter().map(|key| (key.clone(), ::redis::cmd("DUMP").arg(key).query(&mut connection).unwrap()));
     Traces { people: values.collect(), files: files(journal), journaled }
 }
@@ -145,7 +145,7 @@ async fn receipts_tell_and_prove_every_decision(kind: StoreKind) {
     let decisions: Vec<&str> = receipts.iter().map(|receipt| receipt["decision"].as_str().unwrap()).collect();
     assert_eq!(decisions, ["given", "withdrawn", "given"], "saying the same again is no other decision");
     let notice = world.get(&format!("/v1/consent/notices/{}", receipts[0]["notice"].as_str().unwrap())).await;
-    assert!(notice.text.contains("research:"), "{}", notice.text);
+    assert!(notice.text.contains("Research:"), "{}", notice.text);
     assert_eq!(world.get("/v1/consent/notices/b3:00").await.problem(), (404, "not-found"));
 
     let ana = UserId::new("ana").unwrap();

@@ -413,6 +413,7 @@ async fn a_foreign_cursor_is_refused(kind: StoreKind) {
     world.items(many(30, &TOPICS, 17)).await;
     other.items(many(30, &TOPICS, 17)).await;
     let cursor = world.feed("ana").limit(5).get().await.ok().next().unwrap();
+    let of_eve = world.feed("eve").limit(5).get().await.ok().next().unwrap();
     let anonymous = world.feed("").limit(5).get().await.ok().next().unwrap();
     let elsewhere = other.feed("ana").limit(5).get().await.ok().next().unwrap();
     for (what, ask) in [
@@ -420,7 +421,7 @@ async fn a_foreign_cursor_is_refused(kind: StoreKind) {
         ("nobody", world.feed("").cursor(&cursor)),
         ("another surface", world.feed("ana").param("surface", "video").cursor(&cursor)),
         ("profile=off", world.feed("ana").param("profile", "off").cursor(&cursor)),
-        ("Sec-GPC", world.feed("ana").header("Sec-GPC", "1").cursor(&cursor)),
+        ("Sec-GPC", world.feed("eve").header("Sec-GPC", "1").cursor(&of_eve)),
         ("an anonymous one", world.feed("ana").cursor(&anonymous)),
         ("another server's", world.feed("ana").cursor(&elsewhere)),
     ] {

@@ -141,7 +141,7 @@ async fn a_decision_is_for_whom_it_concerns(kind: StoreKind) {
         assert!(parts.iter().all(|part| !personal.contains(&part["factor"].as_str().unwrap())), "{body}");
     }
 
-    world.app.store.erase_user(&UserId::new(ana).unwrap()).await.unwrap();
+    world.app.store.erase_user(&UserId::new(ana).unwrap(), world.app.now()).await.unwrap();
     assert_eq!(decision(&world, feed, &item, ana).await.problem(), (404, "not-found"));
 }
 

@@ -200,8 +200,9 @@ async fn a_redis_that_talks_nonsense_is_not_believed() {
 async fn a_damaged_profile_harms_only_its_person_until_it_is_gone() {
     let redis = RedisServer::start_new();
     let scene = on(&redis).await;
-    let key = "pf:{u:ann}:profile";
     let mut connection = redis.connection();
+    let profiles: Vec<String> = ::redis::cmd("KEYS").arg("pf:{p:*}:profile").query(&mut connection).unwrap();
+    let [key] = profiles.as_slice() else { panic!("{profiles:?}") };
     let sound: Vec<u8> = ::redis::cmd("GET").arg(key).query(&mut connection).unwrap();
     for damage in [b"".to_vec(), b"nonsense".to_vec(), sound[..sound.len() / 2].to_vec(), vec![0xff; sound.len()]] {
         ::redis::cmd("SET").arg(key).arg(&damage).exec(&mut connection).unwrap();

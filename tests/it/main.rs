@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod auth;
+mod client_profile;
 mod closed_loop;
 mod command_line;
 mod config_files;
@@ -12,18 +13,23 @@ mod degraded;
 mod dial;
 mod documents;
 mod drain;
+mod erasure;
 mod evaluate;
 mod events;
 mod feed;
 mod fleet;
+mod forms;
 mod golden;
+mod gpc;
 mod health;
 mod import;
 mod import_data;
+mod inventory;
 mod items;
 mod knobs;
 mod me;
 mod memory;
+mod modes;
 mod openapi;
 mod policies;
 mod privacy;

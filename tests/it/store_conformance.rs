@@ -2,6 +2,7 @@
 
 mod consents;
 mod embedded;
+mod erasure;
 mod redis;
 mod sample;
 mod suite;
@@ -22,11 +23,16 @@ macro_rules! conforms {
             a_profile_comes_back_as_written
             concurrent_writers_lose_nothing
             a_stale_revision_conflicts
-            an_erased_person_restarts_with_a_new_revision
+            a_slow_writer_brings_nothing_back
             event_ids_are_known_within_the_window
             a_consent_log_only_grows
             no_consent_is_lost_to_another
             a_person_is_erased_completely
+            writers_bring_nothing_back_after_an_erasure
+            a_consent_given_lifts_an_erasure
+            coming_back_while_leaving_breaks_nothing
+            a_key_stays_as_long_as_a_consent_log
+            a_pseudonym_is_the_persons_own_and_stays
             a_feed_keeps_its_pages
             the_first_freezer_wins
             unknown_ids_are_nothing

@@ -154,6 +154,7 @@ impl Preview {
             user,
             session: None,
             mode: Mode::Profile,
+            interests: Default::default(),
             limit: self.limit.map(usize::from),
             diversity: self.diversity,
             seed: self.seed,

@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Subject, private};
+use super::{Subject, hex, private};
 use crate::{
     app::App,
-    consent::{CURRENT_NOTICE, ConsentError, Notice},
+    consent::{ConsentError, GPC_NOTICE, GPC_TEXT, Notice, form::Form},
     domain::{
         Time,
         consent::{ConsentRecord, Decision, Purpose, latest, prompt_not_before, standing},
@@ -52,8 +52,8 @@ pub struct ConsentForm {
 pub struct ConsentBody {
     /// Every purpose, each on its own.
     purposes: BTreeMap<&'static str, StandingBody>,
-    /// The notice to show: `GET /v1/consent/notices/{hash}`.
-    notice: &'static str,
+    /// The notice to show where no language is chosen: `GET /v1/consent/notices/{hash}`; all of them: `GET /v1/consent/forms`.
+    notice: String,
 }
 
 /// What holds for one purpose.
@@ -132,9 +132,9 @@ pub async fn put(
 ) -> Result<HttpResponse, Problem> {
     let body = Body::read(&request, &mut payload, Takes::Json, app.body_limit_bytes()).await?;
     let mut faults = Faults::default();
-    let (decisions, notice) = read_form(&body.value()?, &mut faults);
+    let (decisions, notice) = read_form(&app, &body.value()?, &mut faults);
     faults.into_result().map_err(Problem::invalid_body)?;
-    let log = app.consents.decide(&user, &decisions, notice).await?;
+    let log = app.consents.decide(&user, &decisions, &notice).await?;
     Ok(private(&told(&app, &log, app.now())))
 }
 
@@ -151,11 +151,49 @@ pub async fn receipts(app: web::Data<App>, Subject(user): Subject) -> Result<Htt
 #[utoipa::path(get, path = "/v1/consent/notices/{hash}", tag = "consent", operation_id = "get_consent_notice",
     params(("hash" = String, Path, description = "`b3:` and 64 hex digits, as a receipt names it")),
     responses((status = 200, description = "The text", body = String, content_type = "text/plain")))]
-pub async fn notice(hash: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let found = Notice::at(&hash).ok_or_else(|| Problem::not_found(format!("There is no notice `{}`.", shown(&hash))))?;
+pub async fn notice(app: web::Data<App>, hash: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let found = app.notices.at(&hash).map(|notice| (notice.form.language.clone(), notice.text.clone()));
+    let by_signal = || (*hash == *GPC_NOTICE).then(|| ("en".to_owned(), GPC_TEXT.to_owned()));
+    let (language, text) = found.or_else(by_signal).ok_or_else(|| Problem::not_found(format!("There is no notice `{}`.", shown(&hash))))?;
     let mut answer = HttpResponse::Ok();
-    answer.content_type("text/plain; charset=utf-8").insert_header((header::CONTENT_LANGUAGE, found.language));
-    Ok(answer.insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable")).body(found.text))
+    answer.content_type("text/plain; charset=utf-8").insert_header((header::CONTENT_LANGUAGE, language));
+    Ok(answer.insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable")).body(text))
+}
+
+/// The forms to ask with
+///
+/// One per language, to be drawn as they are: what each control says, and that none is easier than another. Consent given with
+/// a form names its `notice`.
+#[utoipa::path(get, path = "/v1/consent/forms", tag = "consent", operation_id = "get_consent_forms",
+    responses((status = 200, description = "Every form that is shown now", body = FormsBody)))]
+pub async fn forms(app: web::Data<App>) -> HttpResponse {
+    let body = FormsBody { forms: app.notices.shown().map(FormBody::from).collect() };
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "public, no-cache")).json(body)
+}
+
+/// What people are asked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConsentForms)]
+pub struct FormsBody {
+    forms: Vec<FormBody>,
+}
+
+/// A form in one language: `language`, `title`, `intro`, `closing`, the switches (`toggle`: `purposes`, `label`, `text`) and the
+/// ways to end it (`action`: `does` `accept_all`, `refuse_all` or `save_choices`, `label`, `component`, `screen`, `emphasis`).
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConsentFormShown)]
+pub struct FormBody {
+    /// For `PUT /v1/me/consent`, so that the record names what was shown.
+    notice: String,
+    #[serde(flatten)]
+    #[schema(value_type = BTreeMap<String, Object>)]
+    form: Form,
+}
+
+impl From<&Notice> for FormBody {
+    fn from(notice: &Notice) -> Self {
+        Self { notice: notice.hash.clone(), form: notice.form.clone() }
+    }
 }
 
 fn told(app: &App, log: &[ConsentRecord], now: Time) -> ConsentBody {
@@ -165,17 +203,20 @@ fn told(app: &App, log: &[ConsentRecord], now: Time) -> ConsentBody {
         since: latest(log, purpose).map(|record| render(record.at)),
         ask_not_before: prompt_not_before(log, purpose).map(render),
     };
-    ConsentBody { purposes: Purpose::ALL.into_iter().map(|purpose| (purpose.name(), one(purpose))).collect(), notice: &CURRENT_NOTICE.hash }
+    ConsentBody {
+        purposes: Purpose::ALL.into_iter().map(|purpose| (purpose.name(), one(purpose))).collect(),
+        notice: app.notices.current(None).hash.clone(),
+    }
 }
 
-fn read_form(value: &Value, faults: &mut Faults) -> (BTreeMap<Purpose, bool>, &'static str) {
+fn read_form(app: &App, value: &Value, faults: &mut Faults) -> (BTreeMap<Purpose, bool>, String) {
     let mut decisions = BTreeMap::new();
-    let mut notice = CURRENT_NOTICE.hash.as_str();
+    let mut notice = app.notices.current(None).hash.clone();
     let Some(map) = read::object(value, "", faults) else { return (decisions, notice) };
     read::unknown_keys(map, &FIELDS, "a consent", "", faults);
     if let Some(hash) = read::optional(map, "notice").and_then(|v| read::string(v, "/notice", faults)) {
-        match Notice::at(hash) {
-            Some(found) => notice = &found.hash,
+        match app.notices.at(hash) {
+            Some(found) => notice.clone_from(&found.hash),
             None => {
                 faults.add("/notice", format!("is `{}`, which no notice has; GET /v1/me/consent names the current one", read::shown(hash)))
             }
@@ -198,8 +239,4 @@ fn read_form(value: &Value, faults: &mut Faults) -> (BTreeMap<Purpose, bool>, &'
         }
     }
     (decisions, notice)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,6 +2,9 @@
 //! server key names. Answers are for that person only and are never kept by a cache.
 
 pub mod consent;
+pub mod erasure;
+pub mod export;
+pub mod import;
 pub mod preferences;
 
 use std::future::{Ready, ready};
@@ -10,12 +13,20 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::head
 use serde::Serialize;
 
 use super::problem::Problem;
-use crate::{auth::Caller, domain::UserId};
+use crate::{
+    app::App,
+    auth::Caller,
+    domain::{Profile, UserId},
+    store::{Commit, StoreError},
+};
 
 /// `/v1/me` in the paths of this folder; the OpenAPI document says each path for [`USERS`] too.
-pub const ME: &str = "/v1/me/";
+pub const ME: &str = "/v1/me";
 /// The same for a server key.
-pub const USERS: &str = "/v1/users/{id}/";
+pub const USERS: &str = "/v1/users/{id}";
+
+/// Times a profile is read and written again when it changed meanwhile.
+const MAX_COMMIT_TRIES: usize = 32;
 
 /// The person a request is about: the path's `id`, else the user token's subject.
 pub struct Subject(pub UserId);
@@ -41,4 +52,22 @@ fn subject(request: &HttpRequest, caller: &Caller) -> Result<Subject, Problem> {
 /// An answer for the person alone.
 fn private(body: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-store")).json(body)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Changes the profile beside whatever else it learns meanwhile.
+async fn change_profile(app: &App, user: &UserId, change: impl Fn(&mut Profile)) -> Result<(), StoreError> {
+    for _ in 0..MAX_COMMIT_TRIES {
+        let mut learning = app.store.begin_learning(user, &[]).await?;
+        change(&mut learning.profile);
+        match app.store.commit_profile(user, learning.revision, &learning.profile, &[], app.now()).await? {
+            Commit::Done => return Ok(()),
+            Commit::Erased => return Err(StoreError::Erased),
+            Commit::Conflict => tokio::task::yield_now().await,
+        }
+    }
+    Err(StoreError::Refused(format!("the profile changed {MAX_COMMIT_TRIES} times meanwhile")))
 }

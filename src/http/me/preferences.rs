@@ -7,18 +7,17 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Subject, private};
+use super::{Subject, change_profile, private};
 use crate::{
     app::App,
     domain::{
-        FacetValue, UserId,
+        FacetValue,
         profile::{Mode, Preferences},
     },
     http::{
         body::{Body, Takes},
         problem::Problem,
     },
-    store::{Commit, StoreError},
     wire::{Faults, read, rerank::unit},
 };
 
@@ -26,15 +25,13 @@ use crate::{
 pub const MAX_PREFERRED_TOPICS: usize = 100;
 /// Most languages in preferences.
 pub const MAX_PREFERRED_LANGUAGES: usize = 20;
-/// Times preferences are read and written again when the profile changed meanwhile.
-const MAX_COMMIT_TRIES: usize = 32;
 const FIELDS: [&str; 4] = ["diversity", "languages", "mode", "topics"];
 
 /// What a person set by hand. A `PUT` replaces all of it; what is left out is back at its default.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Preferences, example = json!({"mode": "profile", "diversity": 0.4, "topics": {"science": 1.0}, "languages": ["en"]}))]
 pub struct PreferencesBody {
-    /// `profile`, `explicit_only` or `no_profile`. Kept for ever and on every device.
+    /// `profile`, `explicit_only`, `no_profile`, `chronological` or `client_profile`. Kept for ever and on every device.
     mode: &'static str,
     /// 0 = relevance only … 1 = most varied. Absent: the policy decides.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,55 +76,43 @@ pub async fn put(
 ) -> Result<HttpResponse, Problem> {
     let body = Body::read(&request, &mut payload, Takes::Json, app.body_limit_bytes()).await?;
     let mut faults = Faults::default();
-    let preferences = read_preferences(&body.value()?, &mut faults);
+    let preferences = read_preferences(&body.value()?, "", &mut faults);
     faults.into_result().map_err(Problem::invalid_body)?;
-    keep(&app, &user, &preferences).await?;
+    change_profile(&app, &user, |profile| profile.preferences = preferences.clone()).await?;
     Ok(private(&PreferencesBody::from(&preferences)))
 }
 
-/// Writes the preferences beside whatever else the profile learns meanwhile.
-async fn keep(app: &App, user: &UserId, preferences: &Preferences) -> Result<(), StoreError> {
-    for _ in 0..MAX_COMMIT_TRIES {
-        let mut learning = app.store.begin_learning(user, &[]).await?;
-        learning.profile.preferences = preferences.clone();
-        match app.store.commit_profile(user, learning.revision, &learning.profile, &[], app.now()).await? {
-            Commit::Done => return Ok(()),
-            Commit::Conflict => tokio::task::yield_now().await,
-        }
-    }
-    Err(StoreError::Refused(format!("the profile changed {MAX_COMMIT_TRIES} times meanwhile")))
-}
-
-fn read_preferences(value: &Value, faults: &mut Faults) -> Preferences {
-    let Some(map) = read::object(value, "", faults) else { return Preferences::default() };
-    read::unknown_keys(map, &FIELDS, "preferences", "", faults);
+/// Preferences at the pointer `at`; the defaults where there are faults.
+pub(super) fn read_preferences(value: &Value, at: &str, faults: &mut Faults) -> Preferences {
+    let Some(map) = read::object(value, at, faults) else { return Preferences::default() };
+    read::unknown_keys(map, &FIELDS, "preferences", at, faults);
     let get = |key: &str| read::optional(map, key);
     Preferences {
-        diversity: get("diversity").and_then(|v| unit(v, "/diversity", faults)),
-        topics: get("topics").map(|v| read_topics(v, faults)).unwrap_or_default(),
-        languages: get("languages").map(|v| read_languages(v, faults)).unwrap_or_default(),
-        mode: get("mode").and_then(|v| read_mode(v, faults)).unwrap_or_default(),
+        diversity: get("diversity").and_then(|v| unit(v, &read::below(at, "diversity"), faults)),
+        topics: get("topics").map(|v| read_topics(v, &read::below(at, "topics"), faults)).unwrap_or_default(),
+        languages: get("languages").map(|v| read_languages(v, &read::below(at, "languages"), faults)).unwrap_or_default(),
+        mode: get("mode").and_then(|v| read_mode(v, &read::below(at, "mode"), faults)).unwrap_or_default(),
     }
 }
 
-fn read_mode(value: &Value, faults: &mut Faults) -> Option<Mode> {
-    let name = read::string(value, "/mode", faults)?;
+fn read_mode(value: &Value, at: &str, faults: &mut Faults) -> Option<Mode> {
+    let name = read::string(value, at, faults)?;
     let mode = Mode::parse(name);
     if mode.is_none() {
-        faults.add("/mode", format!("is `{}`; expected {}", read::shown(name), read::one_of(&Mode::NAMES)));
+        faults.add(at, format!("is `{}`; expected {}", read::shown(name), read::one_of(&Mode::NAMES)));
     }
     mode
 }
 
-fn read_topics(value: &Value, faults: &mut Faults) -> BTreeMap<FacetValue, f32> {
+fn read_topics(value: &Value, at: &str, faults: &mut Faults) -> BTreeMap<FacetValue, f32> {
     let mut topics = BTreeMap::new();
-    let Some(map) = read::object(value, "/topics", faults) else { return topics };
+    let Some(map) = read::object(value, at, faults) else { return topics };
     if map.len() > MAX_PREFERRED_TOPICS {
-        faults.add("/topics", format!("has {} topics; expected at most {MAX_PREFERRED_TOPICS}", map.len()));
+        faults.add(at, format!("has {} topics; expected at most {MAX_PREFERRED_TOPICS}", map.len()));
         return topics;
     }
     for (topic, weight) in map {
-        let at = read::below("/topics", topic);
+        let at = read::below(at, topic);
         let name = read::facet_text(topic, &at, faults);
         let number = read::number(weight, &at, faults);
         let (Some(name), Some(number)) = (name, number) else { continue };
@@ -140,14 +125,14 @@ fn read_topics(value: &Value, faults: &mut Faults) -> BTreeMap<FacetValue, f32> 
     topics
 }
 
-fn read_languages(value: &Value, faults: &mut Faults) -> Vec<FacetValue> {
+fn read_languages(value: &Value, at: &str, faults: &mut Faults) -> Vec<FacetValue> {
     let Value::Array(values) = value else {
-        faults.add("/languages", format!("is {}; expected an array of languages", read::kind(value)));
+        faults.add(at, format!("is {}; expected an array of languages", read::kind(value)));
         return Vec::new();
     };
     if values.len() > MAX_PREFERRED_LANGUAGES {
-        faults.add("/languages", format!("has {} languages; expected at most {MAX_PREFERRED_LANGUAGES}", values.len()));
+        faults.add(at, format!("has {} languages; expected at most {MAX_PREFERRED_LANGUAGES}", values.len()));
         return Vec::new();
     }
-    values.iter().enumerate().filter_map(|(n, value)| read::facet_value(value, &format!("/languages/{n}"), faults)).collect()
+    values.iter().enumerate().filter_map(|(n, value)| read::facet_value(value, &format!("{at}/{n}"), faults)).collect()
 }

@@ -215,6 +215,7 @@ fn preview_request<'a>(body: &'a Value, id: RequestId, faults: &mut Faults) -> (
         user: None,
         session: None,
         mode: Mode::Profile,
+        interests: Default::default(),
         limit: None,
         diversity: None,
         seed: None,

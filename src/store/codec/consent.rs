@@ -29,6 +29,7 @@ enum PurposeV1 {
     Email,
     Push,
     Research,
+    SaleShare,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,6 +71,7 @@ impl<'a> From<&'a ConsentRecord> for RecordV1<'a> {
                 Purpose::Email => PurposeV1::Email,
                 Purpose::Push => PurposeV1::Push,
                 Purpose::Research => PurposeV1::Research,
+                Purpose::SaleShare => PurposeV1::SaleShare,
             },
             decision: match record.decision {
                 Decision::Given => DecisionV1::Given,
@@ -95,6 +97,7 @@ impl From<RecordV1<'_>> for ConsentRecord {
                 PurposeV1::Email => Purpose::Email,
                 PurposeV1::Push => Purpose::Push,
                 PurposeV1::Research => Purpose::Research,
+                PurposeV1::SaleShare => Purpose::SaleShare,
             },
             decision: match stored.decision {
                 DecisionV1::Given => Decision::Given,

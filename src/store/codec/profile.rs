@@ -134,6 +134,8 @@ enum ModeV1 {
     Paused,
     Off,
     ExplicitOnly,
+    Chronological,
+    ClientProfile,
 }
 
 /// By position: only append.
@@ -346,6 +348,8 @@ impl<'a> From<&'a Preferences> for PreferencesV1<'a> {
                 Mode::Profile => ModeV1::On,
                 Mode::NoProfile => ModeV1::Off,
                 Mode::ExplicitOnly => ModeV1::ExplicitOnly,
+                Mode::Chronological => ModeV1::Chronological,
+                Mode::ClientProfile => ModeV1::ClientProfile,
             },
         }
     }
@@ -361,6 +365,8 @@ impl From<PreferencesV1<'_>> for Preferences {
                 ModeV1::On => Mode::Profile,
                 ModeV1::Paused | ModeV1::Off => Mode::NoProfile,
                 ModeV1::ExplicitOnly => Mode::ExplicitOnly,
+                ModeV1::Chronological => Mode::Chronological,
+                ModeV1::ClientProfile => Mode::ClientProfile,
             },
         }
     }

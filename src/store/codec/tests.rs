@@ -106,7 +106,7 @@ prop_compose! {
         diversity in option::of(single()),
         topics in vec((facet_value(), single()), 0..4),
         languages in vec(facet_value(), 0..3),
-        mode in select(vec![Mode::Profile, Mode::ExplicitOnly, Mode::NoProfile]),
+        mode in select(vec![Mode::Profile, Mode::ExplicitOnly, Mode::NoProfile, Mode::Chronological, Mode::ClientProfile]),
     ) -> Preferences {
         Preferences { diversity, topics: topics.into_iter().collect::<BTreeMap<_, _>>(), languages, mode }
     }

@@ -6,32 +6,35 @@
 
 mod catalogue;
 mod change_log;
+mod earlier;
 mod engine;
+mod key_file;
 mod people;
+mod sealed;
 mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashSet, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use redb::{ReadableTable, ReadableTableMetadata};
 
 use self::{
     change_log::{ChangeLog, Read},
-    engine::{Engine, Fault, Opener, file_opener},
-    people::Learned,
-    tables::{ACTIVATIONS, CONSENTS, EXPIRIES, FEEDS, ITEMS, META, PAGES, POLICIES, POPULARITY, PROFILES, REMEMBERED},
+    engine::{Engine, Fault, file_opener},
+    key_file::KeyFile,
+    tables::{ACTIVATIONS, CONSENTS, ERASED, EXPIRIES, FEEDS, ITEMS, META, PAGES, POLICIES, POPULARITY, PROFILES, REMEMBERED},
 };
 use super::{
-    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Store,
-    StoreError, StoreOptions, codec,
+    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated, Store,
+    StoreError, StoreOptions,
     touched::{Touch, coalesce},
 };
 use crate::{
     clock::Clock,
     domain::{
-        EventId, FeedId, Item, ItemId, Profile, Span, Time, UserId,
+        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
         consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
     },
@@ -41,8 +44,10 @@ use crate::{
 const PUT_BATCH_ITEMS: usize = 1_000;
 /// Batches read ahead of the sink while loading.
 const LOAD_AHEAD_BATCHES: usize = 2;
-/// The layout of the tables; a file with another one is refused.
-const FORMAT: &[u8] = b"1";
+/// The layout of the tables: people sealed, under lookup digests.
+const FORMAT: &[u8] = b"2";
+/// The layout that is brought up to [`FORMAT`] when it is opened; any other is refused.
+const EARLIER_FORMAT: &[u8] = b"1";
 
 /// Where the file is.
 #[derive(Clone, Debug)]
@@ -55,6 +60,9 @@ pub struct EmbeddedOptions {
 /// See the module.
 pub struct EmbeddedStore {
     engine: Arc<Engine>,
+    keys: Arc<KeyFile>,
+    /// Held alone while keys are destroyed and while a consent lifts an erasure; shared while something is written with a key.
+    erasing: tokio::sync::RwLock<()>,
     log: ChangeLog,
     clock: Arc<dyn Clock>,
     options: StoreOptions,
@@ -68,11 +76,13 @@ impl EmbeddedStore {
     /// [`StoreError::Unreachable`] for the disk's own.
     pub fn open(options: EmbeddedOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let name = options.path.display().to_string();
-        Self::open_with(name, file_opener(&options.path), options.store, clock)
+        // The data first: its lock keeps a second process away from the keys, too.
+        let engine = Engine::open(name.clone(), file_opener(&options.path))?;
+        let keys = KeyFile::open(&options.store.keys, &options.path)?;
+        Self::with(name, engine, keys, options.store, clock)
     }
 
-    fn open_with(name: String, open: Opener, options: StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let engine = Engine::open(name.clone(), open)?;
+    fn with(name: String, engine: Arc<Engine>, keys: KeyFile, options: StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let format = engine.write_here(|transaction| {
             transaction.open_table(ITEMS)?;
             transaction.open_table(POPULARITY)?;
@@ -82,6 +92,7 @@ impl EmbeddedStore {
             transaction.open_table(FEEDS)?;
             transaction.open_table(PAGES)?;
             transaction.open_table(EXPIRIES)?;
+            transaction.open_table(ERASED)?;
             transaction.open_table(POLICIES)?;
             transaction.open_table(ACTIVATIONS)?;
             let mut meta = transaction.open_table(META)?;
@@ -91,11 +102,18 @@ impl EmbeddedStore {
             }
             Ok(format)
         })?;
-        if let Some(other) = format.filter(|format| format != FORMAT) {
-            let other = String::from_utf8_lossy(&other).into_owned();
-            return Err(StoreError::Refused(format!("{name} has layout {other}; this server reads and writes layout 1")));
+        match format.as_deref() {
+            None | Some(FORMAT) => {}
+            Some(EARLIER_FORMAT) => sealed::seal_earlier(&engine, &keys)?,
+            Some(other) => {
+                let other = String::from_utf8_lossy(other);
+                return Err(StoreError::Refused(format!("{name} has layout {other}; this server reads and writes layout 2")));
+            }
         }
-        Ok(Self { engine, log: ChangeLog::new(), clock, options })
+        // A process that ended in the middle of an erasure had noted it already.
+        keys.destroy_here(&engine.read(|transaction| people::erased(transaction, clock.now()))?)?;
+        let keys = Arc::new(keys);
+        Ok(Self { engine, keys, erasing: tokio::sync::RwLock::default(), log: ChangeLog::new(), clock, options })
     }
 
     fn now(&self) -> Time {
@@ -163,16 +181,15 @@ impl Store for EmbeddedStore {
     }
 
     async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
-        self.engine.read(|transaction| people::person(transaction, user, self.now()))
+        self.read_person(user)
     }
 
     async fn append_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
-        let (user, record, now) = (user.clone(), record.clone(), self.now());
-        self.engine.write(move |transaction| people::append_consent(transaction, &user, expected, &record, now)).await
+        self.write_consent(user, expected, record).await
     }
 
     async fn begin_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {
-        self.engine.read(|transaction| people::begin_learning(transaction, user, ids, self.now()))
+        self.read_learning(user, ids)
     }
 
     async fn commit_profile(
@@ -183,37 +200,42 @@ impl Store for EmbeddedStore {
         ids: &[EventId],
         now: Time,
     ) -> Result<Commit, StoreError> {
-        let learned = Learned {
-            user: user.clone(),
-            expected,
-            profile: codec::profile::encode(profile)?,
-            profile_expiry: now.plus(self.options.profile_ttl),
-            digests: ids.iter().map(EventId::digest).collect(),
-            now,
-        };
-        self.engine.write(move |transaction| people::commit(transaction, &learned)).await
+        self.write_profile(user, expected, profile, ids, now).await
     }
 
-    async fn erase_user(&self, user: &UserId) -> Result<(), StoreError> {
-        let user = user.clone();
-        self.engine.write(move |transaction| people::erase(transaction, &user)).await
+    async fn erase_user(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {
+        self.erase(user, now).await
+    }
+
+    async fn pseudonym(&self, user: &UserId) -> Result<Pseudonym, StoreError> {
+        let who = self.keys.who(user)?;
+        self.with_key(&who, |key| async move { Ok(key.pseudonym()) }).await
+    }
+
+    fn lookup(&self, user: &UserId) -> Option<String> {
+        self.keys.lookup(user).map(|who| who.to_string())
+    }
+
+    /// There is no other process on the file: whoever erases knows it.
+    async fn erased_since(&self, _: Time) -> Result<HashSet<String>, StoreError> {
+        Ok(HashSet::new())
+    }
+
+    async fn rotate_keys(&self) -> Result<Rotated, StoreError> {
+        self.keys.rotate().await
     }
 
     async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
-        let (owner, id) = (feed.owner.clone(), feed.id.clone());
-        let (feed, first) = (codec::feed::encode(feed)?, codec::feed::encode_page(first)?);
-        let expiry = self.now().plus(Span::millis(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX)));
-        self.engine.write(move |transaction| people::put_feed(transaction, (&owner, &id), &feed, &first, expiry)).await
+        self.write_feed(feed, first, keep).await
     }
 
     async fn feed(&self, owner: &Owner, id: &FeedId) -> Result<Option<FeedRecord>, StoreError> {
-        self.engine.read(|transaction| people::feed(transaction, owner, id, self.now()))
+        self.read_feed(owner, id)
     }
 
     async fn freeze_page(&self, owner: &Owner, id: &FeedId, number: u32, page: &Page) -> Result<Option<Page>, StoreError> {
         super::check_page_number(number)?;
-        let (owner, id, page, now) = (owner.clone(), id.clone(), codec::feed::encode_page(page)?, self.now());
-        self.engine.write(move |transaction| people::freeze_page(transaction, (&owner, &id), number, &page, now)).await
+        self.keep_page(owner, id, number, page).await
     }
 
     async fn put_policy(&self, digest: &str, json: &str) -> Result<(), StoreError> {
@@ -280,7 +302,12 @@ impl Store for EmbeddedStore {
         if !self.engine.read(|transaction| people::is_due(transaction, now))? {
             return Ok(0);
         }
-        self.engine.write(move |transaction| people::sweep(transaction, now)).await
+        let _alone = self.erasing.write().await;
+        let swept = self.engine.write(move |transaction| people::sweep(transaction, now)).await?;
+        if !swept.unkept.is_empty() {
+            self.keys.destroy(swept.unkept).await?;
+        }
+        Ok(swept.records)
     }
 
     fn kind(&self) -> &'static str {

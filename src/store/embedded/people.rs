@@ -1,84 +1,103 @@
-//! Everything kept under a person's id in the file: profile, consent log, de-duplication window, feeds. Every row has an expiry,
-//! written to [`EXPIRIES`] in the same transaction, so that a sweep finds what is due without looking at the rest.
+//! Everything kept about a person in the file: profile, consent log, de-duplication window, feeds; sealed with their key. Every row
+//! has an expiry, written to [`EXPIRIES`] in the same transaction, so that a sweep finds what is due without looking at the rest.
 
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::{
     engine::Fault,
-    tables::{CONSENTS, EXPIRIES, FEEDS, Kind, PAGES, PROFILES, REMEMBERED, Remembered, feed_key},
+    tables::{CONSENTS, ERASED, EXPIRIES, FEEDS, Kind, PAGES, PROFILES, REMEMBERED, Remembered},
 };
 use crate::{
-    domain::{
-        EventId, FeedId, Profile, Time, UserId,
-        consent::{CONSENT_KEEP, ConsentRecord},
-        event::DEDUPE_WINDOW,
-        feed::{Owner, Page},
-    },
-    store::{Commit, FeedRecord, Learning, Person, codec},
+    domain::{Time, event::DEDUPE_WINDOW},
+    store::{Commit, TOMBSTONE_TTL},
 };
 
 /// Most records one sweep removes: it holds the one write transaction.
 pub(super) const MAX_SWEPT_RECORDS: usize = 1_000;
 
-pub(super) fn person(transaction: &ReadTransaction, user: &UserId, now: Time) -> Result<Option<Person>, Fault> {
-    let profile = profile_and_revision(transaction, user, now)?.map(|(profile, _)| profile);
-    let consents = match transaction.open_table(CONSENTS)?.get(user.as_str())? {
-        Some(row) if row.value().0 > now.0 => codec::consent::decode(row.value().1)?,
-        _ => Vec::new(),
-    };
-    let is_known = profile.is_some() || !consents.is_empty();
-    Ok(is_known.then_some(Person { profile, consents }))
-}
-
-pub(super) fn append_consent(
-    transaction: &WriteTransaction,
-    user: &UserId,
-    expected: usize,
-    record: &ConsentRecord,
+/// The sealed consent log in [`CONSENTS`].
+pub(super) fn consents(
+    table: &impl ReadableTable<&'static str, (i64, &'static [u8])>,
+    who: &str,
     now: Time,
-) -> Result<Commit, Fault> {
-    let user = user.as_str();
+) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(row) = table.get(who)? else { return Ok(None) };
+    let (expiry_ms, sealed) = row.value();
+    Ok((expiry_ms > now.0).then(|| sealed.to_vec()))
+}
+
+/// Writes the sealed consent log over the one before.
+pub(super) fn keep_consents(transaction: &WriteTransaction, who: &str, sealed: &[u8], expiry: Time) -> Result<(), Fault> {
     let mut table = transaction.open_table(CONSENTS)?;
-    let (before, mut log) = match table.get(user)? {
-        Some(row) if row.value().0 > now.0 => (Some(row.value().0), codec::consent::decode(row.value().1)?),
-        Some(row) => (Some(row.value().0), Vec::new()),
-        None => (None, Vec::new()),
-    };
-    if log.len() != expected {
-        return Ok(Commit::Conflict);
-    }
-    log.push(record.clone());
-    let expiry = now.plus(CONSENT_KEEP);
-    expire(transaction, Kind::Consents, (user, ""), before, expiry)?;
-    table.insert(user, (expiry.0, codec::consent::encode(&log)?.as_slice()))?;
-    Ok(Commit::Done)
+    let before = table.insert(who, (expiry.0, sealed))?.map(|row| row.value().0);
+    expire(transaction, Kind::Consents, (who, ""), before, expiry)
 }
 
-fn profile_and_revision(transaction: &ReadTransaction, user: &UserId, now: Time) -> Result<Option<(Profile, u64)>, Fault> {
+/// The person came back: what they do counts again.
+pub(super) fn lift_erasure(transaction: &WriteTransaction, who: &str) -> Result<(), Fault> {
+    let at = transaction.open_table(ERASED)?.remove(who)?.map(|row| Time(row.value()));
+    if let Some(at) = at {
+        transaction.open_table(EXPIRIES)?.remove((at.plus(TOMBSTONE_TTL).0, Kind::Erased as u8, who, ""))?;
+    }
+    Ok(())
+}
+
+/// The sealed profile and its revision.
+pub(super) fn profile(transaction: &ReadTransaction, who: &str, now: Time) -> Result<Option<(Vec<u8>, u64)>, Fault> {
     let table = transaction.open_table(PROFILES)?;
-    let Some(row) = table.get(user.as_str())? else { return Ok(None) };
-    let (revision, expiry_ms, bytes) = row.value();
-    if expiry_ms <= now.0 {
-        return Ok(None);
-    }
-    Ok(Some((codec::profile::decode(bytes)?, revision)))
+    let Some(row) = table.get(who)? else { return Ok(None) };
+    let (revision, expiry_ms, sealed) = row.value();
+    Ok((expiry_ms > now.0).then(|| (sealed.to_vec(), revision)))
 }
 
-pub(super) fn begin_learning(transaction: &ReadTransaction, user: &UserId, ids: &[EventId], now: Time) -> Result<Learning, Fault> {
-    let (profile, revision) = profile_and_revision(transaction, user, now)?.unwrap_or_default();
-    let window = match transaction.open_table(REMEMBERED)?.get(user.as_str())? {
+/// What an event is learned upon.
+pub(super) struct Begun {
+    /// The sealed profile and its revision.
+    pub profile: Option<(Vec<u8>, u64)>,
+    pub known: Vec<bool>,
+    pub is_erased: bool,
+}
+
+pub(super) fn begin_learning(transaction: &ReadTransaction, who: &str, digests: &[[u8; 16]], now: Time) -> Result<Begun, Fault> {
+    let profile = profile(transaction, who, now)?;
+    let window = match transaction.open_table(REMEMBERED)?.get(who)? {
         Some(row) => Remembered::decode(row.value().1)?,
         None => Remembered::default(),
     };
-    let known = ids.iter().map(|id| window.knows(id, now)).collect();
-    Ok(Learning { profile, revision, known })
+    let known = digests.iter().map(|digest| window.knows(digest, now)).collect();
+    let is_erased = erased_at(&transaction.open_table(ERASED)?, who, now)?.is_some();
+    Ok(Begun { profile, known, is_erased })
+}
+
+/// When the person was erased, while that is remembered.
+fn erased_at(table: &impl ReadableTable<&'static str, i64>, who: &str, now: Time) -> Result<Option<Time>, Fault> {
+    let at = table.get(who)?.map(|row| Time(row.value()));
+    Ok(at.filter(|at| now < at.plus(TOMBSTONE_TTL)))
+}
+
+/// Whether nothing may be written about the person.
+pub(super) fn is_erased(transaction: &WriteTransaction, who: &str, now: Time) -> Result<bool, Fault> {
+    Ok(erased_at(&transaction.open_table(ERASED)?, who, now)?.is_some())
+}
+
+/// Everybody whose erasure is remembered.
+pub(super) fn erased(transaction: &ReadTransaction, now: Time) -> Result<Vec<String>, Fault> {
+    let table = transaction.open_table(ERASED)?;
+    let mut erased = Vec::new();
+    for row in table.iter()? {
+        let (who, at) = row?;
+        if now < Time(at.value()).plus(TOMBSTONE_TTL) {
+            erased.push(who.value().to_owned());
+        }
+    }
+    Ok(erased)
 }
 
 /// What [`commit`] writes.
 pub(super) struct Learned {
-    pub user: UserId,
+    pub who: String,
     pub expected: u64,
-    /// `codec::profile`.
+    /// Sealed `codec::profile`.
     pub profile: Vec<u8>,
     pub profile_expiry: Time,
     pub digests: Vec<[u8; 16]>,
@@ -86,8 +105,11 @@ pub(super) struct Learned {
 }
 
 pub(super) fn commit(transaction: &WriteTransaction, learned: &Learned) -> Result<Commit, Fault> {
-    let Learned { user, expected, profile, profile_expiry, digests, now } = learned;
-    let user = user.as_str();
+    let Learned { who, expected, profile, profile_expiry, digests, now } = learned;
+    let user = who.as_str();
+    if is_erased(transaction, user, *now)? {
+        return Ok(Commit::Erased);
+    }
     let mut profiles = transaction.open_table(PROFILES)?;
     let before = profiles.get(user)?.map(|row| {
         let (revision, expiry_ms, _) = row.value();
@@ -137,8 +159,15 @@ fn expire(transaction: &WriteTransaction, kind: Kind, key: (&str, &str), before_
     Ok(())
 }
 
-pub(super) fn erase(transaction: &WriteTransaction, user: &UserId) -> Result<(), Fault> {
-    let user = user.as_str();
+/// Removes every row and notes the erasure; returns when it was noted first.
+pub(super) fn erase(transaction: &WriteTransaction, user: &str, now: Time) -> Result<Time, Fault> {
+    let at = {
+        let mut erased = transaction.open_table(ERASED)?;
+        let at = erased_at(&erased, user, now)?.unwrap_or(now);
+        let before = erased.insert(user, at.0)?.map(|row| Time(row.value()).plus(TOMBSTONE_TTL).0);
+        expire(transaction, Kind::Erased, (user, ""), before, at.plus(TOMBSTONE_TTL))?;
+        at
+    };
     let mut expiries = transaction.open_table(EXPIRIES)?;
     if let Some(row) = transaction.open_table(PROFILES)?.remove(user)? {
         expiries.remove((row.value().1, Kind::Profile as u8, user, ""))?;
@@ -164,7 +193,7 @@ pub(super) fn erase(transaction: &WriteTransaction, user: &UserId) -> Result<(),
         remove_pages(transaction, (user, &id))?;
         expiries.remove((expiry_ms, Kind::Feed as u8, user, id.as_str()))?;
     }
-    Ok(())
+    Ok(at)
 }
 
 fn remove_pages(transaction: &WriteTransaction, (owner, id): (&str, &str)) -> Result<(), Fault> {
@@ -172,23 +201,28 @@ fn remove_pages(transaction: &WriteTransaction, (owner, id): (&str, &str)) -> Re
     Ok(())
 }
 
+/// Keeps a feed; `false`: its owner was erased.
 pub(super) fn put_feed(
     transaction: &WriteTransaction,
-    (owner, id): (&Owner, &FeedId),
+    key: (&str, &str),
     feed: &[u8],
     first: &[u8],
-    expiry: Time,
-) -> Result<(), Fault> {
-    let key = feed_key(owner, id);
+    (now, expiry): (Time, Time),
+) -> Result<bool, Fault> {
+    if is_erased(transaction, key.0, now)? {
+        return Ok(false);
+    }
     let mut feeds = transaction.open_table(FEEDS)?;
     let before = feeds.insert(key, (expiry.0, feed))?.map(|row| row.value().0);
     expire(transaction, Kind::Feed, key, before, expiry)?;
     transaction.open_table(PAGES)?.insert((key.0, key.1, 0), first)?;
-    Ok(())
+    Ok(true)
 }
 
-pub(super) fn feed(transaction: &ReadTransaction, owner: &Owner, id: &FeedId, now: Time) -> Result<Option<FeedRecord>, Fault> {
-    let key = feed_key(owner, id);
+/// A feed and its pages, page 0 first, as they are stored.
+pub(super) type StoredRecord = (Vec<u8>, Vec<Vec<u8>>);
+
+pub(super) fn feed(transaction: &ReadTransaction, key: (&str, &str), now: Time) -> Result<Option<StoredRecord>, Fault> {
     let feeds = transaction.open_table(FEEDS)?;
     let Some(row) = feeds.get(key)? else { return Ok(None) };
     let (expiry_ms, feed) = row.value();
@@ -204,17 +238,17 @@ pub(super) fn feed(transaction: &ReadTransaction, owner: &Owner, id: &FeedId, no
         }
         pages.push(page.value().to_vec());
     }
-    Ok(Some(codec::feed::decode_record(feed, pages.iter().map(Vec::as_slice))?))
+    Ok(Some((feed.to_vec(), pages)))
 }
 
+/// The page that is frozen, as it is stored; `None` when the feed is gone.
 pub(super) fn freeze_page(
     transaction: &WriteTransaction,
-    (owner, id): (&Owner, &FeedId),
+    key: (&str, &str),
     number: u32,
     page: &[u8],
     now: Time,
-) -> Result<Option<Page>, Fault> {
-    let key = feed_key(owner, id);
+) -> Result<Option<Vec<u8>>, Fault> {
     let alive = transaction.open_table(FEEDS)?.get(key)?.is_some_and(|row| row.value().0 > now.0);
     if !alive {
         return Ok(None);
@@ -224,7 +258,7 @@ pub(super) fn freeze_page(
     if frozen.is_none() {
         pages.insert((key.0, key.1, number), page)?;
     }
-    Ok(Some(codec::feed::decode_page(frozen.as_deref().unwrap_or(page))?))
+    Ok(Some(frozen.unwrap_or_else(|| page.to_vec())))
 }
 
 /// Whether anything is due at `now`.
@@ -233,8 +267,8 @@ pub(super) fn is_due(transaction: &ReadTransaction, now: Time) -> Result<bool, F
     Ok(first.is_some())
 }
 
-/// Removes up to [`MAX_SWEPT_RECORDS`] records whose time is over at `now`; returns how many.
-pub(super) fn sweep(transaction: &WriteTransaction, now: Time) -> Result<usize, Fault> {
+/// Removes up to [`MAX_SWEPT_RECORDS`] records whose time is over at `now`.
+pub(super) fn sweep(transaction: &WriteTransaction, now: Time) -> Result<Swept, Fault> {
     let mut expiries = transaction.open_table(EXPIRIES)?;
     let mut due = Vec::new();
     for row in expiries.range(..=(now.0, u8::MAX, "", ""))?.take(MAX_SWEPT_RECORDS) {
@@ -252,8 +286,30 @@ pub(super) fn sweep(transaction: &WriteTransaction, now: Time) -> Result<usize, 
                 transaction.open_table(FEEDS)?.remove((first.as_str(), second.as_str()))?;
                 remove_pages(transaction, (first, second))?;
             }
+            Some(Kind::Erased) => drop(transaction.open_table(ERASED)?.remove(first.as_str())?),
             None => {}
         }
     }
-    Ok(due.len())
+    Ok(Swept { records: due.len(), unkept: unkept(transaction, due.into_iter().map(|(_, _, who, _)| who))? })
+}
+
+/// What a sweep did.
+pub(super) struct Swept {
+    pub records: usize,
+    /// People of whom nothing is left: their keys seal nothing any more.
+    pub unkept: Vec<String>,
+}
+
+fn unkept(transaction: &WriteTransaction, people: impl Iterator<Item = String>) -> Result<Vec<String>, Fault> {
+    let (profiles, remembered) = (transaction.open_table(PROFILES)?, transaction.open_table(REMEMBERED)?);
+    let (consents, feeds) = (transaction.open_table(CONSENTS)?, transaction.open_table(FEEDS)?);
+    let mut unkept = Vec::new();
+    for who in people.filter(|who| !who.is_empty()) {
+        let has_feed = feeds.range((who.as_str(), "")..)?.next().transpose()?.is_some_and(|(key, _)| key.value().0 == who);
+        let has_row = profiles.get(who.as_str())?.is_some() || remembered.get(who.as_str())?.is_some();
+        if !has_feed && !has_row && consents.get(who.as_str())?.is_none() {
+            unkept.push(who);
+        }
+    }
+    Ok(unkept)
 }

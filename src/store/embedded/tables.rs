@@ -3,7 +3,7 @@
 use redb::TableDefinition;
 
 use crate::{
-    domain::{EventId, FeedId, Time, UserId, feed::Owner},
+    domain::Time,
     store::{MAX_REMEMBERED_EVENTS, StoreError},
 };
 
@@ -11,17 +11,19 @@ use crate::{
 pub(super) const ITEMS: TableDefinition<&str, &[u8]> = TableDefinition::new("items");
 /// Item id → `codec::popularity`.
 pub(super) const POPULARITY: TableDefinition<&str, &[u8]> = TableDefinition::new("popularity");
-/// User id → (revision, expiry in ms, `codec::profile`).
+/// Person (their lookup digest) → (revision, expiry in ms, sealed `codec::profile`).
 pub(super) const PROFILES: TableDefinition<&str, (u64, i64, &[u8])> = TableDefinition::new("profiles");
-/// User id → (expiry in ms, `codec::consent`).
+/// Person → (expiry in ms, sealed `codec::consent`).
 pub(super) const CONSENTS: TableDefinition<&str, (i64, &[u8])> = TableDefinition::new("consents");
-/// User id → (expiry in ms, [`Remembered`]).
+/// Person → (expiry in ms, [`Remembered`]).
 pub(super) const REMEMBERED: TableDefinition<&str, (i64, &[u8])> = TableDefinition::new("remembered");
-/// ([`owner_key`], feed id) → (expiry in ms, `codec::feed`).
+/// (person, or "" for nobody; feed id) → (expiry in ms, `codec::feed`, sealed where it is a person's).
 pub(super) const FEEDS: TableDefinition<(&str, &str), (i64, &[u8])> = TableDefinition::new("feeds");
-/// ([`owner_key`], feed id, page number) → `codec::feed` page.
+/// (as in [`FEEDS`], page number) → `codec::feed` page, sealed likewise.
 pub(super) const PAGES: TableDefinition<(&str, &str, u32), &[u8]> = TableDefinition::new("pages");
-/// (expiry in ms, [`Kind`], user id or [`owner_key`], feed id or "") of every row that expires: what a sweep walks.
+/// Person → when they were erased, in ms.
+pub(super) const ERASED: TableDefinition<&str, i64> = TableDefinition::new("erased");
+/// (expiry in ms, [`Kind`], person or "", feed id or "") of every row that expires: what a sweep walks.
 pub(super) const EXPIRIES: TableDefinition<(i64, u8, &str, &str), ()> = TableDefinition::new("expiries");
 /// Policy digest → JSON.
 pub(super) const POLICIES: TableDefinition<&str, &str> = TableDefinition::new("policies");
@@ -37,25 +39,16 @@ pub(super) enum Kind {
     Remembered = 1,
     Feed = 2,
     Consents = 3,
+    Erased = 4,
 }
 
 impl Kind {
     pub(super) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Profile, Self::Remembered, Self::Feed, Self::Consents].into_iter().find(|kind| *kind as u8 == byte)
+        [Self::Profile, Self::Remembered, Self::Feed, Self::Consents, Self::Erased].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
-/// A user id, or "" for nobody: a user id is never empty.
-pub(super) fn owner_key(owner: &Owner) -> &str {
-    owner.user().map_or("", UserId::as_str)
-}
-
-/// A feed's key in [`FEEDS`].
-pub(super) fn feed_key<'a>(owner: &'a Owner, id: &'a FeedId) -> (&'a str, &'a str) {
-    (owner_key(owner), id.as_str())
-}
-
-/// Bytes of one remembered event: its digest, then its expiry in ms, little-endian.
+/// Bytes of one remembered event: its digest with the person's key, then its expiry in ms, little-endian.
 const ENTRY_BYTES: usize = 24;
 
 /// A person's de-duplication window: one value, oldest first, because it is always read and written with the profile.
@@ -82,9 +75,8 @@ impl Remembered {
         self.0.iter().flat_map(|(digest, expiry)| digest.iter().copied().chain(expiry.to_le_bytes())).collect()
     }
 
-    pub(super) fn knows(&self, id: &EventId, now: Time) -> bool {
-        let digest = id.digest();
-        self.0.iter().any(|(known, expiry)| *known == digest && *expiry > now.0)
+    pub(super) fn knows(&self, digest: &[u8; 16], now: Time) -> bool {
+        self.0.iter().any(|(known, expiry)| known == digest && *expiry > now.0)
     }
 
     /// Forgets what is over at `now`, then adds `digests` until `expiry`.
@@ -102,13 +94,13 @@ mod tests {
 
     #[test]
     fn the_window_is_bounded_and_forgets() {
-        let id = |n: usize| EventId::new(format!("e{n}")).unwrap();
-        let digests: Vec<_> = (0..MAX_REMEMBERED_EVENTS + 2).map(|n| id(n).digest()).collect();
+        let id = |n: usize| (n as u128).to_le_bytes();
+        let digests: Vec<_> = (0..MAX_REMEMBERED_EVENTS + 2).map(|n| id(n)).collect();
         let mut window = Remembered::default();
         window.add(&digests, Time(0), Time(100));
         let mut window = Remembered::decode(&window.encode()).unwrap();
         assert!(!window.knows(&id(1), Time(0)) && window.knows(&id(2), Time(99)) && !window.knows(&id(2), Time(100)));
-        window.add(&[id(0).digest()], Time(100), Time(200));
+        window.add(&[id(0)], Time(100), Time(200));
         assert_eq!(window.0.len(), 1);
         assert!(Remembered::decode(&[0; 25]).is_err());
     }

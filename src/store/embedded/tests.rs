@@ -11,8 +11,14 @@ use std::{
 
 use redb::{StorageBackend, backends::InMemoryBackend};
 
-use super::{engine::builder, *};
-use crate::{clock::ManualClock, store::codec::tests::plain_item};
+use super::{
+    engine::{Opener, builder},
+    *,
+};
+use crate::{
+    clock::ManualClock,
+    store::{codec::tests::plain_item, seal::MasterKeys},
+};
 
 /// A disk of `room` bytes whose contents outlive the database opened on it.
 #[derive(Clone, Debug)]
@@ -53,7 +59,10 @@ async fn a_full_disk_is_named_loses_nothing_and_heals() {
     let opened = disk.clone();
     let open: Opener = Box::new(move || builder().create_with_backend(opened.clone()));
     let clock = Arc::new(ManualClock::at(Time(1)));
-    let store = EmbeddedStore::open_with("disk".into(), open, StoreOptions::default(), clock).unwrap();
+    let open_keys: Opener = Box::new(|| builder().create_with_backend(InMemoryBackend::new()));
+    let keys = KeyFile::open_with("keys".into(), open_keys, MasterKeys::of(&[1; 32])).unwrap();
+    let engine = Engine::open("disk".into(), open).unwrap();
+    let store = EmbeddedStore::with("disk".into(), engine, keys, StoreOptions::default(), clock).unwrap();
     let item = |n: u32| Item { description: Some("x".repeat(10_000)), ..plain_item(&format!("item-{n}")) };
     let batch = |n: u32| (n * 100..(n + 1) * 100).map(item).collect::<Vec<_>>();
 

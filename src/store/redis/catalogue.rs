@@ -86,6 +86,7 @@ impl RedisStore {
     }
 
     pub(super) async fn load(&self, sink: &mut (dyn FnMut(Vec<CatalogueRecord>) + Send)) -> Result<(LogPosition, u64), StoreError> {
+        self.seal_earlier_rows().await?;
         let position = self.log_end().await?;
         let mut damaged = 0;
         for bucket in 0..CATALOGUE_BUCKETS {

@@ -2,11 +2,14 @@
 //! node, and a script or transaction touches keys of one tag only.
 //!
 //! ```text
-//! pf:{u:<user>}:profile      string  revision (u64, little-endian) and codec::profile
-//! pf:{u:<user>}:consents     string  codec::consent
-//! pf:{u:<user>}:dedupe       zset    event digests (16 bytes) by expiry in ms
-//! pf:{u:<user>}:feeds        zset    feed ids by expiry in ms, so that erasure finds them
-//! pf:{u:<user>}:feed:<feed>  hash    h = codec::feed, p0, p1, … = its pages
+//! pf:{p:<digest>}:profile      string  revision (u64, little-endian) and the sealed codec::profile
+//! pf:{p:<digest>}:consents     string  sealed codec::consent
+//! pf:{p:<digest>}:dedupe       zset    keyed event digests (16 bytes) by expiry in ms
+//! pf:{p:<digest>}:feeds        zset    feed ids by expiry in ms, so that erasure finds them
+//! pf:{p:<digest>}:feed:<feed>  hash    h = sealed codec::feed, p0, p1, … = its sealed pages
+//! pf:{p:<digest>}:key          string  the person's wrapped key; in the keys' own Redis where there is one
+//! pf:{p:<digest>}:erased       string  when the person was erased, in ms
+//! pf:erasures                  zset    digests of the erased by when, in ms
 //! pf:{f:<feed>}:feed         hash    the same, for a feed that belongs to nobody
 //! pf:{c:00…3f}:items         hash    item id → codec::item
 //! pf:{c:00…3f}:popularity    hash    item id → codec::popularity
@@ -14,11 +17,20 @@
 //! pf:policy:<digest>         string  a policy's JSON
 //! pf:activations             list    the lines of the activation log, oldest first
 //! pf:secret  pf:ping         string
+//! pf:layout                  string  2: no rows of earlier versions are left
+//! pf:keys:root               string  the secret behind the digests, wrapped; where the keys are
+//! pf:keys:master             string  a master key that was made here; where the keys are
 //! ```
+//!
+//! A digest is that of the person's id with a key only servers have ([`Lookup`]): no id stands in clear. Earlier versions kept
+//! profiles, event ids and feeds under `pf:{u:<user>}:`.
 
 use std::borrow::Cow;
 
-use crate::domain::{FeedId, ItemId, UserId, feed::Owner};
+use crate::{
+    domain::{FeedId, ItemId},
+    store::seal::Lookup,
+};
 
 /// Parts of the catalogue, so that no one key grows with all of it.
 pub(super) const CATALOGUE_BUCKETS: u8 = 64;
@@ -33,36 +45,65 @@ impl Keys {
         Self { prefix: prefix.to_owned() }
     }
 
-    fn person(&self, user: &UserId, what: &str) -> String {
-        format!("{}{{u:{}}}:{what}", self.prefix, tag(user.as_str()))
+    fn person(&self, who: &Lookup, what: &str) -> String {
+        format!("{}{{p:{}}}:{what}", self.prefix, &**who)
     }
 
-    pub(super) fn profile(&self, user: &UserId) -> String {
-        self.person(user, "profile")
+    pub(super) fn profile(&self, who: &Lookup) -> String {
+        self.person(who, "profile")
     }
 
-    pub(super) fn consents(&self, user: &UserId) -> String {
-        self.person(user, "consents")
+    pub(super) fn consents(&self, who: &Lookup) -> String {
+        self.person(who, "consents")
     }
 
-    pub(super) fn dedupe(&self, user: &UserId) -> String {
-        self.person(user, "dedupe")
+    pub(super) fn dedupe(&self, who: &Lookup) -> String {
+        self.person(who, "dedupe")
     }
 
-    pub(super) fn feeds(&self, user: &UserId) -> String {
-        self.person(user, "feeds")
+    pub(super) fn feeds(&self, who: &Lookup) -> String {
+        self.person(who, "feeds")
+    }
+
+    pub(super) fn key(&self, who: &Lookup) -> String {
+        self.person(who, "key")
+    }
+
+    pub(super) fn erased(&self, who: &Lookup) -> String {
+        self.person(who, "erased")
     }
 
     /// What the key of each of the person's feeds begins with; the feed id follows.
-    pub(super) fn feed_prefix(&self, user: &UserId) -> String {
-        self.person(user, "feed:")
+    pub(super) fn feed_prefix(&self, who: &Lookup) -> String {
+        self.person(who, "feed:")
     }
 
-    pub(super) fn feed(&self, owner: &Owner, id: &FeedId) -> String {
-        match owner {
-            Owner::User(user) => self.feed_prefix(user) + id.as_str(),
-            Owner::Nobody => format!("{}{{f:{}}}:feed", self.prefix, tag(id.as_str())),
+    /// A person's feed, or one that belongs to nobody.
+    pub(super) fn feed(&self, who: Option<&Lookup>, id: &FeedId) -> String {
+        match who {
+            Some(who) => self.feed_prefix(who) + id.as_str(),
+            None => format!("{}{{f:{}}}:feed", self.prefix, tag(id.as_str())),
         }
+    }
+
+    /// A key of an earlier version, which had the person's id in it.
+    pub(super) fn earlier(&self, user: &str, what: &str) -> String {
+        format!("{}{{u:{}}}:{what}", self.prefix, tag(user))
+    }
+
+    /// Whose key of an earlier version this is.
+    pub(super) fn earlier_user(&self, key: &str) -> Option<String> {
+        let (tag, _) = key.strip_prefix(&self.prefix)?.strip_prefix("{u:")?.split_once('}')?;
+        Some(tag.replace("%7D", "}").replace("%7B", "{").replace("%25", "%"))
+    }
+
+    /// Matches every key of an earlier version that is about a person.
+    pub(super) fn earlier_pattern(&self) -> String {
+        format!("{}{{u:*", self.prefix)
+    }
+
+    pub(super) fn named(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     pub(super) fn items(&self, bucket: u8) -> String {
@@ -109,6 +150,10 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::{
+        domain::UserId,
+        store::seal::{KeyRing, MasterKeys, ROOT},
+    };
 
     /// What Redis Cluster hashes of a key: between the first `{` and the first `}` after it.
     fn hashed(key: &str) -> &str {
@@ -119,35 +164,45 @@ mod tests {
         }
     }
 
+    fn lookups() -> Vec<Lookup> {
+        let ring = KeyRing::new(MasterKeys::of(&[1; 32]), None);
+        ring.set_root(&MasterKeys::of(&[1; 32]).make(ROOT).unwrap()).unwrap();
+        ["ann", "a}b", "}"].map(|user| ring.lookup(&UserId::new(user).unwrap()).unwrap()).to_vec()
+    }
+
     #[test]
     fn all_keys_of_a_person_share_one_tag_and_no_two_people_do() {
         let keys = Keys::new("pf:");
         let mut tags = HashSet::new();
-        let users = ["ann", "a}b", "a{b", "}", "{}", "a%7Db", "a%b", "}:profile", "žluťoučký 🐎", "ann}:feed:x"];
-        for user in users.map(|user| UserId::new(user).unwrap()) {
+        for who in lookups() {
             let feed = FeedId::new("fd}{_1").unwrap();
-            let tag = hashed(&keys.profile(&user)).to_owned();
-            for key in [
-                keys.consents(&user),
-                keys.dedupe(&user),
-                keys.feeds(&user),
-                keys.feed(&Owner::User(user.clone()), &feed),
-                keys.feed_prefix(&user),
-            ] {
+            let tag = hashed(&keys.profile(&who)).to_owned();
+            let own = [keys.dedupe(&who), keys.feeds(&who), keys.feed(Some(&who), &feed), keys.key(&who), keys.erased(&who)];
+            for key in own.into_iter().chain([keys.consents(&who)]) {
                 assert_eq!(hashed(&key), tag, "{key}");
             }
-            assert!(tag.starts_with("u:") && tags.insert(tag.clone()), "{tag}");
+            assert!(tag.starts_with("p:") && tags.insert(tag.clone()), "{tag}");
         }
+    }
+
+    #[test]
+    fn keys_of_earlier_versions_tell_whose_they_are() {
+        let keys = Keys::new("pf:");
+        for user in ["ann", "a}b", "a{b", "}", "{}", "a%7Db", "a%b", "}:profile", "žluťoučký 🐎", "ann}:feed:x"] {
+            assert_eq!(keys.earlier_user(&keys.earlier(user, "profile")).as_deref(), Some(user));
+        }
+        assert_eq!(keys.earlier_user("pf:{f:fd_1}:feed"), None);
     }
 
     #[test]
     fn keys_read_as_documented() {
         let keys = Keys::new("pf:");
-        let (user, feed) = (UserId::new("ann").unwrap(), FeedId::new("fd_1").unwrap());
-        assert_eq!(keys.profile(&user), "pf:{u:ann}:profile");
-        assert_eq!(keys.dedupe(&user), "pf:{u:ann}:dedupe");
-        assert_eq!(keys.feed(&Owner::User(user), &feed), "pf:{u:ann}:feed:fd_1");
-        assert_eq!(keys.feed(&Owner::Nobody, &feed), "pf:{f:fd_1}:feed");
+        let (who, feed) = (&lookups()[0], FeedId::new("fd_1").unwrap());
+        let digest: &str = who;
+        assert_eq!(keys.profile(who), format!("pf:{{p:{digest}}}:profile"));
+        assert_eq!(keys.dedupe(who), format!("pf:{{p:{digest}}}:dedupe"));
+        assert_eq!(keys.feed(Some(who), &feed), format!("pf:{{p:{digest}}}:feed:fd_1"));
+        assert_eq!(keys.feed(None, &feed), "pf:{f:fd_1}:feed");
         assert_eq!(keys.items(63), "pf:{c:3f}:items");
         assert_eq!(keys.popularity(0), "pf:{c:00}:popularity");
         assert_eq!(keys.changes(), "pf:{changes}");

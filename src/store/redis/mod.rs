@@ -7,17 +7,20 @@
 mod breaker;
 mod catalogue;
 mod changes;
+mod earlier;
 mod errors;
+mod key_table;
 mod keys;
 mod link;
 mod options;
 mod people;
 mod scripts;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use redis::Pipeline;
+use tokio::sync::OnceCell;
 
 pub use self::options::{RedisOptions, redacted_url};
 use self::{
@@ -27,13 +30,13 @@ use self::{
     scripts::Scripts,
 };
 use super::{
-    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Store,
-    StoreError,
+    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated, Store,
+    StoreError, seal::KeyRing,
 };
 use crate::{
     clock::Clock,
     domain::{
-        EventId, FeedId, Item, ItemId, Profile, Time, UserId,
+        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
         consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
     },
@@ -45,6 +48,10 @@ const PING_TTL_MS: u32 = 60_000;
 /// See the module.
 pub struct RedisStore {
     link: Link,
+    /// Where people's keys are, if not with everything else.
+    key_link: Option<Link>,
+    /// Empty until the first call about a person.
+    ring: OnceCell<KeyRing>,
     keys: Keys,
     scripts: Scripts,
     idle: Idle,
@@ -58,9 +65,10 @@ impl RedisStore {
     ///
     /// Errors: [`StoreError::Refused`] for a URL or key prefix that cannot be used.
     pub fn new(options: RedisOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let link = Link::new(options.client()?, options.timeout.as_std(), options.bulk_timeout.as_std());
+        let link = |client| Link::new(client, options.timeout.as_std(), options.bulk_timeout.as_std());
+        let (key_link, link) = (options.key_client()?.map(link), link(options.client()?));
         let keys = Keys::new(&options.key_prefix);
-        Ok(Self { link, keys, scripts: Scripts::new(), idle: Idle::default(), clock, options })
+        Ok(Self { link, key_link, ring: OnceCell::new(), keys, scripts: Scripts::new(), idle: Idle::default(), clock, options })
     }
 }
 
@@ -115,8 +123,25 @@ impl Store for RedisStore {
         self.write_profile(user, expected, profile, ids, now).await
     }
 
-    async fn erase_user(&self, user: &UserId) -> Result<(), StoreError> {
-        self.erase(user).await
+    async fn erase_user(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {
+        self.erase(user, now).await
+    }
+
+    async fn pseudonym(&self, user: &UserId) -> Result<Pseudonym, StoreError> {
+        let who = self.who(user).await?;
+        Ok(self.key_for_writing(&who).await?.pseudonym())
+    }
+
+    fn lookup(&self, user: &UserId) -> Option<String> {
+        Some(self.ring.get()?.lookup(user)?.to_string())
+    }
+
+    async fn erased_since(&self, since: Time) -> Result<HashSet<String>, StoreError> {
+        self.follow_erasures(since).await
+    }
+
+    async fn rotate_keys(&self) -> Result<Rotated, StoreError> {
+        self.rewrap_keys().await
     }
 
     async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {

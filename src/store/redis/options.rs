@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Settings of a [`super::RedisStore`].
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct RedisOptions {
     /// `redis://[[user]:password@]host[:port][/db]` or `redis+unix:///path[?db=0][&user=…][&pass=…]`.
     pub url: String,
@@ -53,22 +53,31 @@ impl fmt::Debug for RedisOptions {
 }
 
 impl RedisOptions {
+    /// Where people's keys are, if not with everything else. Errors: as [`Self::client`].
+    pub(super) fn key_client(&self) -> Result<Option<Client>, StoreError> {
+        self.store.keys.redis_url.as_deref().map(client_of).transpose()
+    }
+
     /// Errors: [`StoreError::Refused`] for a URL or prefix that cannot be used. Connects to nothing.
     pub(super) fn client(&self) -> Result<Client, StoreError> {
         if self.key_prefix.contains(['{', '}']) {
             let message = format!("key_prefix `{}` has a brace; it would break the hash tags of the keys", self.key_prefix);
             return Err(StoreError::Refused(message));
         }
-        let wrong = |fault: redis::RedisError| {
-            let url = redacted_url(&self.url);
-            let fault = fault.to_string();
-            StoreError::Refused(format!("`{url}` is not a Redis URL ({fault}); write e.g. redis://user:password@host:6379/0"))
-        };
-        let info = self.url.as_str().into_connection_info().map_err(wrong)?;
-        // RESP3 tells at once when the server closes a connection.
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        Client::open(info.set_redis_settings(settings)).map_err(wrong)
+        client_of(&self.url)
     }
+}
+
+fn client_of(url: &str) -> Result<Client, StoreError> {
+    let wrong = |fault: redis::RedisError| {
+        let shown = redacted_url(url);
+        let fault = fault.to_string();
+        StoreError::Refused(format!("`{shown}` is not a Redis URL ({fault}); write e.g. redis://user:password@host:6379/0"))
+    };
+    let info = url.into_connection_info().map_err(wrong)?;
+    // RESP3 tells at once when the server closes a connection.
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    Client::open(info.set_redis_settings(settings)).map_err(wrong)
 }
 
 /// `url` with everything secret replaced by `***`: the password, or all before the last `@` where that is unclear.

@@ -1,70 +1,141 @@
-//! Everything kept under a person's id: profile, consent log, de-duplication window, feeds. Every key has a time to live, set with
-//! every write.
+//! Everything kept about a person: profile, consent log, de-duplication window, feeds; sealed with their key. Every key has a time
+//! to live, set with every write.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures_util::future::try_join;
 
 use super::{RedisStore, link::Lane};
 use crate::{
     domain::{
         EventId, FeedId, Profile, Span, Time, UserId,
-        consent::{CONSENT_KEEP, ConsentRecord},
+        consent::{CONSENT_KEEP, ConsentRecord, Decision},
         event::DEDUPE_WINDOW,
         feed::{Owner, Page, StoredFeed},
     },
-    store::{Commit, FeedRecord, Learning, MAX_REMEMBERED_EVENTS, Person, StoreError, codec},
+    store::{
+        Commit, FeedRecord, Learning, MAX_REMEMBERED_EVENTS, Person, StoreError, TOMBSTONE_TTL, codec,
+        seal::{Lookup, PersonKey, Record},
+    },
 };
 
 /// Longest time to live, in ms: "forever" still ends, and Redis refuses times that overflow.
 const MAX_TTL_MS: i64 = Span::days(3_650).as_millis();
 /// Field of a feed's hash with the feed itself; `p0`, `p1`, … are its pages.
 const FEED_FIELD: &str = "h";
+/// What scripts return when the person was erased.
+const ERASED: u8 = 2;
+
+/// What is under a key, if there is anything.
+type Stored = Option<Vec<u8>>;
+
+/// A profile, when each id asked about is forgotten, and whether the person was erased: `begin_learning.lua`.
+type Begun = (Stored, Vec<Option<f64>>, bool);
+
+/// What keeps a feed's owner apart from others: where it is, and what seals it. Nobody's feeds are not sealed.
+type Home = Option<(Lookup, Arc<PersonKey>)>;
 
 impl RedisStore {
+    /// Key, profile and consent log in one round trip.
     pub(super) async fn read_person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
+        let who = self.who(user).await?;
         let mut get = redis::cmd("MGET");
-        get.arg(self.keys.profile(user)).arg(self.keys.consents(user));
-        let work = |mut connection| async move { get.query_async(&mut connection).await };
-        let (profile, consents): (Option<Vec<u8>>, Option<Vec<u8>>) = self.link.call(Lane::Serving, work).await?;
+        get.arg(self.keys.profile(&who)).arg(self.keys.consents(&who));
+        let (key, (profile, consents)) = if self.keys_are_here() {
+            get.arg(self.keys.key(&who));
+            let work = |mut connection| async move { get.query_async(&mut connection).await };
+            let (profile, consents, row): (Stored, Stored, Stored) = self.link.call(Lane::Serving, work).await?;
+            (self.key_in(&who, row.as_deref()).await?, (profile, consents))
+        } else {
+            let work = |mut connection| async move { get.query_async::<(Stored, Stored)>(&mut connection).await };
+            try_join(self.current_key(&who), self.link.call(Lane::Serving, work)).await?
+        };
+        // Without its key a row is what a backup brought back: nobody's any more.
+        let Some(key) = key else { return Ok(None) };
+        let profile = profile.filter(|stored| !is_foreign(&key, stored));
+        let consents = consents.filter(|stored| !key.is_foreign(stored));
         if profile.is_none() && consents.is_none() {
             return Ok(None);
         }
-        let profile = profile.map(|stored| decode_profile(&stored).map(|(profile, _)| profile)).transpose()?;
-        let consents = consents.map(|stored| codec::consent::decode(&stored)).transpose()?.unwrap_or_default();
-        Ok(Some(Person { profile, consents }))
+        let profile = profile.map(|stored| open_profile(&key, &stored).map(|(profile, _)| profile)).transpose()?;
+        let consents = consents.map(|stored| codec::consent::decode(&key.open(Record::Consents, &stored)?)).transpose()?;
+        Ok(Some(Person { profile, consents: consents.unwrap_or_default() }))
     }
 
     /// Reads the log, and replaces it where it still is what was read.
     pub(super) async fn write_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
-        let key = self.keys.consents(user);
+        let who = self.who(user).await?;
+        let lifts = record.decision == Decision::Given;
+        let (key, is_new) = match self.key_for_consent(&who, lifts).await {
+            Ok(found) => found,
+            Err(StoreError::Erased) => return Ok(Commit::Erased),
+            Err(error) => return Err(error),
+        };
         let mut get = redis::cmd("GET");
-        get.arg(&key);
-        let stored: Option<Vec<u8>> =
-            self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await?;
-        let mut log = stored.as_deref().map(codec::consent::decode).transpose()?.unwrap_or_default();
+        get.arg(self.keys.consents(&who));
+        let stored: Stored = self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await?;
+        // What is older than the key is of before an erasure.
+        let readable = stored.as_deref().filter(|stored| !is_new && !key.is_foreign(stored));
+        let mut log = readable.map(|stored| codec::consent::decode(&key.open(Record::Consents, stored)?)).transpose()?.unwrap_or_default();
         if log.len() != expected {
             return Ok(Commit::Conflict);
         }
         log.push(record.clone());
-        let mut append = self.scripts.append_consent.key(key);
-        append.arg(stored.unwrap_or_default()).arg(codec::consent::encode(&log)?).arg(ttl_ms(CONSENT_KEEP.as_std()));
+        let mut append = self.scripts.append_consent.key(self.keys.consents(&who));
+        append.key(self.keys.erased(&who));
+        if self.keys_are_here() {
+            append.key(self.keys.key(&who));
+        }
+        append.arg(stored.unwrap_or_default()).arg(key.seal(Record::Consents, &codec::consent::encode(&log)?)?);
+        append.arg(ttl_ms(CONSENT_KEEP.as_std())).arg(u8::from(lifts)).arg(self.key_ttl_ms()).arg(key.pseudonym().0.as_slice());
         match self.link.call(Lane::Serving, |mut connection| async move { append.invoke_async(&mut connection).await }).await? {
-            1 => Ok(Commit::Done),
+            1 => {
+                if !self.keys_are_here() {
+                    self.keep_key(&who).await?;
+                }
+                Ok(Commit::Done)
+            }
+            ERASED => {
+                self.destroy_late_key(&who).await?;
+                Ok(Commit::Erased)
+            }
             _ => Ok(Commit::Conflict),
         }
     }
 
     pub(super) async fn read_learning(&self, user: &UserId, ids: &[EventId]) -> Result<Learning, StoreError> {
-        let mut begin = self.scripts.begin_learning.key(self.keys.profile(user));
-        begin.key(self.keys.dedupe(user));
-        for id in ids {
-            begin.arg(&id.digest());
+        let who = self.who(user).await?;
+        let cached = self.ring().await?.cached(&who);
+        let (key, mut begun) = try_join(self.current_key(&who), self.begin(&who, cached.as_deref(), ids)).await?;
+        let is_same = |key: &Arc<PersonKey>| cached.as_ref().is_some_and(|cached| cached.pseudonym() == key.pseudonym());
+        if let Some(key) = key.as_ref().filter(|key| !is_same(key)) {
+            begun = self.begin(&who, Some(key), ids).await?;
         }
+        let (stored, expiries, is_erased) = begun;
         let now_ms = self.clock.now().0 as f64;
-        let work = |mut connection| async move { begin.invoke_async(&mut connection).await };
-        let (stored, expiries): (Option<Vec<u8>>, Vec<Option<f64>>) = self.link.call(Lane::Serving, work).await?;
-        let (profile, revision) = stored.map(|stored| decode_profile(&stored)).transpose()?.unwrap_or_default();
-        let known = expiries.into_iter().map(|expiry_ms| expiry_ms.is_some_and(|expiry_ms| expiry_ms > now_ms)).collect();
-        Ok(Learning { profile, revision, known })
+        let known = expiries.into_iter().map(|expiry_ms| expiry_ms.is_some_and(|expiry_ms| expiry_ms > now_ms));
+        let mut learning = Learning { known: known.collect(), is_erased, ..Learning::default() };
+        learning.known.resize(ids.len(), false);
+        match (stored, key) {
+            (Some(stored), Some(key)) if !is_foreign(&key, &stored) => (learning.profile, learning.revision) = open_profile(&key, &stored)?,
+            // A row whose key is gone says nothing, and is written over.
+            (Some(stored), _) => {
+                learning.revision = split_revision(&stored)?.0;
+                learning.known.fill(false);
+            }
+            (None, _) => {}
+        }
+        Ok(learning)
+    }
+
+    /// Without a key no event id is known.
+    async fn begin(&self, who: &Lookup, key: Option<&PersonKey>, ids: &[EventId]) -> Result<Begun, StoreError> {
+        let mut begin = self.scripts.begin_learning.key(self.keys.profile(who));
+        begin.key(self.keys.dedupe(who)).key(self.keys.erased(who));
+        for id in ids {
+            begin.arg(key.map(|key| key.event_digest(id)).unwrap_or_default().as_slice());
+        }
+        self.link.call(Lane::Serving, |mut connection| async move { begin.invoke_async(&mut connection).await }).await
     }
 
     pub(super) async fn write_profile(
@@ -75,52 +146,133 @@ impl RedisStore {
         ids: &[EventId],
         now: Time,
     ) -> Result<Commit, StoreError> {
-        let mut commit = self.scripts.commit_profile.key(self.keys.profile(user));
-        commit.key(self.keys.dedupe(user)).arg(expected).arg(codec::profile::encode(profile)?);
+        let who = self.who(user).await?;
+        let key = match self.key_for_writing(&who).await {
+            Ok(key) => key,
+            Err(StoreError::Erased) => return Ok(Commit::Erased),
+            Err(error) => return Err(error),
+        };
+        let mut commit = self.scripts.commit_profile.key(self.keys.profile(&who));
+        commit.key(self.keys.dedupe(&who)).key(self.keys.erased(&who));
+        if self.keys_are_here() {
+            commit.key(self.keys.key(&who));
+        }
+        commit.arg(expected).arg(key.seal(Record::Profile, &codec::profile::encode(profile)?)?);
         commit.arg(ttl_ms(self.options.store.profile_ttl.as_std())).arg(now.0);
         commit.arg(now.plus(DEDUPE_WINDOW).0).arg(ttl_ms(DEDUPE_WINDOW.as_std())).arg(MAX_REMEMBERED_EVENTS);
+        commit.arg(self.key_ttl_ms()).arg(key.pseudonym().0.as_slice());
         for id in ids {
-            commit.arg(&id.digest());
+            commit.arg(key.event_digest(id).as_slice());
         }
         let work = |mut connection| async move { commit.invoke_async(&mut connection).await };
         match self.link.call(Lane::Serving, work).await? {
-            1 => Ok(Commit::Done),
+            1 => {
+                if !self.keys_are_here() {
+                    self.keep_key(&who).await?;
+                }
+                Ok(Commit::Done)
+            }
+            ERASED => {
+                self.destroy_late_key(&who).await?;
+                Ok(Commit::Erased)
+            }
             _ => Ok(Commit::Conflict),
         }
     }
 
-    pub(super) async fn erase(&self, user: &UserId) -> Result<(), StoreError> {
-        let mut erase = self.scripts.erase_user.key(self.keys.profile(user));
-        erase.key(self.keys.dedupe(user)).key(self.keys.feeds(user)).key(self.keys.consents(user)).arg(self.keys.feed_prefix(user));
-        self.link.call(Lane::Serving, |mut connection| async move { erase.invoke_async(&mut connection).await }).await
+    pub(super) async fn erase(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {
+        let who = self.who(user).await?;
+        let mut erase = self.scripts.erase_user.key(self.keys.profile(&who));
+        erase.key(self.keys.dedupe(&who)).key(self.keys.feeds(&who)).key(self.keys.erased(&who)).key(self.keys.consents(&who));
+        if self.keys_are_here() {
+            erase.key(self.keys.key(&who));
+        }
+        erase.arg(self.keys.feed_prefix(&who)).arg(now.0).arg(TOMBSTONE_TTL.as_millis());
+        let erased: String =
+            self.link.call(Lane::Serving, |mut connection| async move { erase.invoke_async(&mut connection).await }).await?;
+        match self.keys_are_here() {
+            // The script did. Whoever comes back from now on has a new one.
+            true => self.ring().await?.forget(&who),
+            false => self.destroy_key(&who).await?,
+        }
+        self.announce_erasure(&who, now).await?;
+        erased.parse().map(Time).map_err(|_| StoreError::Corrupt { what: "tombstone", detail: "it is no time".into() })
+    }
+
+    /// Where the owner's feeds are; `None` for a person without a key, who has none.
+    async fn home(&self, owner: &Owner) -> Result<Option<Home>, StoreError> {
+        let Owner::User(user) = owner else { return Ok(Some(None)) };
+        let who = self.who(user).await?;
+        Ok(self.known_key(&who).await?.map(|key| Some((who, key))))
     }
 
     pub(super) async fn write_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
-        let mut put = self.scripts.put_feed.key(self.keys.feed(&feed.owner, &feed.id));
-        put.arg(codec::feed::encode(feed)?).arg(codec::feed::encode_page(first)?).arg(ttl_ms(keep));
-        if let Owner::User(user) = &feed.owner {
-            put.key(self.keys.feeds(user)).arg(feed.id.as_str());
+        let home = match &feed.owner {
+            Owner::User(user) => {
+                let who = self.who(user).await?;
+                let key = self.key_for_writing(&who).await?;
+                Some((who, key))
+            }
+            Owner::Nobody => None,
+        };
+        let mut put = self.scripts.put_feed.key(self.keys.feed(home.as_ref().map(|(who, _)| who), &feed.id));
+        put.arg(sealed(&home, Record::Feed(&feed.id), codec::feed::encode(feed)?)?);
+        put.arg(sealed(&home, Record::Page(&feed.id, 0), codec::feed::encode_page(first)?)?).arg(ttl_ms(keep));
+        if let Some((who, key)) = &home {
+            put.key(self.keys.feeds(who)).key(self.keys.erased(who)).arg(feed.id.as_str());
+            if self.keys_are_here() {
+                put.key(self.keys.key(who)).arg(key.pseudonym().0.as_slice());
+            }
         }
-        self.link.call(Lane::Serving, |mut connection| async move { put.invoke_async(&mut connection).await }).await
+        let work = |mut connection| async move { put.invoke_async::<u8>(&mut connection).await };
+        match (self.link.call(Lane::Serving, work).await?, home) {
+            (ERASED, Some((who, _))) => {
+                self.destroy_late_key(&who).await?;
+                Err(StoreError::Erased)
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn read_feed(&self, owner: &Owner, id: &FeedId) -> Result<Option<FeedRecord>, StoreError> {
+        let Some(home) = self.home(owner).await? else { return Ok(None) };
         let mut get = redis::cmd("HGETALL");
-        get.arg(self.keys.feed(owner, id));
+        get.arg(self.keys.feed(home.as_ref().map(|(who, _)| who), id));
         let work = |mut connection| async move { get.query_async(&mut connection).await };
-        let fields: HashMap<String, Vec<u8>> = self.link.call(Lane::Serving, work).await?;
-        let Some(feed) = fields.get(FEED_FIELD) else { return Ok(None) };
+        let mut fields: HashMap<String, Vec<u8>> = self.link.call(Lane::Serving, work).await?;
+        let Some(feed) = fields.remove(FEED_FIELD) else { return Ok(None) };
+        if home.as_ref().is_some_and(|(_, key)| key.is_foreign(&feed)) {
+            return Ok(None);
+        }
+        let feed = opened(&home, Record::Feed(id), feed)?;
         // Pages are cut in order; what follows a gap cannot be continued from.
-        let pages = (0u32..).map_while(|number| fields.get(&page_field(number))).map(Vec::as_slice);
-        codec::feed::decode_record(feed, pages).map(Some)
+        let pages = (0u32..).map_while(|number| Some((number, fields.remove(&page_field(number))?)));
+        let pages = pages.map(|(number, page)| opened(&home, Record::Page(id, number), page)).collect::<Result<Vec<_>, _>>()?;
+        codec::feed::decode_record(&feed, pages.iter().map(Vec::as_slice)).map(Some)
     }
 
     pub(super) async fn keep_page(&self, owner: &Owner, id: &FeedId, number: u32, page: &Page) -> Result<Option<Page>, StoreError> {
-        let mut freeze = self.scripts.freeze_page.key(self.keys.feed(owner, id));
-        freeze.arg(page_field(number)).arg(codec::feed::encode_page(page)?);
+        let Some(home) = self.home(owner).await? else { return Ok(None) };
+        let record = Record::Page(id, number);
+        let mut freeze = self.scripts.freeze_page.key(self.keys.feed(home.as_ref().map(|(who, _)| who), id));
+        freeze.arg(page_field(number)).arg(sealed(&home, record, codec::feed::encode_page(page)?)?);
         let work = |mut connection| async move { freeze.invoke_async(&mut connection).await };
         let frozen: Option<Vec<u8>> = self.link.call(Lane::Serving, work).await?;
-        frozen.map(|page| codec::feed::decode_page(&page)).transpose()
+        frozen.map(|page| codec::feed::decode_page(&opened(&home, record, page)?)).transpose()
+    }
+}
+
+fn sealed(home: &Home, record: Record<'_>, plain: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    match home {
+        Some((_, key)) => key.seal(record, &plain),
+        None => Ok(plain),
+    }
+}
+
+fn opened(home: &Home, record: Record<'_>, stored: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    match home {
+        Some((_, key)) => key.open(record, &stored),
+        None => Ok(stored),
     }
 }
 
@@ -129,14 +281,25 @@ fn page_field(number: u32) -> String {
 }
 
 /// At least 1 ms: Redis deletes a key whose time is 0, and refuses to set one.
-fn ttl_ms(keep: Duration) -> i64 {
+pub(super) fn ttl_ms(keep: Duration) -> i64 {
     i64::try_from(keep.as_millis()).unwrap_or(MAX_TTL_MS).clamp(1, MAX_TTL_MS)
 }
 
+/// Whether a profile is of another key.
+fn is_foreign(key: &PersonKey, stored: &[u8]) -> bool {
+    split_revision(stored).is_ok_and(|(_, sealed)| key.is_foreign(sealed))
+}
+
 /// The profile and its revision.
-fn decode_profile(stored: &[u8]) -> Result<(Profile, u64), StoreError> {
+fn open_profile(key: &PersonKey, stored: &[u8]) -> Result<(Profile, u64), StoreError> {
+    let (revision, sealed) = split_revision(stored)?;
+    Ok((codec::profile::decode(&key.open(Record::Profile, sealed)?)?, revision))
+}
+
+/// The revision before a stored profile, and the profile.
+pub(super) fn split_revision(stored: &[u8]) -> Result<(u64, &[u8]), StoreError> {
     let Some((revision, profile)) = stored.split_first_chunk::<8>() else {
         return Err(StoreError::Corrupt { what: "profile", detail: format!("{} bytes", stored.len()) });
     };
-    Ok((codec::profile::decode(profile)?, u64::from_le_bytes(*revision)))
+    Ok((u64::from_le_bytes(*revision), profile))
 }

@@ -1,9 +1,12 @@
 -- Keeps a feed with its first page, and notes it with the person's feeds when it has an owner.
--- KEYS: feed [, the person's feeds]
--- ARGV: the feed, page 0, time to keep it in ms [, feed id]
+-- KEYS: feed [, the person's feeds, erased [, the person's key]]
+-- ARGV: the feed, page 0, time to keep it in ms [, feed id, the pseudonym in the key's row]
+-- Returns 1, or 2 when the person was erased.
+if KEYS[4] and redis.call('GETRANGE', KEYS[4], 9, 24) ~= ARGV[5] then return 2 end
+if KEYS[3] and redis.call('EXISTS', KEYS[3]) == 1 then return 2 end
 redis.call('HSET', KEYS[1], 'h', ARGV[1], 'p0', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-if not KEYS[2] then return end
+if not KEYS[2] then return 1 end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -11,3 +14,4 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.0f', now))
 redis.call('ZADD', KEYS[2], string.format('%.0f', now + ARGV[3]), ARGV[4])
 -- As long as the feed that is kept longest.
 if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[2], ARGV[3]) end
+return 1

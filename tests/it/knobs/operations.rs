@@ -29,6 +29,7 @@ use crate::{
 
 const KEY: &str = "a-key-of-twenty-bytes";
 const OTHER_KEY: &str = "b-key-of-twenty-bytes";
+const MASTER_KEY: &str = "8f3c1d5e7a9b2c4d6e8f0a1b3c5d7e9f8f3c1d5e7a9b2c4d6e8f0a1b3c5d7e9f";
 const SECRET: &str = "a secret of more than thirty-two bytes";
 
 pub struct Operation {
@@ -73,6 +74,12 @@ operations! {
     "auth.jwt_secret" = SECRET => without_key;
     "auth.cursor_secret" = SECRET => cursor_secret;
     "consent.default" = "assumed" => consent_default;
+    "privacy.master_keys" = MASTER_KEY => master_keys;
+    "privacy.keys.embedded.path" = "elsewhere/keys.redb" => key_path;
+    "privacy.keys.redis.url" = "redis://127.0.0.1:1" => key_redis_url;
+    "consent.notices" = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures/consent") => notices;
+    "privacy.pack" = "ccpa" => gpc;
+    "privacy.gpc_scope" = "sale_share" => gpc;
     "store.profile_ttl" = "2d" => profile_ttl;
     "store.embedded.path" = "elsewhere/store.redb" => embedded_path;
     "store.redis.url" = "redis://127.0.0.1:1" => redis_url;
@@ -99,6 +106,20 @@ async fn consent_default(change: Change) -> String {
     let answer = server.post("/v1/events", &json!({"user": "ana", "events": [event]})).await;
     let answer: Value = answer.json().await.unwrap();
     format!("ignored {}", answer["ignored"])
+}
+
+async fn notices(change: Change) -> String {
+    let server = recipe(change).ready().await;
+    let forms: Value = server.get("/v1/consent/forms").await.json().await.unwrap();
+    format!("first asked: {}", forms["forms"][0]["title"])
+}
+
+async fn gpc(change: Change) -> String {
+    let server = with(Recipe::serve().set("consent.default", "assumed"), change).ready().await;
+    server.put_items(&items(30)).await;
+    let page = server.request(Method::GET, "/v1/feed?user=ana").header("sec-gpc", "1").send().await.unwrap();
+    let page: Value = page.json().await.unwrap();
+    format!("with the signal: {}", page["privacy"]["mode"])
 }
 
 async fn listen(change: Change) -> String {
@@ -195,8 +216,27 @@ async fn profile_ttl(change: Change) -> String {
     let server = with(Recipe::serve().redis(&redis.url()), change).ready().await;
     server.put_items(&items(5)).await;
     assert_eq!(server.events("ann", "i0", &["e".into()]).await.0, 202);
-    let left: u64 = ::redis::cmd("TTL").arg("pf:{u:ann}:profile").query(&mut redis.connection()).unwrap();
+    let profiles: Vec<String> = ::redis::cmd("KEYS").arg("pf:{p:*}:profile").query(&mut redis.connection()).unwrap();
+    let left: u64 = ::redis::cmd("TTL").arg(&profiles[0]).query(&mut redis.connection()).unwrap();
     format!("{} days", left.div_ceil(24 * 3_600))
+}
+
+async fn master_keys(change: Change) -> String {
+    let recipe = recipe(change);
+    let _server = recipe.ready().await;
+    is_there(&recipe, "data/master.key")
+}
+
+async fn key_path(change: Change) -> String {
+    let recipe = recipe(change);
+    let _server = recipe.ready().await;
+    is_there(&recipe, "data/keys.redb") + &is_there(&recipe, "elsewhere/keys.redb")
+}
+
+async fn key_redis_url(change: Change) -> String {
+    let redis = RedisServer::start_new();
+    let server = with(Recipe::serve().redis(&redis.url()), change).start();
+    server.get("/v1/users/ana/preferences").await.status().to_string()
 }
 
 fn is_there(recipe: &Recipe, path: &str) -> String {

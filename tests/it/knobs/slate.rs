@@ -267,6 +267,7 @@ impl World {
             surface: surface.into(),
             user: Some(UserId::new("ana").unwrap()),
             mode: Mode::Profile,
+            interests: Default::default(),
             limit: matches!(ask, Ask::Long(_)).then_some(20),
             diversity: (ask == Ask::Diverse).then_some(0.9),
             seed: Some(SEED),

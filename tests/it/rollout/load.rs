@@ -98,6 +98,7 @@ async fn replayed(world: &World, policy: Policy, user: &str, seed: u64) -> Serve
         user: Some(UserId::new(user).unwrap()),
         session: None,
         mode: Mode::Profile,
+        interests: Default::default(),
         limit: Some(10),
         diversity: None,
         seed: Some(seed),

@@ -12,7 +12,7 @@ use polyphony::{
     clock::{Clock, ManualClock},
     domain::{Span, event::DEDUPE_WINDOW, feed::Owner},
     store::{
-        Changes, Store, StoreError, StoreOptions,
+        Changes, Commit, Store, StoreError, StoreOptions,
         embedded::{EmbeddedOptions, EmbeddedStore},
     },
 };
@@ -66,7 +66,7 @@ impl Fixture {
 }
 
 fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<EmbeddedStore, StoreError> {
-    let store = StoreOptions { profile_ttl: Span::days(30), popularity_half_life: Span::hours(24) };
+    let store = StoreOptions { profile_ttl: Span::days(30), popularity_half_life: Span::hours(24), ..StoreOptions::default() };
     EmbeddedStore::open(EmbeddedOptions { path: path.to_owned(), store }, clock)
 }
 
@@ -245,12 +245,13 @@ async fn damaged_records_are_reported_and_left_out() {
     const PROFILES: TableDefinition<&str, (u64, i64, &[u8])> = TableDefinition::new("profiles");
     let mut fixture = Fixture::new();
     fill(&fixture.store()).await;
+    let ann = fixture.store().lookup(&user("ann")).unwrap();
     fixture.close();
     let database = redb::Database::open(fixture.path()).unwrap();
     let transaction = database.begin_write().unwrap();
     transaction.open_table(ITEMS).unwrap().insert("a", &[9u8, 9][..]).unwrap();
     transaction.open_table(POPULARITY).unwrap().insert("b", &[][..]).unwrap();
-    transaction.open_table(PROFILES).unwrap().insert("ann", (5, i64::MAX, &[1u8, 2, 3][..])).unwrap();
+    transaction.open_table(PROFILES).unwrap().insert(ann.as_str(), (5, i64::MAX, &[1u8, 2, 3][..])).unwrap();
     transaction.commit().unwrap();
     drop(database);
 
@@ -262,7 +263,7 @@ async fn damaged_records_are_reported_and_left_out() {
     assert_eq!((records.len(), damaged), (2, 2));
     assert!(matches!(store.profile(&user("ann")).await, Err(StoreError::Corrupt { what: "profile", .. })));
     assert!(matches!(store.begin_learning(&user("ann"), &[]).await, Err(StoreError::Corrupt { what: "profile", .. })));
-    store.erase_user(&user("ann")).await.unwrap();
+    store.erase_user(&user("ann"), NOW).await.unwrap();
     assert_eq!(store.profile(&user("ann")).await.unwrap(), None);
 }
 
@@ -272,4 +273,58 @@ async fn the_file_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let fixture = Fixture::new();
     assert_eq!(std::fs::metadata(fixture.path()).unwrap().permissions().mode() & 0o077, 0);
+}
+
+/// As layout 1 kept a person: in clear, under their id.
+#[tokio::test]
+async fn what_an_earlier_version_kept_in_clear_is_sealed_and_nothing_is_lost() {
+    const PROFILES: TableDefinition<&str, (u64, i64, &[u8])> = TableDefinition::new("profiles");
+    const REMEMBERED: TableDefinition<&str, (i64, &[u8])> = TableDefinition::new("remembered");
+    const EXPIRIES: TableDefinition<(i64, u8, &str, &str), ()> = TableDefinition::new("expiries");
+    const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+    let mut fixture = Fixture::new();
+    fixture.close();
+    let (id, expiry) = ("canary-5d1f8e0b", NOW.plus(Span::days(3)));
+    {
+        let database = redb::Database::open(fixture.path()).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let plain = polyphony::store::codec::profile::encode(&profile(4)).unwrap();
+        let window = [&event("e").digest()[..], &expiry.0.to_le_bytes()].concat();
+        transaction.open_table(PROFILES).unwrap().insert(id, (9, expiry.0, plain.as_slice())).unwrap();
+        transaction.open_table(REMEMBERED).unwrap().insert(id, (expiry.0, window.as_slice())).unwrap();
+        transaction.open_table(EXPIRIES).unwrap().insert((expiry.0, 0, id, ""), ()).unwrap();
+        transaction.open_table(META).unwrap().insert("format", &b"1"[..]).unwrap();
+        transaction.commit().unwrap();
+    }
+    fixture.reopen();
+    let learning = fixture.store().begin_learning(&user(id), &[event("e"), event("f")]).await.unwrap();
+    assert_eq!((learning.profile, learning.revision, learning.known), (profile(4), 9, vec![true, false]));
+    fixture.close();
+    let database = redb::Database::open(fixture.path()).unwrap();
+    let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
+    assert!(transaction.open_table(PROFILES).unwrap().get(id).unwrap().is_none());
+    let expiries = transaction.open_table(EXPIRIES).unwrap();
+    let rows: Vec<_> = redb::ReadableTable::iter(&expiries).unwrap().map(|row| row.unwrap().0.value().2.to_owned()).collect();
+    assert!(rows.len() == 1 && rows[0] != id, "{rows:?}");
+}
+
+#[tokio::test]
+async fn a_backup_says_nothing_once_the_key_is_gone() {
+    let mut fixture = Fixture::new();
+    fill(&fixture.store()).await;
+    fixture.close();
+    let backup = std::fs::read(fixture.path()).unwrap();
+    fixture.reopen();
+    assert_eq!(fixture.store().profile(&user("ann")).await.unwrap(), Some(profile(1)));
+    fixture.store().erase_user(&user("ann"), NOW).await.unwrap();
+    fixture.close();
+    std::fs::write(fixture.path(), &backup).unwrap();
+    fixture.reopen();
+    // The rows are there again; nobody can read them, and they hold up nobody.
+    let store = fixture.store();
+    assert_eq!(store.profile(&user("ann")).await.unwrap(), None);
+    let learning = store.begin_learning(&user("ann"), &[event("e")]).await.unwrap();
+    assert_eq!((learning.profile, learning.known), (Default::default(), vec![false]));
+    assert_eq!(store.commit_profile(&user("ann"), learning.revision, &profile(2), &[], NOW).await.unwrap(), Commit::Done);
+    assert_eq!(store.profile(&user("ann")).await.unwrap(), Some(profile(2)));
 }

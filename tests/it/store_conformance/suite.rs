@@ -18,8 +18,11 @@ use polyphony::{
 };
 
 use super::consents::consent;
-pub use super::consents::{a_consent_log_only_grows, no_consent_is_lost_to_another};
 use super::sample::{NOW, event, feed, feed_id, item, item_id, page, profile, user};
+pub use super::{
+    consents::{a_consent_log_only_grows, no_consent_is_lost_to_another},
+    erasure::*,
+};
 
 type Shared = Arc<dyn Store>;
 
@@ -132,13 +135,14 @@ pub async fn a_stale_revision_conflicts(store: Shared, _: &ManualClock) {
     assert_ne!(revision(&store, "ann").await, learning.revision);
 }
 
-pub async fn an_erased_person_restarts_with_a_new_revision(store: Shared, _: &ManualClock) {
+pub async fn a_slow_writer_brings_nothing_back(store: Shared, _: &ManualClock) {
     store.commit_profile(&user("ann"), 0, &profile(1), &[], NOW).await.unwrap();
     let held = revision(&store, "ann").await;
-    store.erase_user(&user("ann")).await.unwrap();
-    assert_eq!(store.commit_profile(&user("ann"), held, &profile(2), &[], NOW).await.unwrap(), Commit::Conflict);
-    store.commit_profile(&user("ann"), 0, &profile(3), &[], NOW.plus(Span::millis(5))).await.unwrap();
-    assert_eq!(store.commit_profile(&user("ann"), held, &profile(4), &[], NOW).await.unwrap(), Commit::Conflict);
+    store.erase_user(&user("ann"), NOW).await.unwrap();
+    for expected in [held, 0] {
+        assert_eq!(store.commit_profile(&user("ann"), expected, &profile(2), &[], NOW).await.unwrap(), Commit::Erased);
+    }
+    assert!(store.begin_learning(&user("ann"), &[]).await.unwrap().is_erased);
 }
 
 pub async fn event_ids_are_known_within_the_window(store: Shared, clock: &ManualClock) {
@@ -170,9 +174,9 @@ pub async fn a_person_is_erased_completely(store: Shared, _: &ManualClock) {
             store.freeze_page(&feed.owner, &feed.id, 1, &page(1)).await.unwrap();
         }
     }
-    store.erase_user(&user("ann")).await.unwrap();
-    store.erase_user(&user("ann")).await.unwrap();
-    store.erase_user(&user("nobody we know")).await.unwrap();
+    store.erase_user(&user("ann"), NOW).await.unwrap();
+    store.erase_user(&user("ann"), NOW).await.unwrap();
+    store.erase_user(&user("nobody we know"), NOW).await.unwrap();
 
     let learning = store.begin_learning(&user("ann"), &[event("e")]).await.unwrap();
     assert_eq!((learning.profile, learning.revision, learning.known), (Profile::default(), 0, vec![false]));
@@ -265,7 +269,7 @@ pub async fn awkward_ids_stay_apart(store: Shared, _: &ManualClock) {
         assert_eq!(store.policy(id).await.unwrap().as_deref(), Some(id));
     }
     for id in ids {
-        store.erase_user(&user(id)).await.unwrap();
+        store.erase_user(&user(id), NOW).await.unwrap();
         assert_eq!(store.feed(&Owner::User(user(id)), &feed_id(id)).await.unwrap(), None);
     }
     assert_eq!(store.delete_items(&ids.map(item_id)).await.unwrap(), ids.map(|_| true));

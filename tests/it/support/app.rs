@@ -1,6 +1,7 @@
 //! A real server on a free port, with a store whose answers a test chooses.
 
 use std::{
+    collections::HashSet,
     net::{SocketAddr, TcpListener},
     sync::{
         Arc,
@@ -15,13 +16,13 @@ use polyphony::{
     app::App,
     clock::ManualClock,
     domain::{
-        EventId, FeedId, Item, ItemId, Profile, Time, UserId,
+        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
         consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
     },
     http::{mount, server::serve_with},
     settings::Settings,
-    store::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Store, StoreError},
+    store::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Rotated, Store, StoreError},
 };
 use reqwest::{Method, RequestBuilder, Response};
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -170,7 +171,19 @@ impl Store for StubStore {
     async fn commit_profile(&self, _: &UserId, _: u64, _: &Profile, _: &[EventId], _: Time) -> Result<Commit, StoreError> {
         refused()
     }
-    async fn erase_user(&self, _: &UserId) -> Result<(), StoreError> {
+    async fn erase_user(&self, _: &UserId, _: Time) -> Result<Time, StoreError> {
+        refused()
+    }
+    async fn pseudonym(&self, _: &UserId) -> Result<Pseudonym, StoreError> {
+        refused()
+    }
+    fn lookup(&self, _: &UserId) -> Option<String> {
+        None
+    }
+    async fn erased_since(&self, _: Time) -> Result<HashSet<String>, StoreError> {
+        refused()
+    }
+    async fn rotate_keys(&self) -> Result<Rotated, StoreError> {
         refused()
     }
     async fn put_feed(&self, _: &StoredFeed, _: &Page, _: Duration) -> Result<(), StoreError> {

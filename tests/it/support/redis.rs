@@ -52,6 +52,11 @@ impl RedisServer {
         Self { port: free_port(), folder, arguments: arguments.iter().map(ToString::to_string).collect(), child: None }
     }
 
+    /// Where it keeps what it keeps on disk.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -216,7 +216,11 @@ impl World {
 }
 
 fn open(settings: &Settings, redis: Option<&RedisServer>, folder: &TempDir, clock: Arc<ManualClock>) -> Arc<dyn Store> {
-    let store = StoreOptions { profile_ttl: settings.store.profile_ttl, popularity_half_life: settings.policy.score.popularity_half_life };
+    let store = StoreOptions {
+        profile_ttl: settings.store.profile_ttl,
+        popularity_half_life: settings.policy.score.popularity_half_life,
+        ..StoreOptions::default()
+    };
     let Some(redis) = redis else {
         let options = EmbeddedOptions { path: folder.path().join("polyphony.redb"), store };
         return Arc::new(EmbeddedStore::open(options, clock).unwrap());

@@ -39,7 +39,7 @@ async fn assert_all_fail(store: &Arc<dyn Store>, expected: impl Fn(&StoreError) 
         store.profile(&user("ann")).await.err(),
         store.begin_learning(&user("ann"), &[event("e")]).await.err(),
         store.commit_profile(&user("ann"), 0, &profile(1), &[event("e")], NOW).await.err(),
-        store.erase_user(&user("ann")).await.err(),
+        store.erase_user(&user("ann"), NOW).await.err(),
         store.put_feed(&feed("fd_1", owner.clone()), &page(0), Duration::from_secs(9)).await.err(),
         store.feed(&owner, &feed_id("fd_1")).await.err(),
         store.freeze_page(&owner, &feed_id("fd_1"), 1, &page(1)).await.err(),
@@ -227,7 +227,7 @@ async fn a_full_redis_refuses_writes_and_serves_reads() {
     assert_eq!(load(&store).await.0, before);
     assert!(matches!(store.changes(&position, NO_WAIT).await.unwrap(), Changes::Records { .. }));
     // Forgetting makes room, so it is never refused for lack of it.
-    store.erase_user(&user("ann")).await.unwrap();
+    store.erase_user(&user("ann"), NOW).await.unwrap();
 
     fixture.command::<()>("CONFIG SET maxmemory 0");
     store.put_items(&[item("z")]).await.unwrap();

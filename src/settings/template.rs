@@ -79,15 +79,23 @@ impl Template {
         message
     }
 
-    /// The full path of a key of that name in another section.
+    /// The full path of a key of that name in another section: the one with the fewest parts.
     fn elsewhere(&self, key: &str) -> Option<String> {
-        fn find(table: &Table, key: &str) -> Option<String> {
-            if table.contains_key(key) {
-                return Some(key.to_owned());
+        fn find<'a>(table: &'a Table, key: &str, path: &mut Vec<&'a str>, best: &mut Option<Vec<&'a str>>) {
+            for (name, value) in table {
+                path.push(name);
+                if name == key && best.as_ref().is_none_or(|best| path.len() < best.len()) {
+                    *best = Some(path.clone());
+                }
+                if let Some(inner) = value.as_table() {
+                    find(inner, key, path, best);
+                }
+                path.pop();
             }
-            table.iter().find_map(|(name, value)| Some(format!("{name}.{}", find(value.as_table()?, key)?)))
         }
-        find(&self.0, key)
+        let mut best = None;
+        find(&self.0, key, &mut Vec::new(), &mut best);
+        best.map(|path| path.join("."))
     }
 
     /// Reads a value given as text (environment, flag) as the kind its key takes.

@@ -84,12 +84,12 @@ async fn personal_commands(world: &World) -> BTreeMap<String, u64> {
     counts
 }
 
-/// Everything Redis holds about people but their consent, byte for byte. On the embedded store nothing: the commands must do.
+/// Everything Redis holds about people but their consent and the key it is sealed with, byte for byte. On the embedded store nothing: the commands must do.
 fn personal_keys(world: &World) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let Some(server) = &world.redis else { return BTreeMap::new() };
     let mut connection = server.connection();
     let keys: Vec<Vec<u8>> = ::redis::cmd("KEYS").arg("*{p:*").query(&mut connection).unwrap();
-    let is_consent = |key: &Vec<u8>| key.ends_with(b":consents");
+    let is_consent = |key: &Vec<u8>| key.ends_with(b":consents") || key.ends_with(b":key");
     keys.into_iter()
         .filter(|key| !is_consent(key))
         .map(|key| (key.clone(), ::redis::cmd("DUMP").arg(key).query(&mut connection).unwrap()))

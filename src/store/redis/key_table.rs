@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{Span, Time, UserId, consent::CONSENT_KEEP},
     store::{
-        Rotated, StoreError,
+        Rotated, StoreError, TOMBSTONE_TTL,
         seal::{KeyRing, Lookup, MASTER_KEY_BYTES, MasterKeys, PersonKey, ROOT},
     },
 };
@@ -190,12 +190,9 @@ impl RedisStore {
 
     /// Tells the other processes on this store of an erasure.
     pub(super) async fn announce_erasure(&self, who: &Lookup, now: Time) -> Result<(), StoreError> {
-        let ttl_ms = super::super::TOMBSTONE_TTL.as_millis();
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("ZADD").arg(self.keys.named(ERASURES)).arg(now.0).arg(&**who).ignore();
-        pipeline.cmd("ZREMRANGEBYSCORE").arg(self.keys.named(ERASURES)).arg("-inf").arg(now.0.saturating_sub(ttl_ms)).ignore();
-        pipeline.cmd("PEXPIRE").arg(self.keys.named(ERASURES)).arg(ttl_ms).ignore();
-        self.link.call(Lane::Serving, |mut connection| async move { pipeline.exec_async(&mut connection).await }).await
+        let mut announce = self.scripts.announce_erasure.key(self.keys.named(ERASURES));
+        announce.arg(&**who).arg(now.0).arg(TOMBSTONE_TTL.as_millis());
+        self.link.call(Lane::Serving, |mut connection| async move { announce.invoke_async(&mut connection).await }).await
     }
 
     pub(super) async fn follow_erasures(&self, since: Time) -> Result<HashSet<String>, StoreError> {

@@ -6,6 +6,7 @@ use redis::Script;
 pub(super) struct Scripts {
     pub add_popularity: Script,
     pub adopt: Script,
+    pub announce_erasure: Script,
     pub append_activation: Script,
     pub append_consent: Script,
     pub begin_learning: Script,
@@ -23,6 +24,7 @@ impl Scripts {
         Self {
             add_popularity: Script::new(include_str!("add_popularity.lua")),
             adopt: Script::new(include_str!("adopt.lua")),
+            announce_erasure: Script::new(include_str!("announce_erasure.lua")),
             append_activation: Script::new(include_str!("append_activation.lua")),
             append_consent: Script::new(include_str!("append_consent.lua")),
             begin_learning: Script::new(include_str!("begin_learning.lua")),

@@ -100,7 +100,7 @@ impl MasterKeys {
     }
 
     /// The pseudonym and the data key of a row.
-    fn unwrap(&self, lookup: &str, row: &[u8]) -> Result<(Pseudonym, Zeroizing<[u8; MASTER_KEY_BYTES]>), StoreError> {
+    fn open(&self, lookup: &str, row: &[u8]) -> Result<(Pseudonym, Zeroizing<[u8; MASTER_KEY_BYTES]>), StoreError> {
         let row = Row::read(row)?;
         let Some(master) = self.0.iter().find(|master| master.id == *row.id) else {
             return Err(corrupt(
@@ -119,13 +119,13 @@ impl MasterKeys {
 
     /// The person's key in a row kept under `lookup`. Errors: [`StoreError::Corrupt`].
     pub(in crate::store) fn person(&self, lookup: &str, row: &[u8]) -> Result<PersonKey, StoreError> {
-        let (pseudonym, data_key) = self.unwrap(lookup, row)?;
+        let (pseudonym, data_key) = self.open(lookup, row)?;
         Ok(PersonKey::new(pseudonym, &data_key))
     }
 
     /// The secret in the row kept under [`ROOT`]. Errors: [`StoreError::Corrupt`].
     pub(in crate::store) fn root(&self, row: &[u8]) -> Result<Zeroizing<[u8; MASTER_KEY_BYTES]>, StoreError> {
-        Ok(self.unwrap(ROOT, row)?.1)
+        Ok(self.open(ROOT, row)?.1)
     }
 
     /// The row wrapped by the first key; `None` when it is already. Errors: [`StoreError::Corrupt`].
@@ -133,7 +133,7 @@ impl MasterKeys {
         if self.0.first().is_some_and(|first| Row::read(row).is_ok_and(|row| *row.id == first.id)) {
             return Ok(None);
         }
-        let (pseudonym, data_key) = self.unwrap(lookup, row)?;
+        let (pseudonym, data_key) = self.open(lookup, row)?;
         self.wrap(lookup, pseudonym, &data_key).map(Some)
     }
 }

@@ -146,6 +146,7 @@ async fn lost_scripts_are_sent_again() {
     assert_eq!(store.commit_profile(&user("ann"), revision, &profile(2), &[], NOW).await.unwrap(), Commit::Done);
     fixture.command::<()>("FLUSHALL");
     fixture.command::<()>("SCRIPT FLUSH");
+    assert_eq!(store.person(&user("ann")).await.unwrap(), None, "whoever reads learns that the key is gone");
     fill(&store).await;
     assert_eq!(load(&store).await.0.popularity.len(), 1);
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::{demo, settings_of, store};
 use crate::{
@@ -15,17 +15,25 @@ use crate::{
 
 /// Where catalogue and profiles come from.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("stored").args(["data", "redis"]).conflicts_with("server"))]
 pub(super) struct Ground {
     /// On the built-in demo catalogue and its personas
     #[arg(long, conflicts_with_all = ["data", "redis", "server"])]
     demo: bool,
+    #[command(flatten)]
+    kept: Kept,
+}
+
+/// A store with what it keeps.
+#[derive(Debug, Args)]
+pub(super) struct Kept {
     /// On the store in this directory (of a server that is stopped: its file belongs to one process)
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["redis", "server"])]
+    #[arg(long, value_name = "DIR", conflicts_with = "redis")]
     data: Option<PathBuf>,
     /// On the store in this Redis
-    #[arg(long, value_name = "URL", conflicts_with = "server")]
+    #[arg(long, value_name = "URL")]
     redis: Option<String>,
-    /// Settings file: what `active` means without --server, and where the store is
+    /// Settings file: what is active, and where the store is
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -42,7 +50,7 @@ pub(super) struct Trial {
 impl Ground {
     /// Whether a catalogue was named.
     pub fn is_named(&self) -> bool {
-        self.demo || self.data.is_some() || self.redis.is_some() || self.config.is_some()
+        self.demo || self.kept.is_named()
     }
 
     /// Whether that is a store, not the demo.
@@ -52,6 +60,21 @@ impl Ground {
 
     /// The settings, which say what is active.
     pub fn settings(&self) -> Result<Settings, String> {
+        self.kept.settings()
+    }
+
+    /// The named catalogue, loaded; the demo's where none is named.
+    pub async fn open(&self) -> anyhow::Result<Trial> {
+        if self.is_stored() { self.kept.open().await } else { on_demo(quiet(self.settings())?).await }
+    }
+}
+
+impl Kept {
+    fn is_named(&self) -> bool {
+        self.data.is_some() || self.redis.is_some() || self.config.is_some()
+    }
+
+    fn settings(&self) -> Result<Settings, String> {
         let over = |flag: &str, key: &str, value: String| Override { flag: flag.to_owned(), key: key.to_owned(), value };
         let mut overrides = Vec::new();
         if let Some(data) = &self.data {
@@ -61,13 +84,9 @@ impl Ground {
         settings_of(&Layers::of_process(self.config.clone(), overrides))
     }
 
-    /// The named catalogue, loaded; the demo's where none is named.
+    /// The store with its catalogue loaded: where nothing is named, that of the settings.
     pub async fn open(&self) -> anyhow::Result<Trial> {
-        let mut settings = self.settings().map_err(anyhow::Error::msg)?;
-        settings.journal.enabled = false;
-        if self.demo || !self.is_named() {
-            return on_demo(settings).await;
-        }
+        let settings = quiet(self.settings())?;
         let embedded = settings.store.redis.url.is_empty();
         let path = settings.store.embedded.path.clone();
         if embedded && !path.is_file() {
@@ -84,6 +103,13 @@ impl Ground {
         }
         Ok(Trial { app, on, _folder: None })
     }
+}
+
+/// Nothing that is tried is journaled.
+fn quiet(settings: Result<Settings, String>) -> anyhow::Result<Settings> {
+    let mut settings = settings.map_err(anyhow::Error::msg)?;
+    settings.journal.enabled = false;
+    Ok(settings)
 }
 
 async fn on_demo(mut settings: Settings) -> anyhow::Result<Trial> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{EXIT_USAGE, ground::Ground};
+use super::{EXIT_USAGE, ground::Kept};
 use crate::{
     domain::{FeedId, UserId, feed::Owner},
     feed::decision::Verified,
@@ -28,7 +28,7 @@ pub(super) struct Verify {
     #[arg(long, value_name = "ID")]
     user: Option<String>,
     #[command(flatten)]
-    ground: Ground,
+    kept: Kept,
 }
 
 impl Verify {
@@ -50,7 +50,7 @@ impl Verify {
         let feed = FeedId::new(self.feed.as_str()).map_err(|error| anyhow::anyhow!("the feed id {error}"))?;
         let runtime = tokio::runtime::Runtime::new()?;
         let verified = runtime.block_on(async {
-            let trial = self.ground.open().await?;
+            let trial = self.kept.open().await?;
             let owner = user.map_or(Owner::Nobody, Owner::User);
             anyhow::Ok(trial.app.feed.verify(&[owner], &feed).await?)
         })?;

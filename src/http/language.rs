@@ -52,7 +52,7 @@ mod tests {
             ("it, en;q=0.5, de;q=0.9", Language::German),
             ("it", Language::English),
             ("*", Language::English),
-            ("de;q=x, \u{7f}", Language::English),
+            ("de;q=x, ;;", Language::English),
         ] {
             assert_eq!(of(header), language, "{header}");
         }

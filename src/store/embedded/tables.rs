@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn the_window_is_bounded_and_forgets() {
         let id = |n: usize| (n as u128).to_le_bytes();
-        let digests: Vec<_> = (0..MAX_REMEMBERED_EVENTS + 2).map(|n| id(n)).collect();
+        let digests: Vec<_> = (0..MAX_REMEMBERED_EVENTS + 2).map(id).collect();
         let mut window = Remembered::default();
         window.add(&digests, Time(0), Time(100));
         let mut window = Remembered::decode(&window.encode()).unwrap();

@@ -20,6 +20,7 @@ use crate::{
     follow::{self, Report},
     ingest::{Ingest, Outcome},
     journal::{Journal, JournalOptions},
+    limits::Limits,
     policy,
     rollout::{
         Rollout, RolloutError,
@@ -72,6 +73,7 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     pub health: Arc<Health>,
     pub inflight: Inflight,
+    pub limits: Limits,
     pub feed: FeedService,
     /// Which policy serves whom, over time.
     pub rollout: Rollout,
@@ -120,6 +122,7 @@ impl App {
         Ok(Self {
             auth: Auth::take(&mut settings.auth),
             inflight: Inflight::new(settings.server.max_inflight_requests),
+            limits: Limits::new(&settings.limits, &clock),
             settings,
             clock,
             store,

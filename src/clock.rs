@@ -1,7 +1,10 @@
 //! The only place that reads the real clock.
 
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -10,7 +13,13 @@ use crate::domain::{Span, Time};
 /// Where "now" comes from.
 pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Time;
+
+    /// Time since a moment of the clock's own. Unlike the time of day nobody sets it back.
+    fn elapsed(&self) -> Duration;
 }
+
+/// When the machine's clock was first asked how long it has been running.
+static STARTED: LazyLock<Stopwatch> = LazyLock::new(Stopwatch::start);
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +30,10 @@ impl Clock for SystemClock {
     fn now(&self) -> Time {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn elapsed(&self) -> Duration {
+        STARTED.elapsed()
     }
 }
 
@@ -56,5 +69,9 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Time {
         Time(self.0.load(Ordering::SeqCst))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.load(Ordering::SeqCst)).unwrap_or_default())
     }
 }

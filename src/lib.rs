@@ -41,6 +41,7 @@ pub mod ingest;
 pub mod rollout;
 
 pub mod auth;
+pub mod limits;
 
 pub mod app;
 pub mod http;

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod admin;
+mod card;
 mod config;
 mod consent;
 mod demo;
@@ -49,6 +50,7 @@ enum Command {
     /// Check, explain, compare and preview policies before they are shown to anybody
     Policy(policy::Policy),
     Consent(consent::Consent),
+    Card(card::Card),
     /// See what experiments show
     Experiment(experiment::Experiment),
     Verify(verify::Verify),
@@ -74,6 +76,7 @@ impl Cli {
             Command::Evaluate(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Consent(command) => command.run(),
+            Command::Card(command) => command.run(),
             Command::Experiment(command) => command.run(),
             Command::Verify(command) => command.run(),
             Command::Show(command) => command.run(),

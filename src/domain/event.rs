@@ -88,6 +88,24 @@ impl EventKind {
         matches!(self, Self::Like | Self::Save | Self::Follow | Self::Hide | Self::MoreLike | Self::LessLike | Self::Report)
     }
 
+    /// What a deliberate act does, for the person; `None` for passive signals and custom kinds.
+    pub const fn about(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Like => "Likes the item: more like it. `undo` takes it back.",
+            Self::Save => "Saves the item: more like it. `undo` takes it back.",
+            Self::Follow => "Follows the item's creator, whose items come from then on. `undo` takes it back.",
+            Self::Hide => {
+                "Never shows the item again; with `scope` nothing of its topic, creator or source. Does not fade. `undo` takes it back."
+            }
+            Self::MoreLike => "Asks for more like it, or with `scope` of its topic, creator or source. `undo` takes it back.",
+            Self::LessLike => {
+                "Asks for less like it, or with `scope` of its topic, creator or source; fades in time. `undo` takes it back."
+            }
+            Self::Report => "Reports the item: it is not shown again, and what is like it less. `undo` takes it back.",
+            Self::Seen | Self::Open | Self::Dwell | Self::Share | Self::Reply | Self::Custom(_) => return None,
+        })
+    }
+
     /// Whether a `scope` may be given.
     pub fn takes_scope(&self) -> bool {
         matches!(self, Self::Hide | Self::MoreLike | Self::LessLike)

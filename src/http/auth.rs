@@ -2,16 +2,28 @@
 
 use std::future::{Ready, ready};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::{Method, header},
+    web,
+};
 
-use super::problem::{Kind, Problem};
+use super::{
+    limits::{Standings, count},
+    me,
+    problem::{Kind, Problem},
+};
 use crate::{
     app::App,
     auth::{AuthError, Caller},
+    limits::Who,
 };
 
 /// Hex digits of a key's hash in the activation log: enough to tell keys apart, too few to tell anything of them.
 const KEY_NAME_DIGITS: usize = 8;
+/// Paths that are read by `POST`.
+const ASKED_BY_POST: [&str; 2] = ["/v1/feed", "/v1/rerank"];
 
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
@@ -76,10 +88,41 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = match request.app_data::<web::Data<App>>() {
-            Some(app) => credential(request).and_then(|credential| Ok(app.auth.caller(credential, app.clock.now())?)),
-            None => Err(Problem::internal("the application state is not there")),
-        };
-        ready(caller)
+        let known = request.extensions().get::<Self>().cloned();
+        ready(known.map_or_else(|| identified(request), Ok))
     }
+}
+
+/// Who calls, counted against their limits. Once per request, however many parts of a handler ask.
+fn identified(request: &HttpRequest) -> Result<Caller, Problem> {
+    let Some(app) = request.app_data::<web::Data<App>>() else {
+        return Err(Problem::internal("the application state is not there"));
+    };
+    let given = credential(request);
+    let caller = given.clone().and_then(|credential| Ok(app.auth.caller(credential, app.clock.now())?));
+    let mut standings = Standings::default();
+    // A wrong key counts too, so that guessing has its limit.
+    let anonymous = || count(app, Who::Anonymous, &mut Standings::default());
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(problem) => return Err(anonymous().err().unwrap_or(problem)),
+    };
+    match (&caller, given.ok().flatten()) {
+        (Caller::User { id, .. }, _) => count(app, Who::User { id: id.as_str(), writes: writes(request) }, &mut standings)?,
+        (Caller::Server | Caller::Admin, Some(key)) => count(app, Who::Key(key), &mut standings)?,
+        _ => count(app, Who::Anonymous, &mut standings)?,
+    }
+    if let Some(id) = request.match_info().get("id").filter(|_| request.path().starts_with(me::USERS_PREFIX)) {
+        count(app, Who::User { id, writes: writes(request) }, &mut standings)?;
+    }
+    let mut extensions = request.extensions_mut();
+    extensions.insert(standings);
+    extensions.insert(caller.clone());
+    Ok(caller)
+}
+
+/// Whether a request changes anything. Those that ask in a body do not.
+fn writes(request: &HttpRequest) -> bool {
+    let asks_in_a_body = ASKED_BY_POST.contains(&request.path());
+    !matches!(*request.method(), Method::GET | Method::HEAD) && !asks_in_a_body
 }

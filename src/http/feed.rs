@@ -109,7 +109,7 @@ pub struct FeedForm {
 
 /// An interest that is kept by the client.
 #[derive(ToSchema)]
-#[schema(as = ClientInterest)]
+#[schema(as = ClientInterest, example = json!({"topic": "science", "level": 3}))]
 #[allow(dead_code, reason = "documents the form; it is read by hand so that all faults are named at once")]
 pub struct InterestForm {
     topic: String,

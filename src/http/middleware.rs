@@ -16,7 +16,10 @@ use actix_web::{
 use futures_util::FutureExt;
 use tracing::Instrument;
 
-use super::problem::{Kind, Problem};
+use super::{
+    limits::Standings,
+    problem::{Kind, Problem},
+};
 use crate::{app::App, clock::Stopwatch, domain::Time};
 
 /// The header that names a request in answers and logs.
@@ -140,6 +143,9 @@ fn finish(app: &App, passage: &Passage, request: HttpRequest, answer: Result<Htt
         problem.respond(Some(passage.id.as_str()))
     });
     dress(response.headers_mut(), passage);
+    if let Some(standings) = request.extensions().get::<Standings>() {
+        standings.tell(response.headers_mut());
+    }
     let note = request.extensions().get::<AccessNote>().cloned().unwrap_or_default();
     conclude(app, passage, response.status(), &note);
     ServiceResponse::new(request, response)
@@ -250,6 +256,10 @@ fn dress(headers: &mut HeaderMap, passage: &Passage) {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DATA_CONTENT_POLICY));
+    }
+    // What says nothing of caches is kept by none.
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if passage.is_api && !headers.contains_key(header::VARY) {
         headers.insert(header::VARY, HeaderValue::from_static(API_VARY));

@@ -15,6 +15,7 @@ pub mod health;
 pub mod inventory;
 pub mod items;
 pub mod language;
+mod limits;
 pub mod me;
 pub mod middleware;
 pub mod openapi;
@@ -25,6 +26,7 @@ pub mod reasons;
 pub mod rollout;
 pub mod server;
 pub mod slate;
+pub mod transparency;
 
 use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route, guard,
@@ -65,6 +67,7 @@ pub fn routes() -> Vec<Entry> {
         get("/v1/consent/forms", me::consent::forms),
         get("/v1/consent/notices/{hash}", me::consent::notice),
         get("/v1/data-inventory", inventory::get),
+        get("/v1/transparency", transparency::get),
         // The catalogue
         post("/v1/items", items::post),
         get("/v1/items/{id}", items::get),

@@ -13,7 +13,7 @@ use utoipa::{
     },
 };
 
-use super::{decisions, events, feed, gpc, health, inventory, items, me, policies, problem, rollout};
+use super::{decisions, events, feed, gpc, health, inventory, items, me, policies, problem, rollout, transparency};
 use crate::{app::VERSION, wire};
 
 #[derive(OpenApi)]
@@ -22,7 +22,7 @@ use crate::{app::VERSION, wire};
         feed::get, feed::post, feed::rerank, decisions::get, events::post,
         me::erasure::delete, me::export::get, me::import::post, me::preferences::get, me::preferences::put,
         me::consent::get, me::consent::put, me::consent::receipts, me::consent::forms, me::consent::notice,
-        inventory::get,
+        inventory::get, transparency::get,
         items::post, items::get, items::put, items::delete,
         policies::check, policies::explain_key, policies::diff, policies::preview, policies::schema_document,
         rollout::get, rollout::activate, rollout::log, rollout::roll_back, rollout::reload, rollout::results,

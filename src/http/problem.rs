@@ -15,7 +15,12 @@ use actix_web::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{domain::suggest::hint, store::StoreError, wire::Fault};
+use crate::{
+    domain::suggest::hint,
+    limits::{Exceeded, Standing},
+    store::StoreError,
+    wire::Fault,
+};
 
 /// What the `type` of every problem begins with.
 pub const TYPE_BASE: &str = "https://polyphony.dev/problems/";
@@ -119,6 +124,8 @@ pub struct Problem {
     retry_after_secs: Option<u32>,
     /// The `Allow` header of a 405.
     allow: Option<String>,
+    /// The `RateLimit` headers of a 429.
+    limited: Option<Box<Standing>>,
 }
 
 /// The body of every answer that is not a success (`application/problem+json`, RFC 9457).
@@ -151,7 +158,7 @@ pub struct Body<'a> {
 
 impl Problem {
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), cause: None, retry_after_secs: None, allow: None }
+        Self { kind, detail: detail.into(), errors: Vec::new(), cause: None, retry_after_secs: None, allow: None, limited: None }
     }
 
     /// Everything wrong with a body. `detail` is the first fault's, and how many more there are.
@@ -186,6 +193,16 @@ impl Problem {
 
     pub fn overloaded(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Overloaded, detail).retry_after(OVERLOADED_RETRY_AFTER_SECS)
+    }
+
+    /// The caller sends more than its `limits.*` allow.
+    pub fn rate_limited(exceeded: Exceeded) -> Self {
+        let Exceeded { standing, retry_after_secs } = exceeded;
+        let detail = format!(
+            "More than {} requests a minute (`{}`); the next one is served in {retry_after_secs} s.",
+            standing.quota, standing.limit
+        );
+        Self { limited: Some(Box::new(standing)), ..Self::new(Kind::RateLimited, detail) }.retry_after(retry_after_secs)
     }
 
     /// `cause` is for the log; the caller learns nothing of it.
@@ -254,7 +271,9 @@ impl Problem {
         if self.kind == Kind::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"polyphony\""));
         }
-        response.body(json)
+        let mut response = response.body(json);
+        super::limits::tell(response.headers_mut(), self.limited.as_deref().map_or(&[], std::slice::from_ref));
+        response
     }
 }
 

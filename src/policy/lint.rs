@@ -203,6 +203,11 @@ const READ_WITH: &[ReadWith] = &[
     ("explore.max_item_age", |p| p.explore.share > 0.0, "`explore.share` is 0"),
 ];
 
+/// Keys that `policy` does not read as it is, each with what it would take.
+pub fn unread(policy: &Policy) -> impl Iterator<Item = (&'static str, &'static str)> {
+    READ_WITH.iter().filter(|(_, reads, _)| !reads(policy)).map(|(key, _, why)| (*key, *why))
+}
+
 /// Keys that this file changes to no effect.
 fn without_effect(set: &PolicySet, layer: &Layer, base: &Table, findings: &mut Findings) {
     for (key, reads, why) in READ_WITH {

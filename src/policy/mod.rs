@@ -35,6 +35,7 @@ pub use code::Code;
 pub use experiment::{Experiment, ExperimentArm, UnitKind};
 pub use finding::{Finding, Findings, Place, Severity, counted};
 pub use library::{ACTIVE, Library, MAX_POLICY_BYTES, PRESETS, open, preset};
+pub use lint::unread;
 pub use read::SCHEMA;
 pub use serving::Serving;
 pub use text::Text;

@@ -39,6 +39,9 @@ const WHOLE_FILE: [&str; 10] =
     ["schema", "extends", "owner", "description", "id", "version", "guardrails", "surface", "experiment", "layer"];
 /// One value for the whole server: items have one popularity, whatever the surface.
 const SERVER_WIDE: &str = "score.popularity_half_life";
+/// What feeds are never made to increase: it rises when people are kept from leaving (AI Act, article 5(1)(a); DSA, article 25).
+const NO_OBJECTIVES: [&str; 8] =
+    ["time_spent", "watch_time", "dwell_time", "session_length", "session_time", "return_rate", "retention", "daily_active"];
 
 /// One file as it was read.
 #[derive(Clone, Debug)]
@@ -266,6 +269,8 @@ impl<'a> Reader<'a> {
         let finding = Finding::new(Severity::Error, Code::UnknownKey, &at.full(), format!("unknown key `{}`", shown(name)));
         let nearby = || closest(name, siblings.iter().copied()).map(|meant| above.below(meant).key);
         let finding = match (elsewhere(name, true), nearby(), elsewhere(name, false)) {
+            _ if NO_OBJECTIVES.iter().any(|no| name.contains(no)) => finding
+                .help("time spent, length of sessions and rate of return are no objectives here: no policy can weigh them".to_owned()),
             (Some(meant), ..) | (None, None, Some(meant)) => finding.help(meaning(&meant, &meant)),
             (None, Some(meant), _) => finding.help(meaning(&meant, meant.rsplit('.').next().unwrap_or(&meant))),
             _ if above.key.is_empty() => finding.help(format!("expected one of {}", siblings.join(", "))),

@@ -96,3 +96,15 @@ fn files_extend_files_of_their_folder_but_nothing_else() {
     assert_eq!(code("onbroken.toml"), [Code::ExtendsBroken]);
     assert_eq!(code("absent.toml"), [Code::Unreadable]);
 }
+
+#[test]
+fn keeping_people_is_no_objective() {
+    for objective in ["time_spent", "session_length", "return_rate_7d"] {
+        for section in ["[score.weights]", "[guardrails]", "[diversify.target]", "[surface.home]"] {
+            let text = format!("schema = 1\nid = \"mine\"\nversion = 1\n{section}\n{objective} = 0.5\n");
+            let checked = check(&Text::new("mine.toml", text), &Library::presets());
+            let told = checked.findings.to_string();
+            assert!(checked.set.is_none() && told.contains("no objectives here"), "{section} {objective}: {told}");
+        }
+    }
+}

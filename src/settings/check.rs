@@ -26,6 +26,8 @@ pub const KEYS_MAX: usize = 64;
 /// Shortest API key in bytes: beyond guessing over the network.
 pub const KEY_BYTES_MIN: usize = 16;
 pub const KEY_BYTES_MAX: usize = 512;
+/// Greatest rate: more than one server serves.
+pub const LIMIT_PER_MINUTE_MAX: u32 = 10_000_000;
 /// Shortest HMAC secret in bytes: the output size of SHA-256 (RFC 7518, 3.2).
 pub const SECRET_BYTES_MIN: usize = 32;
 pub const PROFILE_TTL_MIN: Span = Span::days(1);
@@ -58,6 +60,7 @@ impl Settings {
         let mut found = Found::default();
         self.check_server(&mut found);
         self.check_auth(&mut found);
+        self.check_limits(&mut found);
         self.check_privacy(&mut found);
         self.check_pack(&mut found);
         self.check_store(&mut found);
@@ -106,6 +109,12 @@ impl Settings {
         found.range("server.keep_alive", server.keep_alive, KEEP_ALIVE_MIN, KEEP_ALIVE_MAX);
         found.range("server.drain_delay", server.drain_delay, Span::ZERO, DRAIN_DELAY_MAX);
         found.range("server.shutdown_grace", server.shutdown_grace, SHUTDOWN_GRACE_MIN, SHUTDOWN_GRACE_MAX);
+    }
+
+    fn check_limits(&self, found: &mut Found) {
+        for (name, per_minute) in self.limits.named() {
+            found.range(&format!("limits.{name}"), per_minute, 0, LIMIT_PER_MINUTE_MAX);
+        }
     }
 
     fn check_auth(&self, found: &mut Found) {

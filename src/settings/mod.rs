@@ -10,6 +10,7 @@
 pub mod check;
 mod fault;
 mod layers;
+mod limits;
 mod privacy;
 mod secret;
 mod surfaces;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use fault::{Fault, Faults, Place};
 pub use layers::{ENVIRONMENT_PREFIX, Layers, Override};
+pub use limits::Limits;
 pub use privacy::{GpcSetting, Keys, Privacy};
 pub use secret::Secret;
 pub use surfaces::{is_surface_name, shipped as shipped_surfaces};
@@ -42,6 +44,7 @@ pub fn program() -> String {
 pub struct Settings {
     pub server: Server,
     pub auth: Auth,
+    pub limits: Limits,
     pub consent: Consent,
     pub privacy: Privacy,
     pub store: Store,
@@ -183,6 +186,7 @@ impl Default for Settings {
         Self {
             server: Server::default(),
             auth: Auth::default(),
+            limits: Limits::default(),
             consent: Consent::default(),
             privacy: Privacy::default(),
             store: Store {

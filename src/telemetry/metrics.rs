@@ -92,6 +92,7 @@ labels! {
     PolicyInfo { surface: String, policy: String, version: u32, digest: String }
     StoreCommand { store: &'static str, command: &'static str, result: &'static str }
     ResultLabel { result: &'static str }
+    LimitLabel { limit: &'static str }
     CauseLabel { cause: &'static str }
     ExposureLabels { experiment: String, arm: String, surface: String }
     BuildInfo { version: &'static str, commit: &'static str }
@@ -133,6 +134,8 @@ metrics! {
         "feed_http_inflight_requests", "Requests being served";
     shed: Counter = Counter::default(),
         "feed_shed_total", "Requests refused at once because too many were being served";
+    rate_limited: Family<LimitLabel, Counter> = Family::default(),
+        "feed_rate_limited_total", "Requests refused because their caller sent more than it may";
     responses: Family<Response, Counter> = Family::default(),
         "feed_responses_total", "Feed answers";
     degraded: Family<Degraded, Counter> = Family::default(),
@@ -198,6 +201,11 @@ impl Metrics {
     /// A request was refused because too many were being served.
     pub fn shed(&self) {
         self.shed.inc();
+    }
+
+    /// A request was refused because its caller sent too many. `limit` is `Standing::limit`.
+    pub fn rate_limited(&self, limit: &'static str) {
+        self.rate_limited.get_or_create(&LimitLabel { limit }).inc();
     }
 
     /// A feed request had this outcome. `policy` is a policy's id; empty when none was reached.

@@ -24,6 +24,8 @@ use crate::{
 pub const ME: &str = "/v1/me";
 /// The same for a server key.
 pub const USERS: &str = "/v1/users/{id}";
+/// What its paths begin with.
+pub const USERS_PREFIX: &str = "/v1/users/";
 
 /// Times a profile is read and written again when it changed meanwhile.
 const MAX_COMMIT_TRIES: usize = 32;

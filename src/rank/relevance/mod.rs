@@ -78,6 +78,16 @@ impl Feature {
         }
     }
 
+    /// Whether it takes an item down.
+    pub const fn is_subtracted(self) -> bool {
+        matches!(self, Self::LessLike | Self::Repetition | Self::Impressions)
+    }
+
+    /// Whether it comes from what is kept about the reader: without a profile it is 0.
+    pub const fn is_personal(self) -> bool {
+        !matches!(self, Self::Recency | Self::Popularity | Self::Relevance | Self::Uncertainty | Self::Prior)
+    }
+
     /// The policy's weight of it, negative when it is subtracted; 0 for [`Feature::Impressions`], which is a factor.
     const fn weight(self, weights: &Weights) -> f32 {
         match self {

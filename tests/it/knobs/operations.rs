@@ -73,6 +73,10 @@ operations! {
     "auth.admin_keys" = OTHER_KEY => admin_keys;
     "auth.jwt_secret" = SECRET => without_key;
     "auth.cursor_secret" = SECRET => cursor_secret;
+    "limits.key_requests_per_minute" = "2" => limits;
+    "limits.user_writes_per_minute" = "1" => limits;
+    "limits.user_reads_per_minute" = "1" => limits;
+    "limits.anonymous_requests_per_minute" = "1" => limits;
     "consent.default" = "assumed" => consent_default;
     "privacy.master_keys" = MASTER_KEY => master_keys;
     "privacy.keys.embedded.path" = "elsewhere/keys.redb" => key_path;
@@ -98,6 +102,20 @@ operations! {
     "telemetry.log_level" = "error" => log_level;
     "telemetry.server_timing" = "true" => server_timing;
     "telemetry.otlp_endpoint" = "http://127.0.0.1:9/v1/traces" => otlp_endpoint;
+}
+
+/// Two of each kind of call, twice what is allowed where a limit is on.
+async fn limits(change: Change) -> String {
+    let server = with(Recipe::serve().set("auth.server_keys", KEY), change).ready().await;
+    let mut statuses = Vec::new();
+    for (method, key) in [(Method::GET, Some(KEY)), (Method::PUT, Some(KEY)), (Method::GET, None)] {
+        for _ in 0..2 {
+            let request = server.request(method.clone(), "/v1/users/ana/preferences").json(&json!({}));
+            let request = key.map_or(request.try_clone().unwrap(), |key| request.bearer_auth(key));
+            statuses.push(request.send().await.unwrap().status().as_u16());
+        }
+    }
+    format!("{statuses:?}")
 }
 
 async fn consent_default(change: Change) -> String {

@@ -10,7 +10,7 @@ use super::{
 const LEVELS: &[&[&str]] = &[
     &["domain", "suggest"],
     &["clock", "settings", "wire", "catalogue", "stats"],
-    &["telemetry", "auth", "policy", "rank", "learn"],
+    &["telemetry", "auth", "limits", "policy", "rank", "learn"],
     &["source", "store", "journal"],
     &["feed", "ingest", "follow", "experiment", "consent", "rights", "audit", "evaluate", "simulate"],
     &["rollout"],

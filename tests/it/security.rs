@@ -1,0 +1,3 @@
+//! What every answer of every route carries, and what nothing of a request may reach.
+
+mod headers;

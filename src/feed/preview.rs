@@ -127,7 +127,8 @@ fn seed_of(request: &FeedRequest) -> u64 {
     first::seed_of(format!("preview|{}|{user}", request.surface).as_bytes())
 }
 
-fn measured(served: &Served, weights: &SimilarityWeights) -> SlateMetrics {
+/// The page's metrics with "alike" as `weights` have it.
+pub(super) fn measured(served: &Served, weights: &SimilarityWeights) -> SlateMetrics {
     let rows: Vec<Row> = items(served).filter_map(|id| served.snapshot.find(id)).collect();
     let explored = served.page.placed.iter().filter(|placed| placed.slot == Slot::Exploration).count();
     rank::metrics::measure(&rows, explored, served.metrics.relevance_kept, &served.snapshot, weights)

@@ -88,6 +88,7 @@ pub fn routes() -> Vec<Entry> {
         get("/v1/admin/policies/explain", policies::explain_key),
         post("/v1/admin/policies/diff", policies::diff),
         post("/v1/admin/policies/preview", policies::preview),
+        post("/v1/admin/policies/sweep", policies::sweep::sweep),
         get("/v1/admin/policies/schema", policies::schema_document),
         // Rollouts and experiments
         get("/v1/admin/policies/activations", rollout::get),

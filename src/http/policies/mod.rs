@@ -2,6 +2,7 @@
 
 pub(super) mod drafts;
 pub mod forms;
+pub mod sweep;
 
 use std::{future::Future, sync::Arc, time::Duration};
 

@@ -6,7 +6,7 @@ use super::{Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ch
 use crate::{
     catalogue::Row,
     domain::{
-        ItemId,
+        ItemId, UserId,
         feed::Slot,
         policy::{ActivePolicy, SimilarityWeights},
         profile::{Mode, Preferences},
@@ -70,27 +70,25 @@ impl FeedService {
         Ok(previewed)
     }
 
-    /// The first page of `request` for `person` as they are, and as it would be if they set `wanted`. `request.user` is theirs.
+    /// The first page of `request` for `person` as they are, and as it would be if they set `wanted`; `request` is for `user`.
     /// Where the whole profile is used both come from the same draws; elsewhere from those of everybody at this time.
     pub async fn preview_preferences(
         &self,
         request: &FeedRequest,
+        user: &UserId,
         person: Person,
         wanted: Preferences,
     ) -> Result<[Previewed; 2], FeedError> {
         let mut changed = person.clone();
         changed.profile.get_or_insert_default().preferences = wanted;
-        let present = beside(None, self.page_for(request, person).await?);
-        let preview = beside(Some(&present.served), self.page_for(request, changed).await?);
+        let present = beside(None, self.page_for(request, user, person).await?);
+        let preview = beside(Some(&present.served), self.page_for(request, user, changed).await?);
         Ok([present, preview])
     }
 
-    async fn page_for(&self, request: &FeedRequest, person: Person) -> Result<Served, FeedError> {
+    async fn page_for(&self, request: &FeedRequest, user: &UserId, person: Person) -> Result<Served, FeedError> {
         let unknown = || FeedError::UnknownSurface(request.surface.clone());
-        let reader = match &request.user {
-            Some(user) => self.known(user, person, request.mode),
-            None => self.reader(request, &mut Vec::new()).await,
-        };
+        let reader = self.known(user, person, request.mode);
         let choice = self.serving.load_full().choose(&request.surface, who(request, &reader)).ok_or_else(unknown)?;
         let policy = if reader.mode == Mode::Chronological { &*chronological::POLICY } else { &choice.policy };
         // Of the surface's policy a feed by time keeps the page.

@@ -12,9 +12,11 @@ on_both_stores! {
     what_is_blocked_is_never_served
     a_block_takes_out_what_it_names_and_nothing_else
     a_reset_is_a_new_start
+    a_reset_of_everything_leaves_consent
     a_preview_is_what_would_come_and_writes_nothing
     a_preset_is_its_published_values
     a_snooze_ends_by_itself
+    a_snooze_ends_by_hand_and_gives_way_to_a_mute
     what_is_wrong_is_said_at_once_and_changes_nothing
 }
 
@@ -124,11 +126,30 @@ async fn what_is_said_of_an_interest_counts(kind: StoreKind) {
     assert!(refused.body["rejected"][0]["detail"].as_str().unwrap().contains("locked"), "{}", refused.body);
 }
 
+/// What is liked of the makers of politics.
+fn of_makers(profile: &Profile) -> f32 {
+    let made = profile.affinities.iter().filter(|a| a.facet == Facet::Creator && a.value.starts_with("pol_"));
+    made.map(|a| a.liking).sum()
+}
+
+/// [`DAYS`] days, each with a new item on politics that `ana` takes up in every way, and something else, so that the profile lives on.
+async fn click_on(world: &World) {
+    for day in 1..=DAYS {
+        world.clock.advance(Span::days(1));
+        let id = format!("pol_{day:03}");
+        world.items([item(&id, "politics", &format!("pol_crt_{}", day % 4), -24 * day)]).await;
+        let mut dwell = event("dwell", &id);
+        dwell["visible_ms"] = json!(60_000);
+        let other = event("open", &format!("itm_{:03}", (day as usize * 6) % 120));
+        world.events("ana", [event("open", &id), event("like", &id), event("share", &id), dwell, other]).await;
+    }
+    world.items((0..12).map(|n| item(&format!("new_{n}"), "politics", &format!("pol_crt_{}", n % 4), -24 * DAYS + n))).await;
+}
+
 /// The zombie test: 90 days of the same clicking on new items of a removed topic.
 async fn a_removed_interest_never_comes_back_by_itself(kind: StoreKind) {
     let world = lived_in(kind).await;
     // Makers of their own, so that nothing but the topic can speak for them.
-    let politics = |n: i64| item(&format!("pol_{n:03}"), "politics", &format!("pol_crt_{}", n % 4), -24 * n);
     world.items((-12..0).map(|n| item(&format!("old_{}", -n), "politics", "pol_crt_0", -n))).await;
     world.events("ana", (1..=12).map(|n| event("like", &format!("old_{n}")))).await;
     assert_eq!(named(&interests(&world, "ana").await, "politics").unwrap()["strength"], 1.0);
@@ -139,23 +160,9 @@ async fn a_removed_interest_never_comes_back_by_itself(kind: StoreKind) {
     assert_eq!((named(&list, "politics"), &list["removed"]), (None, &json!(["politics"])));
     assert!(profile(&world, "ana").await.unwrap().interests.len() < vectors, "the vectors that spoke of it are gone too");
     assert_eq!(words(&page(&world, "ben").await), words(&bens), "another reader's feed is what it was");
-    let of_makers = |profile: &Profile| {
-        let made = profile.affinities.iter().filter(|a| a.facet == Facet::Creator && a.value.starts_with("pol_"));
-        made.map(|a| a.liking).sum::<f32>()
-    };
     let makers_before = of_makers(&profile(&world, "ana").await.unwrap());
 
-    for day in 1..=DAYS {
-        world.clock.advance(Span::days(1));
-        world.items([politics(day)]).await;
-        let id = format!("pol_{day:03}");
-        let mut dwell = event("dwell", &id);
-        dwell["visible_ms"] = json!(60_000);
-        world.events("ana", [event("open", &id), event("like", &id), event("share", &id), dwell]).await;
-        // Something else now and then, so that the profile lives on.
-        world.events("ana", [event("open", &format!("itm_{:03}", (day as usize * 6) % 120))]).await;
-    }
-    world.items((0..12).map(|n| item(&format!("new_{n}"), "politics", &format!("pol_crt_{}", n % 4), -24 * DAYS + n))).await;
+    click_on(&world).await;
 
     let list = interests(&world, "ana").await;
     assert_eq!((named(&list, "politics"), &list["removed"]), (None, &json!(["politics"])));
@@ -171,11 +178,14 @@ async fn a_removed_interest_never_comes_back_by_itself(kind: StoreKind) {
             assert_eq!(item["explain"]["contributions"][feature].as_f64().unwrap_or(0.0), 0.0, "{feature}: {item}");
         }
     }
+    lifted_by_a_word(&world).await;
+}
 
+async fn lifted_by_a_word(world: &World) {
     // The person's own word lifts it, and from then on it is inferred as any other.
-    put(&world, "/v1/users/ana/interests/politics", json!({"weight": 0.5})).await.ok();
+    put(world, "/v1/users/ana/interests/politics", json!({"weight": 0.5})).await.ok();
     world.events("ana", [event("like", "new_0")]).await;
-    let list = interests(&world, "ana").await;
+    let list = interests(world, "ana").await;
     assert_eq!((&named(&list, "politics").unwrap()["origin"], &list["removed"]), (&json!("said"), &json!([])));
     assert!(named(&list, "politics").unwrap()["evidence"]["liking"].as_f64().unwrap() > 0.0, "{list}");
 }
@@ -283,8 +293,7 @@ async fn a_reset_is_a_new_start(kind: StoreKind) {
         send(world.request(Method::DELETE, &format!("/v1/users/{user}/interests/sport"))).await.ok();
     }
     world.post("/v1/users/new/reset", &json!({"what": "inferred"})).await.ok();
-    let consent =
-        put(&world, "/v1/users/ana/consent", json!({"decisions": {"profile_create": "given", "profile_use": "given"}})).await.ok();
+    put(&world, "/v1/users/ana/consent", json!({"decisions": {"profile_create": "given", "profile_use": "given"}})).await.ok();
     let given = world.get("/v1/users/ana/export").await.ok().body["given"].clone();
     let (own, bens) = (page(&world, "ana").await, page(&world, "ben").await);
     assert_ne!(words(&own), words(&page(&world, "new").await), "ana's past shows");
@@ -302,7 +311,14 @@ async fn a_reset_is_a_new_start(kind: StoreKind) {
     undo["undo"] = json!(true);
     world.events("ana", [undo]).await;
     assert!(profile(&world, "ana").await.unwrap().mutes.is_empty(), "what was said can still be taken back");
+}
 
+async fn a_reset_of_everything_leaves_consent(kind: StoreKind) {
+    let world = lived_in(kind).await;
+    put(&world, "/v1/users/ana/preferences", json!({"topics": {"travel": -1}, "blocked_keywords": ["itm_007"]})).await.ok();
+    put(&world, "/v1/users/ana/consent", json!({"decisions": {"profile_create": "given", "profile_use": "given"}})).await.ok();
+    let consent = world.get("/v1/users/ana/consent").await.ok();
+    let bens = page(&world, "ben").await;
     world.post("/v1/users/ana/reset", &json!({"what": "everything"})).await.ok();
     assert_eq!(profile(&world, "ana").await, Some(Profile::default()));
     assert_eq!(world.get("/v1/users/ana/consent").await.ok().body, consent.body, "consent stays");
@@ -386,8 +402,13 @@ async fn a_snooze_ends_by_itself(kind: StoreKind) {
     assert!(shown("food").await > 0, "an hour is over to the millisecond");
     world.clock.advance(Span::days(7));
     assert!(shown("science").await > 0);
+}
 
-    // Ended by hand; and what is muted for good outlasts a snooze.
+async fn a_snooze_ends_by_hand_and_gives_way_to_a_mute(kind: StoreKind) {
+    let world = lived_in(kind).await;
+    let shown = async |of: &str| count(&world.feed("ana").limit(80).seed(7).get().await.ok(), of);
+    world.post("/v1/users/ana/snooze", &json!({"topic": "food", "for": "1h"})).await.ok();
+    world.clock.advance(Span::hours(1));
     world.post("/v1/users/ana/snooze", &json!({"topic": "science", "for": "7d"})).await.ok();
     assert_eq!(shown("science").await, 0);
     let ended = world.post("/v1/users/ana/snooze", &json!({"topic": "science", "for": "0s"})).await.ok();

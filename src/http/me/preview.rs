@@ -103,7 +103,7 @@ pub async fn post(
         exclude: Vec::new(),
     };
     let person = app.store.person(&user).await?.unwrap_or_default();
-    let previewed = app.feed.preview_preferences(&asked, person, wanted).await;
+    let previewed = app.feed.preview_preferences(&asked, &user, person, wanted).await;
     let [present, preview] = previewed.map_err(|error| crate::http::feed::problem(&app, error))?;
     Ok(private(&PreviewBody::new(&present, &preview)))
 }

@@ -319,7 +319,8 @@ fn no_vector_brings_back_a_topic_that_was_closed_by_hand() {
     let world = World::new(&["a", "b"], &[]);
     let mut known = profile();
     let vector = world.items[0].embedding.clone().expect("has one");
-    known.interests = vec![Interest { vector: vector.values.to_vec(), space: vector.space, weight: 1.0, exemplar: world.items[0].id.clone() }];
+    known.interests =
+        vec![Interest { vector: vector.values.to_vec(), space: vector.space, weight: 1.0, exemplar: world.items[0].id.clone() }];
     let open = world.scored(Some(&known));
     assert!(open[0].contributions[Feature::Interest as usize] > 0.5 && open[0].interest == Some(0));
     let mut locked = known.clone();

@@ -24,6 +24,7 @@ use crate::{app::VERSION, wire};
     paths(
         feed::get, feed::post, feed::rerank, decisions::get, events::post,
         me::erasure::delete, me::export::get, me::import::post, me::preferences::get, me::preferences::put,
+        me::preview::post, me::presets::get, me::interests::get, me::interests::put, me::interests::delete, me::reset::post, me::snooze::post,
         me::consent::get, me::consent::put, me::consent::receipts, me::consent::forms, me::consent::notice,
         inventory::get,
         items::post, items::get, items::put, items::delete,

@@ -2,7 +2,7 @@
 //!
 //! Everything a feed may use about a person is in this one value, so one read serves a request and one delete forgets it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use half::f16;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,12 @@ pub const MAX_ACTIONS: usize = 256;
 pub const MAX_EXPOSURES: usize = 256;
 /// Most facet values with a dislike per profile. A full list refuses the next `less_like`: none is forgotten by accident.
 pub const MAX_DISLIKES: usize = 1_024;
+/// Most topics set by hand.
+pub const MAX_PREFERRED_TOPICS: usize = 100;
+/// Most locked and removed topics per profile. A full list refuses the next one: what was removed stays so.
+pub const MAX_LOCKED_TOPICS: usize = 256;
+/// The longest snooze; what is to last longer is a mute.
+pub const MAX_SNOOZE: Span = Span::days(365);
 /// Most interests that come with a request.
 pub const MAX_CLIENT_INTERESTS: usize = 8;
 /// The strongest level of such an interest; 0 is none.
@@ -126,11 +132,19 @@ impl Seen {
     }
 }
 
-/// A hard exclusion chosen by the person. Never decays.
+/// A hard exclusion chosen by the person. Never decays; ends only where they said when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mute {
     pub target: MuteTarget,
     pub since: Time,
+    /// A snooze: over from this time on.
+    pub until: Option<Time>,
+}
+
+impl Mute {
+    pub fn binds(&self, now: Time) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
 }
 
 /// What is muted.
@@ -218,6 +232,8 @@ pub struct Preferences {
     pub topics: BTreeMap<FacetValue, f32>,
     /// Only items in these languages (items without a language pass); empty means any.
     pub languages: Vec<FacetValue>,
+    /// No item that says one of these ([`super::keyword`]); lower-case, each once.
+    pub blocked_keywords: Vec<String>,
     pub mode: Mode,
 }
 
@@ -238,6 +254,9 @@ pub struct Profile {
     pub mutes: Vec<Mute>,
     /// Creators followed, oldest first.
     pub follows: Vec<FacetValue>,
+    /// Topics nothing is inferred about: what the person said of them is all that counts, and where they said nothing they
+    /// removed the interest.
+    pub locked_topics: BTreeSet<FacetValue>,
     pub preferences: Preferences,
     /// Oldest first.
     pub actions: Vec<Action>,
@@ -253,6 +272,12 @@ impl Profile {
 
     pub fn affinity(&self, facet: Facet, value: &str) -> Option<&Affinity> {
         self.affinities.binary_search_by(|a| (a.facet, &*a.value).cmp(&(facet, value))).ok().map(|at| &self.affinities[at])
+    }
+
+    /// The affinities of a facet that count: of a topic the person set by hand, what they said counts and nothing else.
+    pub fn inferred(&self, facet: Facet) -> impl Iterator<Item = &Affinity> {
+        let is_said = move |a: &Affinity| facet == Facet::Topic && self.preferences.topics.contains_key(&a.value);
+        self.affinities.iter().filter(move |a| a.facet == facet && !is_said(a))
     }
 
     pub fn dislike(&self, facet: Facet, value: &str) -> Option<&Dislike> {
@@ -277,21 +302,24 @@ impl Profile {
             dislikes: self.dislikes.clone(),
             mutes: self.mutes.clone(),
             follows: self.follows.clone(),
+            locked_topics: self.locked_topics.clone(),
             preferences: self.preferences.clone(),
             ..Self::default()
         }
     }
 
-    /// What binds every feed, in every mode: mutes, topics never wanted, languages and the diversity dial. `None`: nothing
-    /// of it is set.
+    /// What binds every feed, in every mode: mutes, topics never wanted, blocked keywords, languages and the diversity dial.
+    /// `None`: nothing of it is set.
     pub fn binding(&self) -> Option<Self> {
-        let Preferences { diversity, topics, languages, mode } = &self.preferences;
+        let Preferences { diversity, topics, languages, blocked_keywords, mode } = &self.preferences;
         let never: BTreeMap<FacetValue, f32> =
             topics.iter().filter(|(_, level)| **level <= -1.0).map(|(t, level)| (t.clone(), *level)).collect();
-        if diversity.is_none() && never.is_empty() && languages.is_empty() && self.mutes.is_empty() {
+        let is_unset = diversity.is_none() && never.is_empty() && languages.is_empty() && blocked_keywords.is_empty();
+        if is_unset && self.mutes.is_empty() {
             return None;
         }
-        let preferences = Preferences { diversity: *diversity, topics: never, languages: languages.clone(), mode: *mode };
+        let (languages, blocked_keywords) = (languages.clone(), blocked_keywords.clone());
+        let preferences = Preferences { diversity: *diversity, topics: never, languages, blocked_keywords, mode: *mode };
         Some(Self { mutes: self.mutes.clone(), preferences, ..Self::default() })
     }
 
@@ -328,6 +356,9 @@ mod tests {
         assert_eq!(profile.binding(), None);
         profile.preferences.topics.insert("war".into(), -1.0);
         let preferences = Preferences { topics: [("war".into(), -1.0)].into(), ..Preferences::default() };
+        assert_eq!(profile.binding(), Some(Profile { preferences: preferences.clone(), ..Profile::default() }));
+        profile.preferences.blocked_keywords = vec!["war games".into()];
+        let preferences = Preferences { blocked_keywords: vec!["war games".into()], ..preferences };
         assert_eq!(profile.binding(), Some(Profile { preferences, ..Profile::default() }));
     }
 }

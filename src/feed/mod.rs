@@ -229,8 +229,13 @@ impl FeedService {
                 Person::default()
             }
         };
+        self.known(user, person, request.mode)
+    }
+
+    /// What of a person a request may use that asks for `asked`.
+    fn known(&self, user: &UserId, person: Person, asked: Mode) -> Reader {
         let profile = person.profile.unwrap_or_default();
-        let mode = match profile.preferences.mode.narrowed_by(request.mode) {
+        let mode = match profile.preferences.mode.narrowed_by(asked) {
             Mode::Profile if !self.consent.allows(&person.consents, Purpose::ProfileUse, self.clock.now()) => Mode::NoProfile,
             // Interests come from those whom nobody names.
             Mode::ClientProfile => Mode::NoProfile,

@@ -1,16 +1,18 @@
-//! What policies would serve, side by side: the real pipeline without its effects. Nothing is kept, journaled or counted.
+//! What policies or preferences would serve, side by side: the real pipeline without its effects. Nothing is kept, journaled or counted.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{FeedError, FeedRequest, FeedService, Served, first, first::First};
+use super::{Degradation, FeedError, FeedRequest, FeedService, Reader, Served, chronological, first, first::First, who};
 use crate::{
     catalogue::Row,
     domain::{
-        ItemId,
+        ItemId, UserId,
         feed::Slot,
         policy::{ActivePolicy, SimilarityWeights},
+        profile::{Mode, Preferences},
     },
     rank::{self, metrics::SlateMetrics},
+    store::Person,
 };
 
 /// For all sources together: a preview compares policies, not how busy the machine is.
@@ -61,18 +63,61 @@ impl FeedService {
         let reader = self.reader(&request, &mut degraded).await;
         let mut previewed: Vec<Previewed> = Vec::with_capacity(policies.len());
         for policy in policies {
-            let first = First { request: &request, policy, reader: &reader, excluded: &[], deadline: PREVIEW_DEADLINE, looks_ahead: false };
-            let mut degraded = degraded.clone();
-            let made = self.make(&first, &mut degraded).await?;
-            let served = self.served(made.into_parts(&first), &reader, degraded);
-            let baseline = previewed.first().map_or(&served, |first| &first.served);
-            let metrics = measured(&served, &baseline.policy.policy.diversify.similarity);
-            let (moves, out) = compared(baseline, &served);
-            // A cursor would lead to a feed that is nowhere.
-            previewed.push(Previewed { served: Served { next: None, ..served }, metrics, moves, out });
+            let served = self.would_serve(&request, policy, &reader, degraded.clone()).await?;
+            let baseline = previewed.first().map(|first| &first.served);
+            previewed.push(beside(baseline, served));
         }
         Ok(previewed)
     }
+
+    /// The first page of `request` for `person` as they are, and as it would be if they set `wanted`; `request` is for `user`.
+    /// Where the whole profile is used both come from the same draws; elsewhere from those of everybody at this time.
+    pub async fn preview_preferences(
+        &self,
+        request: &FeedRequest,
+        user: &UserId,
+        person: Person,
+        wanted: Preferences,
+    ) -> Result<[Previewed; 2], FeedError> {
+        let mut changed = person.clone();
+        changed.profile.get_or_insert_default().preferences = wanted;
+        let present = beside(None, self.page_for(request, user, person).await?);
+        let preview = beside(Some(&present.served), self.page_for(request, user, changed).await?);
+        Ok([present, preview])
+    }
+
+    async fn page_for(&self, request: &FeedRequest, user: &UserId, person: Person) -> Result<Served, FeedError> {
+        let unknown = || FeedError::UnknownSurface(request.surface.clone());
+        let reader = self.known(user, person, request.mode);
+        let choice = self.serving.load_full().choose(&request.surface, who(request, &reader)).ok_or_else(unknown)?;
+        let policy = if reader.mode == Mode::Chronological { &*chronological::POLICY } else { &choice.policy };
+        // Of the surface's policy a feed by time keeps the page.
+        let limit = request.limit.or(Some(choice.policy.policy.page_size as usize));
+        let seed = (reader.mode == Mode::Profile).then(|| seed_of(request));
+        let request = FeedRequest { seed, limit, cursor: None, ..request.clone() };
+        self.would_serve(&request, policy, &reader, Vec::new()).await
+    }
+
+    async fn would_serve(
+        &self,
+        request: &FeedRequest,
+        policy: &Arc<ActivePolicy>,
+        reader: &Reader,
+        mut degraded: Vec<Degradation>,
+    ) -> Result<Served, FeedError> {
+        let first = First { request, policy, reader, excluded: &[], deadline: PREVIEW_DEADLINE, looks_ahead: false };
+        let made = self.make(&first, &mut degraded).await?;
+        // A cursor would lead to a feed that is nowhere.
+        Ok(Served { next: None, ..self.served(made.into_parts(&first), reader, degraded) })
+    }
+}
+
+/// A page beside the first of them, or beside itself.
+fn beside(baseline: Option<&Served>, served: Served) -> Previewed {
+    let baseline = baseline.unwrap_or(&served);
+    let metrics = measured(&served, &baseline.policy.policy.diversify.similarity);
+    let (moves, out) = compared(baseline, &served);
+    Previewed { served, metrics, moves, out }
 }
 
 fn seed_of(request: &FeedRequest) -> u64 {
@@ -80,7 +125,8 @@ fn seed_of(request: &FeedRequest) -> u64 {
     first::seed_of(format!("preview|{}|{user}", request.surface).as_bytes())
 }
 
-fn measured(served: &Served, weights: &SimilarityWeights) -> SlateMetrics {
+/// The page's metrics with "alike" as `weights` have it.
+pub(super) fn measured(served: &Served, weights: &SimilarityWeights) -> SlateMetrics {
     let rows: Vec<Row> = items(served).filter_map(|id| served.snapshot.find(id)).collect();
     let explored = served.page.placed.iter().filter(|placed| placed.slot == Slot::Exploration).count();
     rank::metrics::measure(&rows, explored, served.metrics.relevance_kept, &served.snapshot, weights)

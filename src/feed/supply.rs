@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use super::{FeedError, FeedRequest, FeedService, Reader, Served, first, first::First};
+use super::{FeedError, FeedRequest, FeedService, Reader, Served, first, first::First, preview};
 use crate::{
     catalogue::{Row, Snapshot},
     clock::Stopwatch,
@@ -90,6 +90,31 @@ impl FeedService {
         Ok(set.surfaces.0.iter().zip(&pages).map(|((surface, policy), pages)| summed_up(surface, policy, pages, &snapshot)).collect())
     }
 
+    /// First pages of `surface` under each of `policies` for the same made-up readers with the same draws: means of each, and how many
+    /// readers there were. After `time` no further readers are asked. Alike is what the first policy says it is.
+    pub async fn sample_each(
+        &self,
+        surface: &str,
+        policies: &[Arc<ActivePolicy>],
+        readers: usize,
+        time: Duration,
+    ) -> Result<(Vec<SlateMetrics>, usize), FeedError> {
+        let snapshot = self.catalogue.snapshot();
+        let watch = Stopwatch::start();
+        let mut pages: Vec<Vec<SlateMetrics>> = policies.iter().map(|_| Vec::new()).collect();
+        let Some(similarity) = policies.first().map(|first| &first.policy.diversify.similarity) else { return Ok((Vec::new(), 0)) };
+        let mut asked = 0;
+        while asked < readers.min(MAX_SAMPLED_READERS) && (asked == 0 || watch.elapsed() < time) {
+            let reader = made_up(&snapshot, asked, self.clock.now());
+            for (policy, pages) in policies.iter().zip(&mut pages) {
+                let served = self.sampled_page(surface, policy, asked, &reader, None).await?;
+                pages.push(preview::measured(&served, similarity));
+            }
+            asked += 1;
+        }
+        Ok((pages.iter().map(|pages| mean(pages)).collect(), asked))
+    }
+
     async fn sampled_page(
         &self,
         surface: &str,
@@ -169,20 +194,25 @@ fn summed_up(surface: &str, policy: &Arc<ActivePolicy>, pages: &[PageOf], snapsh
             items_in_catalogue: code.map_or(0, |code| snapshot.items_with(code)),
         }
     };
-    let mean = |of: fn(&SlateMetrics) -> f64| pages.iter().map(|page| of(&page.metrics)).sum::<f64>() / pages.len().max(1) as f64;
+    let metrics: Vec<SlateMetrics> = pages.iter().map(|page| page.metrics).collect();
     Sampled {
         surface: surface.to_owned(),
         policy: Arc::clone(policy),
         pages: pages.len(),
         placing: pages.iter().map(|page| page.placing).sum::<Duration>() / pages.len().max(1) as u32,
-        metrics: SlateMetrics {
-            ild: mean(|m| m.ild),
-            topics: mean(|m| m.topics as f64).round() as usize,
-            topic_entropy: mean(|m| m.topic_entropy),
-            exploration_share: mean(|m| m.exploration_share),
-            relevance_kept: mean(|m| m.relevance_kept),
-        },
+        metrics: mean(&metrics),
         constraints: policy.policy.constraint.iter().enumerate().map(strain).collect(),
+    }
+}
+
+fn mean(pages: &[SlateMetrics]) -> SlateMetrics {
+    let mean = |of: fn(&SlateMetrics) -> f64| pages.iter().map(of).sum::<f64>() / pages.len().max(1) as f64;
+    SlateMetrics {
+        ild: mean(|m| m.ild),
+        topics: mean(|m| m.topics as f64).round() as usize,
+        topic_entropy: mean(|m| m.topic_entropy),
+        exploration_share: mean(|m| m.exploration_share),
+        relevance_kept: mean(|m| m.relevance_kept),
     }
 }
 

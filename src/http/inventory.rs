@@ -59,6 +59,7 @@ const PROFILE: Fields = &[
     ("seen", "observed", "not repeating items"),
     ("mutes", "given", "never showing what they muted"),
     ("follows", "given", "showing whom they follow"),
+    ("locked_topics", "given", "inferring nothing about topics they locked or removed"),
     ("preferences", "given", "feeds as they set them"),
     ("actions", "observed", "undoing what they did"),
     ("events", "observed", "telling new people from others"),
@@ -67,6 +68,7 @@ const PREFERENCES: Fields = &[
     ("diversity", "given", "how varied their feed is"),
     ("topics", "given", "more or less of a topic"),
     ("languages", "given", "items in languages they read"),
+    ("blocked_keywords", "given", "no items that say them"),
     ("mode", "given", "what of them a feed may use"),
 ];
 const CONSENT: Fields = &[

@@ -24,6 +24,7 @@ pub mod policies;
 pub mod problem;
 pub mod reasons;
 pub mod rollout;
+mod schema_limits;
 pub mod server;
 pub mod slate;
 pub mod transparency;
@@ -53,6 +54,12 @@ pub fn routes() -> Vec<Entry> {
         post("/v1/me/import", me::import::post),
         get("/v1/me/preferences", me::preferences::get),
         put("/v1/me/preferences", me::preferences::put),
+        get("/v1/me/interests", me::interests::get),
+        put("/v1/me/interests/{topic}", me::interests::put),
+        delete("/v1/me/interests/{topic}", me::interests::delete),
+        post("/v1/me/preferences/preview", me::preview::post),
+        post("/v1/me/reset", me::reset::post),
+        post("/v1/me/snooze", me::snooze::post),
         get("/v1/me/consent", me::consent::get),
         put("/v1/me/consent", me::consent::put),
         get("/v1/me/consent/receipts", me::consent::receipts),
@@ -61,9 +68,16 @@ pub fn routes() -> Vec<Entry> {
         post("/v1/users/{id}/import", me::import::post),
         get("/v1/users/{id}/preferences", me::preferences::get),
         put("/v1/users/{id}/preferences", me::preferences::put),
+        get("/v1/users/{id}/interests", me::interests::get),
+        put("/v1/users/{id}/interests/{topic}", me::interests::put),
+        delete("/v1/users/{id}/interests/{topic}", me::interests::delete),
+        post("/v1/users/{id}/preferences/preview", me::preview::post),
+        post("/v1/users/{id}/reset", me::reset::post),
+        post("/v1/users/{id}/snooze", me::snooze::post),
         get("/v1/users/{id}/consent", me::consent::get),
         put("/v1/users/{id}/consent", me::consent::put),
         get("/v1/users/{id}/consent/receipts", me::consent::receipts),
+        get("/v1/preferences/presets", me::presets::get),
         get("/v1/consent/forms", me::consent::forms),
         get("/v1/consent/notices/{hash}", me::consent::notice),
         get("/v1/data-inventory", inventory::get),
@@ -78,6 +92,7 @@ pub fn routes() -> Vec<Entry> {
         get("/v1/admin/policies/explain", policies::explain_key),
         post("/v1/admin/policies/diff", policies::diff),
         post("/v1/admin/policies/preview", policies::preview),
+        post("/v1/admin/policies/sweep", policies::sweep::sweep),
         get("/v1/admin/policies/schema", policies::schema_document),
         // Rollouts and experiments
         get("/v1/admin/policies/activations", rollout::get),

@@ -13,7 +13,11 @@ use utoipa::{
     },
 };
 
-use super::{decisions, events, feed, gpc, health, inventory, items, me, policies, problem, rollout, transparency};
+use super::{
+    decisions, events, feed, gpc, health, inventory, items, me, policies, problem, rollout,
+    schema_limits::{self, operations_mut},
+    transparency,
+};
 use crate::{app::VERSION, wire};
 
 #[derive(OpenApi)]
@@ -21,10 +25,12 @@ use crate::{app::VERSION, wire};
     paths(
         feed::get, feed::post, feed::rerank, decisions::get, events::post,
         me::erasure::delete, me::export::get, me::import::post, me::preferences::get, me::preferences::put,
+        me::preview::post, me::presets::get, me::interests::get, me::interests::put, me::interests::delete, me::reset::post, me::snooze::post,
         me::consent::get, me::consent::put, me::consent::receipts, me::consent::forms, me::consent::notice,
         inventory::get, transparency::get,
         items::post, items::get, items::put, items::delete,
-        policies::check, policies::explain_key, policies::diff, policies::preview, policies::schema_document,
+        policies::check, policies::explain_key, policies::diff, policies::preview, policies::sweep::sweep,
+        policies::schema_document,
         rollout::get, rollout::activate, rollout::log, rollout::roll_back, rollout::reload, rollout::results,
         gpc::support, health::livez, health::readyz, health::version, health::metrics, openapi_json),
     components(schemas(problem::Body, wire::Fault)),
@@ -74,12 +80,10 @@ pub fn document() -> utoipa::openapi::OpenApi {
         components.security_schemes.insert(name.to_owned(), RefOr::T(scheme));
     }
     name_users(&mut document);
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
-            complete(operation);
-        }
+    for operation in document.paths.paths.values_mut().flat_map(operations_mut) {
+        complete(operation);
     }
+    schema_limits::tighten(&mut document);
     document
 }
 
@@ -95,7 +99,7 @@ fn name_users(document: &mut utoipa::openapi::OpenApi) {
         })
         .collect();
     for (path, mut item) in twins {
-        for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {
+        for operation in operations_mut(&mut item) {
             operation.operation_id = operation.operation_id.take().map(|id| format!("{id}_of_user"));
             let id = ParameterBuilder::new()
                 .name("id")

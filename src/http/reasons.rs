@@ -19,7 +19,7 @@ pub struct ReasonBody {
     /// `matches_topic follows_creator likes_creator similar_to fresh popular caller_relevance new_item surface_topic breadth new_to_you fallback`
     #[schema(examples("matches_topic"))]
     pub code: &'static str,
-    /// What the code speaks of: `topic`, `creator`, `item`, `title`.
+    /// What the code speaks of: `topic`, `creator`, `item`, `title`; `chance`, of a draw, as a fraction.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<&'static str, String>,
     /// For people, in the language of `Accept-Language`: English, German or French.
@@ -58,7 +58,30 @@ impl ReasonBody {
             (ReasonCode::MatchesTopic, Some(topic)) => format!("topics.{topic}"),
             (code, _) => control(code).to_owned(),
         };
-        Self { code: reason.code.name(), params, text: sentence(reason.code, language, about.as_deref()), control }
+        let mut text = sentence(reason.code, language, about.as_deref());
+        if let Some(chance) = reason.chance.map(fraction) {
+            text = format!("{text} ({} {chance})", probability(language));
+            params.insert("chance", chance);
+        }
+        Self { code: reason.code.name(), params, text, control }
+    }
+}
+
+/// A probability in (0, 1]: as one in so many, or in percent where it is not that to half a percent.
+fn fraction(chance: f64) -> String {
+    let one_in = (1.0 / chance).round().max(1.0);
+    if (chance * one_in - 1.0).abs() < FRACTION_TOLERANCE {
+        return format!("1/{one_in}");
+    }
+    let percent = 100.0 * chance;
+    if percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
+}
+
+const fn probability(language: Language) -> &'static str {
+    match language {
+        Language::English => "chance",
+        Language::German => "Wahrscheinlichkeit",
+        Language::French => "probabilité",
     }
 }
 
@@ -87,6 +110,8 @@ const fn control(code: ReasonCode) -> &'static str {
     }
 }
 
+/// How far a probability may be from the fraction that stands for it, as a share of it.
+const FRACTION_TOLERANCE: f64 = 0.005;
 /// Stands in a sentence for what it speaks of.
 const ABOUT: &str = "{}";
 
@@ -175,6 +200,13 @@ mod tests {
                 assert!(seen.insert(named) && (speaks == 0 || seen.insert(unnamed)), "said for something else too: {named}");
                 assert!(!control(code).is_empty());
             }
+        }
+    }
+
+    #[test]
+    fn chances_are_told_as_one_in_so_many() {
+        for (chance, told) in [(1.0, "1/1"), (0.5, "1/2"), (1.0 / 87.0, "1/87"), (0.3, "30 %"), (0.7, "70 %"), (1.0 / 12.4, "8.1 %")] {
+            assert_eq!(fraction(chance), told);
         }
     }
 

@@ -2,13 +2,15 @@
 //!
 //! Weights add up with decay, so the order in which events arrive does not matter beyond rounding. Mutes and follows
 //! are lists the person controls: they never fade, and a full list refuses rather than forgets. Dislikes are kept as they
-//! were said; the policy says how fast they fade. Opens are debiased: for the position they were found at and for items
+//! were said; the policy says how fast they fade. About topics the person locked or removed nothing is learned at all. Opens are debiased: for the position they were found at and for items
 //! that everybody is shown.
 
 mod affinity;
+pub mod controls;
 mod dislike;
 mod exposure;
 mod interest;
+mod locked;
 mod seen;
 
 #[cfg(test)]
@@ -18,7 +20,7 @@ use crate::domain::{
     Event, EventKind, Facet, FacetValue, Item, Profile, Scope, Time, Use,
     event::UNDO_WINDOW,
     popularity::examination,
-    profile::{Action, MAX_ACTIONS, MAX_DISLIKES, MAX_FOLLOWS, MAX_MUTES, Mode, Mute, MuteTarget},
+    profile::{Action, MAX_ACTIONS, MAX_DISLIKES, MAX_FOLLOWS, MAX_LOCKED_TOPICS, MAX_MUTES, MAX_PREFERRED_TOPICS, Mode, Mute, MuteTarget},
 };
 use seen::Sight;
 
@@ -35,6 +37,12 @@ pub enum LearnError {
     FollowsFull,
     #[error("the list of dislikes is full ({MAX_DISLIKES}); take one back first")]
     DislikesFull,
+    #[error("the list of interests set by hand is full ({MAX_PREFERRED_TOPICS}); remove one first")]
+    InterestsFull,
+    #[error("the list of locked and removed interests is full ({MAX_LOCKED_TOPICS}); unlock one first")]
+    LockedFull,
+    #[error("the person locked or removed the item's topics; set their interest by hand to have more of them")]
+    Locked,
 }
 
 /// Liking added by each kind of event, per unit of topic weight.
@@ -84,6 +92,7 @@ pub fn learn(profile: &mut Profile, event: &Event, item: &Item, prominence: f32)
     let inferring = profile.preferences.mode == Mode::Profile;
     let is_said = matches!(event.kind, EventKind::LessLike | EventKind::Report);
     let added = if inferring || is_said { additions(event, item, strength)? } else { Vec::new() };
+    let added = locked::without(profile, event, item, added).ok_or(LearnError::Locked)?;
     if event.kind == EventKind::LessLike && !dislike::has_room(profile, added.iter().map(|(facet, value, ..)| (*facet, value))) {
         return Err(LearnError::DislikesFull);
     }
@@ -120,7 +129,9 @@ fn infer(profile: &mut Profile, event: &Event, item: &Item, added: &[(Facet, Fac
         affinity::add(profile, *facet, value, *liking, 0.0, event.at);
     }
     if event.kind == EventKind::Seen {
-        for (facet, value, weight) in item.facets().filter(|(facet, ..)| part(*facet) > 0.0) {
+        let is_locked = |facet, value| facet == Facet::Topic && profile.locked_topics.contains(value);
+        let profiled = item.facets().filter(|(facet, value, _)| part(*facet) > 0.0 && !is_locked(*facet, *value));
+        for (facet, value, weight) in profiled.collect::<Vec<_>>() {
             affinity::add(profile, facet, value, 0.0, weight, event.at);
         }
     }
@@ -128,7 +139,7 @@ fn infer(profile: &mut Profile, event: &Event, item: &Item, added: &[(Facet, Fac
     if matches!(event.kind, EventKind::Seen | EventKind::Open) {
         exposure::add(profile, item, event.kind == EventKind::Open, event.at);
     }
-    if let Some(embedding) = item.embedding.as_ref().filter(|_| strength > 0.0) {
+    if let Some(embedding) = item.embedding.as_ref().filter(|_| strength > 0.0 && !locked::leads(profile, item)) {
         interest::pull(profile, embedding, &item.id, strength, event.at);
     }
     if let Some(sight) = sight(&event.kind) {
@@ -204,13 +215,15 @@ fn mute_targets(event: &Event, item: &Item) -> Result<Vec<MuteTarget>, LearnErro
 }
 
 fn mute(profile: &mut Profile, target: MuteTarget, at: Time, action: &mut Action) -> Result<(), LearnError> {
-    if profile.mutes(&target) {
+    if profile.mutes.iter().any(|mute| mute.target == target && mute.until.is_none()) {
         return Ok(());
     }
+    // What was snoozed is muted for good.
+    profile.mutes.retain(|mute| mute.target != target);
     if profile.mutes.len() >= MAX_MUTES {
         return Err(LearnError::MutesFull);
     }
-    profile.mutes.push(Mute { target: target.clone(), since: at });
+    profile.mutes.push(Mute { target: target.clone(), since: at, until: None });
     action.muted.push(target);
     Ok(())
 }

@@ -366,3 +366,52 @@ fn what_is_said_is_kept_without_a_profile_and_can_be_taken_back() {
     learn(&mut profile, &Event { undo: true, ..less }, &item(1), 0.0).expect("taken back");
     assert!(profile.dislikes.is_empty());
 }
+
+#[test]
+fn nothing_is_inferred_of_a_locked_topic_nor_in_its_stead() {
+    let mut profile = Profile { locked_topics: ["t1".into()].into(), ..Profile::default() };
+    for kind in [EventKind::Open, EventKind::Like, EventKind::Share, EventKind::Seen] {
+        learn(&mut profile, &event(kind, 1, 0), &item(1), 0.0).expect("learned");
+    }
+    assert!(profile.affinities.iter().all(|a| a.liking == 0.0 && &*a.value != "t1") && profile.interests.is_empty(), "{profile:?}");
+    assert!(profile.seen[0].opened && !profile.exposures.is_empty(), "what was shown is remembered");
+    // Another item's lighter topic: the rest of it is learned.
+    profile.locked_topics = ["zz".into()].into();
+    learn(&mut profile, &event(EventKind::Open, 2, 0), &item(2), 0.0).expect("learned");
+    assert!(profile.affinity(Facet::Topic, "t2").is_some() && profile.affinity(Facet::Topic, "zz").is_none());
+    assert_eq!(profile.interests.len(), 1);
+    // Asked for by name, it is refused; more of its creator is another matter.
+    profile.locked_topics = ["t1".into(), "zz".into()].into();
+    let before = profile.clone();
+    let mut more = event(EventKind::MoreLike, 1, 0);
+    more.scope = Scope::Topic;
+    assert_eq!(learn(&mut profile, &more, &item(1), 0.0), Err(LearnError::Locked));
+    assert_eq!(profile, before);
+    more.scope = Scope::Creator;
+    learn(&mut profile, &more, &item(1), 0.0).expect("learned");
+    assert_eq!(profile.affinity(Facet::Creator, "c1").map(|a| a.liking), Some(3.0));
+    // What is said against it is kept as ever.
+    let mut less = event(EventKind::LessLike, 1, 0);
+    less.scope = Scope::Topic;
+    learn(&mut profile, &less, &item(1), 0.0).expect("learned");
+    assert!(profile.dislike(Facet::Topic, "t1").is_some());
+}
+
+#[test]
+fn full_lists_of_controls_refuse_and_change_nothing() {
+    let topic = |n: usize| -> FacetValue { format!("x{n}").into() };
+    let mut profile = Profile { locked_topics: (0..MAX_LOCKED_TOPICS).map(topic).collect(), ..Profile::default() };
+    profile.mutes =
+        (0..MAX_MUTES).map(|n| Mute { target: MuteTarget::Facet(Facet::Topic, topic(n)), since: Time(0), until: Some(Time(10)) }).collect();
+    let before = profile.clone();
+    assert_eq!(controls::remove_interest(&mut profile, &"y".into(), |_| true), Err(LearnError::LockedFull));
+    assert_eq!(controls::set_interest(&mut profile, &"y".into(), 0.5, true, |_| true), Err(LearnError::LockedFull));
+    assert_eq!(controls::snooze(&mut profile, Facet::Topic, &"y".into(), Time(20), Time(9)), Err(LearnError::MutesFull));
+    assert_eq!(profile, before);
+    controls::remove_interest(&mut profile, &topic(3), |_| true).expect("locked already");
+    // One snooze is set anew in its place, and what is over makes room.
+    controls::snooze(&mut profile, Facet::Topic, &topic(3), Time(20), Time(9)).expect("stands already");
+    assert_eq!(profile.mutes.len(), MAX_MUTES);
+    controls::snooze(&mut profile, Facet::Topic, &"y".into(), Time(20), Time(10)).expect("the others are over");
+    assert_eq!(profile.mutes.len(), 2);
+}

@@ -110,12 +110,7 @@ pub fn explain(what: &str, policy: Option<(&Text, &Library)>) -> Result<Explanat
         None => key,
     };
     if let Some((list, about)) = FILE_LISTS_ABOUT.into_iter().find(|(list, _)| key.split(['.', '[']).next() == Some(list)) {
-        let forms = LISTS.iter().filter(|form| form.list == list || form.list.starts_with(&format!("{list}."))).map(one_form);
-        return Ok(Explanation::List {
-            list,
-            about,
-            takes: format!("a list of tables: {}", forms.collect::<Vec<_>>().join("; each of its arms ")),
-        });
+        return Ok(Explanation::List { list, about, takes: taken_by(list) });
     }
     let list = LISTS.iter().find(|form| key.strip_prefix(form.list).is_some_and(|rest| rest.starts_with(['.', '['])));
     let key = list.map_or(key, |form| form.list);
@@ -133,9 +128,25 @@ pub fn explain(what: &str, policy: Option<(&Text, &Library)>) -> Result<Explanat
     Err(unknown(what, key))
 }
 
-/// Every knob.
+/// Every knob, and every list that a file has besides.
 pub fn all() -> Vec<KeyForm> {
-    KNOBS.iter().map(|knob| form(knob, None)).collect()
+    let lists = FILE_LISTS_ABOUT.iter().map(|(list, about)| KeyForm {
+        key: list,
+        about,
+        takes: taken_by(list),
+        default: "[]".to_owned(),
+        typical: "",
+        trades: "",
+        presets: Vec::new(),
+        set_at: Vec::new(),
+    });
+    KNOBS.iter().map(|knob| form(knob, None)).chain(lists).collect()
+}
+
+/// What the entries of a list of the file are made of.
+fn taken_by(list: &str) -> String {
+    let forms = LISTS.iter().filter(|form| form.list == list || form.list.starts_with(&format!("{list}."))).map(one_form);
+    format!("a list of tables: {}", forms.collect::<Vec<_>>().join("; each of its arms "))
 }
 
 fn unknown(what: &str, key: &str) -> String {

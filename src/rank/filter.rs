@@ -5,6 +5,7 @@ use crate::{
     catalogue::{Entry, FacetCode, NumberSet, Row},
     domain::{
         Facet, Profile, Span, Time,
+        keyword::Keywords,
         policy::Repeat,
         profile::{MuteTarget, Seen},
     },
@@ -23,12 +24,15 @@ pub enum Why {
     Seen,
     /// The person muted the item, its topic, creator or source, or set a topic to −1.
     Muted,
+    /// It says a keyword the person blocked.
+    Keyword,
     /// Not in a language the person chose.
     Language,
 }
 
 impl Why {
-    pub const ALL: [Why; 6] = [Self::Expired, Self::NotYetPublished, Self::Excluded, Self::Seen, Self::Muted, Self::Language];
+    pub const ALL: [Why; 7] =
+        [Self::Expired, Self::NotYetPublished, Self::Excluded, Self::Seen, Self::Muted, Self::Keyword, Self::Language];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -37,6 +41,7 @@ impl Why {
             Self::Excluded => "excluded",
             Self::Seen => "seen",
             Self::Muted => "muted",
+            Self::Keyword => "keyword",
             Self::Language => "language",
         }
     }
@@ -73,6 +78,7 @@ pub struct Rules {
     cooling: NumberSet<u64>,
     muted_items: NumberSet<u64>,
     muted_facets: NumberSet<FacetCode>,
+    keywords: Keywords,
     languages: NumberSet<FacetCode>,
 }
 
@@ -84,6 +90,7 @@ impl Rules {
             cooling: NumberSet::default(),
             muted_items: NumberSet::default(),
             muted_facets: NumberSet::default(),
+            keywords: Keywords::default(),
             languages: NumberSet::default(),
         };
         if let Some(profile) = context.profile {
@@ -97,7 +104,7 @@ impl Rules {
 
     fn learn_mutes(&mut self, profile: &Profile, context: &Context) {
         let codes = context.snapshot.codes();
-        for mute in &profile.mutes {
+        for mute in profile.mutes.iter().filter(|mute| mute.binds(context.now)) {
             match &mute.target {
                 MuteTarget::Item(id) => {
                     self.muted_items.insert(id.hash64());
@@ -107,6 +114,7 @@ impl Rules {
         }
         let never = profile.preferences.topics.iter().filter(|(_, level)| **level <= -1.0);
         self.muted_facets.extend(never.filter_map(|(topic, _)| codes.get(Facet::Topic, topic)));
+        self.keywords = Keywords::new(&profile.preferences.blocked_keywords);
         // A language nobody publishes in must still exclude the others: its code is made, not looked up.
         self.languages.extend(profile.preferences.languages.iter().map(|l| codes.intern(Facet::Language, l)));
     }
@@ -127,6 +135,9 @@ impl Rules {
         }
         if self.is_muted(entry) {
             return Some(Why::Muted);
+        }
+        if !self.keywords.is_empty() && self.keywords.are_in(entry.item.words()) {
+            return Some(Why::Keyword);
         }
         let other_language = entry.language.is_some_and(|code| !self.languages.contains(&code));
         (!self.languages.is_empty() && other_language).then_some(Why::Language)

@@ -182,8 +182,7 @@ fn nearest(query: &Query, searches: &[Search], limit: usize) -> Vec<Row> {
 /// The newest items of the topics most liked, by the person or else by the surface; each gets places by its liking.
 fn by_topics(query: &Query, limit: usize) -> Found {
     let profile = query.profile.as_deref();
-    let mut topics: Vec<_> =
-        profile.iter().flat_map(|p| &p.affinities).filter(|a| a.facet == Facet::Topic).map(|a| (&*a.value, a.liking)).collect();
+    let mut topics: Vec<_> = profile.iter().flat_map(|p| p.inferred(Facet::Topic)).map(|a| (&*a.value, a.liking)).collect();
     topics.extend(profile.iter().flat_map(|p| &p.preferences.topics).map(|(topic, level)| (&**topic, *level)));
     let fade = prior_fade(profile);
     let declined = |topic: &str| profile.is_some_and(|p| p.preferences.topics.get(topic).is_some_and(|level| *level < 0.0));

@@ -47,9 +47,8 @@ const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 fn inside(query: &Query) -> NumberSet<FacetCode> {
     let Some(profile) = &query.profile else { return NumberSet::default() };
     let codes = query.snapshot.codes();
-    let liking_of = |facet| profile.affinities.iter().filter(move |a| a.facet == facet);
-    let most = liking_of(Facet::Topic).map(|a| a.liking).fold(0.0, f32::max);
-    let liked = liking_of(Facet::Topic).filter(|a| a.liking > 0.0 && a.liking >= INSIDE_SHARE * most).map(|a| (a.facet, &a.value));
+    let most = profile.inferred(Facet::Topic).map(|a| a.liking).fold(0.0, f32::max);
+    let liked = profile.inferred(Facet::Topic).filter(|a| a.liking > 0.0 && a.liking >= INSIDE_SHARE * most).map(|a| (a.facet, &a.value));
     let asked = profile.preferences.topics.iter().filter(|(_, level)| **level > 0.0).map(|(topic, _)| (Facet::Topic, topic));
     let followed = profile.follows.iter().map(|creator| (Facet::Creator, creator));
     liked.chain(asked).chain(followed).filter_map(|(facet, value)| codes.get(facet, value)).collect()

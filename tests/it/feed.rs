@@ -142,14 +142,17 @@ async fn a_stranger_gets_reasons_without_a_past(kind: StoreKind) {
 async fn an_item_without_topics_is_explained_without_one(kind: StoreKind) {
     let world = World::start(kind).await;
     world.items((0..40).map(|n| json!({"id": format!("bare_{n}"), "title": format!("Number {n}")}))).await;
-    let page = world.feed("ana").limit(40).get().await.ok();
+    let page = world.feed("ana").limit(40).explain_full().get().await.ok();
     let explored: Vec<&Value> = page.items().iter().filter(|placed| placed["slot"] == "exploration").collect();
     assert!(!explored.is_empty());
     for placed in explored {
-        assert_eq!(
-            placed["reasons"][0],
-            json!({"code": "new_to_you", "text": "Something new, picked by chance", "control": "exploration"})
-        );
+        let reason = &placed["reasons"][0];
+        assert_eq!((&reason["code"], &reason["control"]), (&json!("new_to_you"), &json!("exploration")));
+        // By even chance among those that are left: as shipped.
+        let chance = reason["params"]["chance"].as_str().unwrap();
+        let one_in: f64 = chance.strip_prefix("1/").unwrap().parse().unwrap();
+        assert!((placed["explain"]["propensity"].as_f64().unwrap() * one_in - 1.0).abs() < 0.005, "{placed}");
+        assert_eq!(reason["text"], format!("Something new, picked by chance (chance {chance})"));
     }
 }
 

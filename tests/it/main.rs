@@ -7,6 +7,7 @@ mod closed_loop;
 mod command_line;
 mod config_files;
 mod consent;
+mod controls;
 mod cursor;
 mod decisions;
 mod degraded;

@@ -11,7 +11,7 @@ pub use turn::{Setting, Turn, settings};
 use serde::Serialize;
 
 use super::{Measure, Measured};
-use crate::domain::policy::Guardrails;
+use crate::{domain::policy::Guardrails, rank::metrics::SlateMetrics};
 
 /// Which settings may be chosen. Those that break a bound are drawn and no choice: they are not on the front.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -24,14 +24,14 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    fn hold(&self, measured: &Measured) -> bool {
-        let value = |measure| measured.value(measure).value;
+    /// Whether a setting with these means may be chosen.
+    pub fn hold(&self, means: &SlateMetrics) -> bool {
         let Guardrails { relevance_kept_min, ild_min, topic_entropy_min, exploration_share_max } = self.guardrails;
-        value(Measure::RelevanceKept) >= self.relevance_floor.max(f64::from(relevance_kept_min))
-            && value(Measure::Ild) >= f64::from(ild_min)
-            && value(Measure::TopicEntropy) >= f64::from(topic_entropy_min)
+        means.relevance_kept >= self.relevance_floor.max(f64::from(relevance_kept_min))
+            && means.ild >= f64::from(ild_min)
+            && means.topic_entropy >= f64::from(topic_entropy_min)
             // A share of single precision may be written as a hair less than it is.
-            && value(Measure::ExplorationShare) <= f64::from(exploration_share_max) + 1e-6
+            && means.exploration_share <= f64::from(exploration_share_max) + 1e-6
     }
 }
 
@@ -55,7 +55,12 @@ impl Judgement {
     /// Judges settings by intra-list diversity and `relevance`, one of the measures of it.
     pub fn new(measured: &[Measured], relevance: Measure, bounds: &Bounds) -> Self {
         let points: Vec<Point> = measured.iter().map(|measured| point(measured, relevance)).collect();
-        let admissible: Vec<usize> = (0..measured.len()).filter(|n| bounds.hold(&measured[*n])).collect();
+        Self::of(&points, |n| bounds.hold(&means(&measured[n])))
+    }
+
+    /// Judges points on the plane; `is_admissible` says of each by its place whether it may be chosen.
+    pub fn of(points: &[Point], is_admissible: impl Fn(usize) -> bool) -> Self {
+        let admissible: Vec<usize> = (0..points.len()).filter(|n| is_admissible(*n)).collect();
         let chosen = |among: &[usize]| {
             let candidates: Vec<Point> = among.iter().map(|n| points[*n]).collect();
             let on_front: Vec<usize> = front::front(&candidates).into_iter().map(|n| among[n]).collect();
@@ -64,8 +69,20 @@ impl Judgement {
             (on_front, front::bulges(&line), knee)
         };
         let (front, bulges, knee) = chosen(&admissible);
-        let (front_of_all, _, knee_of_all) = chosen(&(0..measured.len()).collect::<Vec<_>>());
+        let (front_of_all, _, knee_of_all) = chosen(&(0..points.len()).collect::<Vec<_>>());
         Self { admissible, front, bulges, knee, front_of_all, knee_of_all }
+    }
+}
+
+/// What bounds look at.
+fn means(measured: &Measured) -> SlateMetrics {
+    let value = |measure| measured.value(measure).value;
+    SlateMetrics {
+        ild: value(Measure::Ild),
+        topics: value(Measure::Topics).round() as usize,
+        topic_entropy: value(Measure::TopicEntropy),
+        exploration_share: value(Measure::ExplorationShare),
+        relevance_kept: value(Measure::RelevanceKept),
     }
 }
 

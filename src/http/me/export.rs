@@ -41,6 +41,8 @@ pub struct GivenBody {
     /// Creators.
     follows: Vec<String>,
     dislikes: Vec<DislikeBody>,
+    /// Topics nothing is inferred about: locked, or removed from the interests.
+    locked_topics: Vec<String>,
     /// The consent log, oldest first.
     consents: Vec<ReceiptBody>,
 }
@@ -60,6 +62,10 @@ pub struct MuteBody {
     #[schema(nullable = false)]
     value: Option<String>,
     since: String,
+    /// The end of a snooze; absent: for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    until: Option<String>,
 }
 
 /// What the person wants less of.
@@ -175,7 +181,7 @@ pub async fn get(app: web::Data<App>, Subject(user): Subject) -> Result<HttpResp
 
 fn export(person: &Person, snapshot: &Snapshot, exported_at: String) -> ExportBody {
     // Every field is named: a new one is exported, or this does not compile.
-    let Profile { as_of, affinities, dislikes, exposures, interests, seen, mutes, follows, preferences, actions, events } =
+    let Profile { as_of, affinities, dislikes, exposures, interests, seen, mutes, follows, locked_topics, preferences, actions, events } =
         &person.profile.clone().unwrap_or_default();
     let dislike = |dislike: &crate::domain::profile::Dislike| DislikeBody {
         facet: dislike.facet.name(),
@@ -203,6 +209,7 @@ fn export(person: &Person, snapshot: &Snapshot, exported_at: String) -> ExportBo
             mutes: mutes.iter().map(MuteBody::from).collect(),
             follows: follows.iter().map(ToString::to_string).collect(),
             dislikes: dislikes.iter().map(dislike).collect(),
+            locked_topics: locked_topics.iter().map(ToString::to_string).collect(),
             consents: person.consents.iter().map(ReceiptBody::from).collect(),
         },
         observed: ObservedBody {
@@ -221,10 +228,10 @@ fn export(person: &Person, snapshot: &Snapshot, exported_at: String) -> ExportBo
 
 impl From<&Mute> for MuteBody {
     fn from(mute: &Mute) -> Self {
-        let since = render(mute.since);
+        let (since, until) = (render(mute.since), mute.until.map(render));
         match &mute.target {
-            MuteTarget::Item(item) => Self { item: Some(item.to_string()), facet: None, value: None, since },
-            MuteTarget::Facet(facet, value) => Self { item: None, facet: Some(facet.name()), value: Some(value.to_string()), since },
+            MuteTarget::Item(item) => Self { item: Some(item.to_string()), facet: None, value: None, since, until },
+            MuteTarget::Facet(facet, value) => Self { item: None, facet: Some(facet.name()), value: Some(value.to_string()), since, until },
         }
     }
 }

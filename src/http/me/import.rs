@@ -1,5 +1,7 @@
 //! `POST /v1/me/import`: what a person said elsewhere holds here.
 
+use std::collections::BTreeSet;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -13,7 +15,7 @@ use crate::{
     app::App,
     domain::{
         Facet, FacetValue, ItemId,
-        profile::{Dislike, MAX_DISLIKES, MAX_FOLLOWS, MAX_MUTES, Mute, MuteTarget, Preferences},
+        profile::{Dislike, MAX_DISLIKES, MAX_FOLLOWS, MAX_LOCKED_TOPICS, MAX_MUTES, Mute, MuteTarget, Preferences},
     },
     http::{
         body::{Body, Takes},
@@ -23,8 +25,8 @@ use crate::{
 };
 
 const EXPORT_FIELDS: [&str; 5] = ["exported_at", "format", "given", "inferred", "observed"];
-const GIVEN_FIELDS: [&str; 5] = ["consents", "dislikes", "follows", "mutes", "preferences"];
-const MUTE_FIELDS: [&str; 4] = ["facet", "item", "since", "value"];
+const GIVEN_FIELDS: [&str; 6] = ["consents", "dislikes", "follows", "locked_topics", "mutes", "preferences"];
+const MUTE_FIELDS: [&str; 5] = ["facet", "item", "since", "until", "value"];
 const DISLIKE_FIELDS: [&str; 4] = ["at", "facet", "value", "weight"];
 
 /// Most that a dislike weighs: what a person would have to say a thousand times.
@@ -40,16 +42,18 @@ pub struct ImportForm {
 }
 
 /// What the person said.
+#[derive(Default)]
 struct Given {
     preferences: Preferences,
     mutes: Vec<Mute>,
     follows: Vec<FacetValue>,
     dislikes: Vec<Dislike>,
+    locked_topics: BTreeSet<FacetValue>,
 }
 
 /// Bring what was said elsewhere
 ///
-/// Takes an export and replaces preferences, mutes, follows and dislikes by what it says. Everything else stays.
+/// Takes an export and replaces preferences, mutes, follows, dislikes and locked topics by what it says. Everything else stays.
 #[utoipa::path(post, path = "/v1/me/import", tag = "me", operation_id = "import",
     request_body = ImportForm,
     responses((status = 200, description = "The preferences as they are now", body = PreferencesBody)))]
@@ -68,13 +72,15 @@ pub async fn post(
         profile.mutes = given.mutes.clone();
         profile.follows = given.follows.clone();
         profile.dislikes = given.dislikes.clone();
+        profile.locked_topics = given.locked_topics.clone();
+        Ok(())
     })
     .await?;
     Ok(private(&PreferencesBody::from(&given.preferences)))
 }
 
 fn read_given(value: &Value, faults: &mut Faults) -> Given {
-    let mut given = Given { preferences: Preferences::default(), mutes: Vec::new(), follows: Vec::new(), dislikes: Vec::new() };
+    let mut given = Given::default();
     let Some(map) = read::object(value, "", faults) else { return given };
     read::unknown_keys(map, &EXPORT_FIELDS, "an export", "", faults);
     let stated = read::required(map, "given", "an object", "", faults).and_then(|v| read::object(v, "/given", faults));
@@ -89,9 +95,10 @@ fn read_given(value: &Value, faults: &mut Faults) -> Given {
     // As a profile keeps them: each once, found by their facet and value.
     given.dislikes.sort_by(|a, b| (a.facet, &a.value).cmp(&(b.facet, &b.value)));
     given.dislikes.dedup_by(|a, b| a.facet == b.facet && a.value == b.value);
-    let mut targets = std::collections::BTreeSet::new();
+    given.locked_topics = list(map, "locked_topics", MAX_LOCKED_TOPICS, read::facet_value, faults).into_iter().collect();
+    let mut targets = BTreeSet::new();
     given.mutes.retain(|mute| targets.insert(mute.target.clone()));
-    let mut creators = std::collections::BTreeSet::new();
+    let mut creators = BTreeSet::new();
     given.follows.retain(|creator| creators.insert(FacetValue::clone(creator)));
     given
 }
@@ -139,7 +146,8 @@ fn read_mute(value: &Value, at: &str, faults: &mut Faults) -> Option<Mute> {
         None => read_facet(map, at, faults).map(|(facet, value)| MuteTarget::Facet(facet, value)),
     };
     let since = read::required(map, "since", "a time", at, faults).and_then(|v| read::time(v, &read::below(at, "since"), faults));
-    Some(Mute { target: target?, since: since? })
+    let until = read::optional(map, "until").map(|v| read::time(v, &read::below(at, "until"), faults));
+    Some(Mute { target: target?, since: since?, until: until.map_or(Some(None), |until| until.map(Some))? })
 }
 
 fn read_dislike(value: &Value, at: &str, faults: &mut Faults) -> Option<Dislike> {

@@ -5,18 +5,24 @@ pub mod consent;
 pub mod erasure;
 pub mod export;
 pub mod import;
+pub mod interests;
 pub mod preferences;
+pub mod presets;
+pub mod preview;
+pub mod reset;
+pub mod snooze;
 
 use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header};
 use serde::Serialize;
 
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use crate::{
     app::App,
     auth::Caller,
     domain::{Profile, UserId},
+    learn::LearnError,
     store::{Commit, StoreError},
 };
 
@@ -60,16 +66,16 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Changes the profile beside whatever else it learns meanwhile.
-async fn change_profile(app: &App, user: &UserId, change: impl Fn(&mut Profile)) -> Result<(), StoreError> {
+/// Changes the profile beside whatever else it learns meanwhile. Nothing is written when `change` refuses: a list is full.
+async fn change_profile<T>(app: &App, user: &UserId, change: impl Fn(&mut Profile) -> Result<T, LearnError>) -> Result<T, Problem> {
     for _ in 0..MAX_COMMIT_TRIES {
         let mut learning = app.store.begin_learning(user, &[]).await?;
-        change(&mut learning.profile);
+        let changed = change(&mut learning.profile).map_err(|full| Problem::new(Kind::Conflict, full.to_string()))?;
         match app.store.commit_profile(user, learning.revision, &learning.profile, &[], app.now()).await? {
-            Commit::Done => return Ok(()),
-            Commit::Erased => return Err(StoreError::Erased),
+            Commit::Done => return Ok(changed),
+            Commit::Erased => return Err(StoreError::Erased.into()),
             Commit::Conflict => tokio::task::yield_now().await,
         }
     }
-    Err(StoreError::Refused(format!("the profile changed {MAX_COMMIT_TRIES} times meanwhile")))
+    Err(StoreError::Refused(format!("the profile changed {MAX_COMMIT_TRIES} times meanwhile")).into())
 }

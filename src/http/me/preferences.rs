@@ -12,7 +12,9 @@ use crate::{
     app::App,
     domain::{
         FacetValue,
-        profile::{Mode, Preferences},
+        keyword::{self, MAX_BLOCKED_KEYWORDS},
+        preset::Preset,
+        profile::{MAX_PREFERRED_TOPICS, Mode, Preferences},
     },
     http::{
         body::{Body, Takes},
@@ -21,15 +23,33 @@ use crate::{
     wire::{Faults, read, rerank::unit},
 };
 
-/// Most topics in preferences.
-pub const MAX_PREFERRED_TOPICS: usize = 100;
 /// Most languages in preferences.
 pub const MAX_PREFERRED_LANGUAGES: usize = 20;
-const FIELDS: [&str; 4] = ["diversity", "languages", "mode", "topics"];
+const FIELDS: [&str; 6] = ["blocked_keywords", "diversity", "languages", "mode", "preset", "topics"];
 
-/// What a person set by hand. A `PUT` replaces all of it; what is left out is back at its default.
+/// What a person sets by hand. A `PUT` replaces all of it; what is left out is back at its default.
+#[derive(ToSchema)]
+#[schema(as = PreferencesForm, example = json!({"mode": "profile", "preset": "broader", "topics": {"science": 1.0}, "languages": ["en"], "blocked_keywords": ["royal wedding"]}))]
+#[allow(dead_code, reason = "documents the form; it is read by hand so that all faults are named at once")]
+pub struct PreferencesForm {
+    /// `profile` (the default), `explicit_only`, `no_profile`, `chronological` or `client_profile`.
+    mode: Option<String>,
+    /// 0 = relevance only … 1 = most varied; within what the policy allows. Left out: the policy decides.
+    #[schema(minimum = 0, maximum = 1, example = 0.4)]
+    diversity: Option<f32>,
+    /// Instead of `diversity`: `focused`, `balanced` or `broader` (`GET /v1/preferences/presets`).
+    preset: Option<String>,
+    /// Topic to −1 (none of it) … 1 (more of it); at most 100.
+    topics: Option<BTreeMap<String, f32>>,
+    /// Only items in these languages; at most 20.
+    languages: Option<Vec<String>>,
+    /// No item that says one of these: at most 50, of 2 to 64 characters.
+    blocked_keywords: Option<Vec<String>>,
+}
+
+/// What a person set by hand.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Preferences, example = json!({"mode": "profile", "diversity": 0.4, "topics": {"science": 1.0}, "languages": ["en"]}))]
+#[schema(as = Preferences, example = json!({"mode": "profile", "diversity": 0.4, "topics": {"science": 1.0}, "languages": ["en"], "blocked_keywords": ["royal wedding"]}))]
 pub struct PreferencesBody {
     /// `profile`, `explicit_only`, `no_profile`, `chronological` or `client_profile`. Kept for ever and on every device.
     mode: &'static str,
@@ -41,6 +61,9 @@ pub struct PreferencesBody {
     topics: BTreeMap<String, f32>,
     /// Only items in these languages; empty: any. At most 20.
     languages: Vec<String>,
+    /// No item that says one of these, in any mode: words and phrases compared whole, in lower case, with title, description, topics,
+    /// creator's name and source. At most 50, of 2 to 64 characters.
+    blocked_keywords: Vec<String>,
 }
 
 impl From<&Preferences> for PreferencesBody {
@@ -50,6 +73,7 @@ impl From<&Preferences> for PreferencesBody {
             diversity: preferences.diversity,
             topics: preferences.topics.iter().map(|(topic, weight)| (topic.to_string(), *weight)).collect(),
             languages: preferences.languages.iter().map(ToString::to_string).collect(),
+            blocked_keywords: preferences.blocked_keywords.clone(),
         }
     }
 }
@@ -66,7 +90,7 @@ pub async fn get(app: web::Data<App>, Subject(user): Subject) -> Result<HttpResp
 ///
 /// Counts from the next request on.
 #[utoipa::path(put, path = "/v1/me/preferences", tag = "me", operation_id = "put_preferences",
-    request_body = PreferencesBody,
+    request_body = PreferencesForm,
     responses((status = 200, description = "The preferences as they are now", body = PreferencesBody)))]
 pub async fn put(
     app: web::Data<App>,
@@ -78,7 +102,11 @@ pub async fn put(
     let mut faults = Faults::default();
     let preferences = read_preferences(&body.value()?, "", &mut faults);
     faults.into_result().map_err(Problem::invalid_body)?;
-    change_profile(&app, &user, |profile| profile.preferences = preferences.clone()).await?;
+    change_profile(&app, &user, |profile| {
+        profile.preferences = preferences.clone();
+        Ok(())
+    })
+    .await?;
     Ok(private(&PreferencesBody::from(&preferences)))
 }
 
@@ -87,10 +115,18 @@ pub(super) fn read_preferences(value: &Value, at: &str, faults: &mut Faults) -> 
     let Some(map) = read::object(value, at, faults) else { return Preferences::default() };
     read::unknown_keys(map, &FIELDS, "preferences", at, faults);
     let get = |key: &str| read::optional(map, key);
+    let diversity = get("diversity").and_then(|v| unit(v, &read::below(at, "diversity"), faults));
+    let preset = get("preset").and_then(|v| read_preset(v, &read::below(at, "preset"), faults));
+    if get("diversity").is_some() && get("preset").is_some() {
+        faults.add(read::below(at, "preset"), "is given along with `diversity`, which it sets; expected one of the two");
+    }
     Preferences {
-        diversity: get("diversity").and_then(|v| unit(v, &read::below(at, "diversity"), faults)),
+        diversity: diversity.or(preset.map(|preset| preset.diversity)),
         topics: get("topics").map(|v| read_topics(v, &read::below(at, "topics"), faults)).unwrap_or_default(),
         languages: get("languages").map(|v| read_languages(v, &read::below(at, "languages"), faults)).unwrap_or_default(),
+        blocked_keywords: get("blocked_keywords")
+            .map(|v| read_keywords(v, &read::below(at, "blocked_keywords"), faults))
+            .unwrap_or_default(),
         mode: get("mode").and_then(|v| read_mode(v, &read::below(at, "mode"), faults)).unwrap_or_default(),
     }
 }
@@ -104,6 +140,25 @@ fn read_mode(value: &Value, at: &str, faults: &mut Faults) -> Option<Mode> {
     mode
 }
 
+fn read_preset(value: &Value, at: &str, faults: &mut Faults) -> Option<Preset> {
+    let name = read::string(value, at, faults)?;
+    let preset = Preset::find(name);
+    if preset.is_none() {
+        faults.add(at, format!("is `{}`; expected {}", read::shown(name), read::one_of(&Preset::NAMES)));
+    }
+    preset
+}
+
+/// How much of a topic: a number in [−1, 1].
+pub(super) fn read_level(value: &Value, at: &str, faults: &mut Faults) -> Option<f32> {
+    let number = read::number(value, at, faults)?;
+    if !(-1.0..=1.0).contains(&number) {
+        faults.add(at, format!("is {number}; expected a number from -1 to 1"));
+        return None;
+    }
+    Some(number)
+}
+
 fn read_topics(value: &Value, at: &str, faults: &mut Faults) -> BTreeMap<FacetValue, f32> {
     let mut topics = BTreeMap::new();
     let Some(map) = read::object(value, at, faults) else { return topics };
@@ -114,25 +169,38 @@ fn read_topics(value: &Value, at: &str, faults: &mut Faults) -> BTreeMap<FacetVa
     for (topic, weight) in map {
         let at = read::below(at, topic);
         let name = read::facet_text(topic, &at, faults);
-        let number = read::number(weight, &at, faults);
-        let (Some(name), Some(number)) = (name, number) else { continue };
-        if !(-1.0..=1.0).contains(&number) {
-            faults.add(at, format!("is {number}; expected a number from -1 to 1"));
-            continue;
-        }
-        topics.insert(name, number);
+        let level = read_level(weight, &at, faults);
+        topics.extend(name.zip(level));
     }
     topics
 }
 
 fn read_languages(value: &Value, at: &str, faults: &mut Faults) -> Vec<FacetValue> {
-    let Value::Array(values) = value else {
-        faults.add(at, format!("is {}; expected an array of languages", read::kind(value)));
-        return Vec::new();
-    };
-    if values.len() > MAX_PREFERRED_LANGUAGES {
-        faults.add(at, format!("has {} languages; expected at most {MAX_PREFERRED_LANGUAGES}", values.len()));
-        return Vec::new();
-    }
+    let values = list(value, MAX_PREFERRED_LANGUAGES, "languages", at, faults);
     values.iter().enumerate().filter_map(|(n, value)| read::facet_value(value, &format!("{at}/{n}"), faults)).collect()
+}
+
+/// Lower-case, each once, in the order given.
+fn read_keywords(value: &Value, at: &str, faults: &mut Faults) -> Vec<String> {
+    let mut keywords: Vec<String> = Vec::new();
+    for (n, value) in list(value, MAX_BLOCKED_KEYWORDS, "keywords", at, faults).iter().enumerate() {
+        let at = format!("{at}/{n}");
+        let Some(keyword) = read::string(value, &at, faults).map(|text| text.trim().to_lowercase()) else { continue };
+        match keyword::fault(&keyword) {
+            Some(fault) => faults.add(at, fault),
+            None if keywords.contains(&keyword) => {}
+            None => keywords.push(keyword),
+        }
+    }
+    keywords
+}
+
+/// At most `most` values; none where there are faults.
+fn list<'a>(value: &'a Value, most: usize, what: &str, at: &str, faults: &mut Faults) -> &'a [Value] {
+    match value {
+        Value::Array(values) if values.len() <= most => return values,
+        Value::Array(values) => faults.add(at, format!("has {} {what}; expected at most {most}", values.len())),
+        other => faults.add(at, format!("is {}; expected an array of {what}", read::kind(other))),
+    }
+    &[]
 }

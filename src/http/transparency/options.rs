@@ -58,8 +58,16 @@ const OPTIONS: &[(&str, Part)] = &[
     ("get_preferences", Part::Whole),
     ("put_preferences", Part::Field("mode")),
     ("put_preferences", Part::Field("diversity")),
+    ("put_preferences", Part::Field("preset")),
     ("put_preferences", Part::Field("topics")),
     ("put_preferences", Part::Field("languages")),
+    ("put_preferences", Part::Field("blocked_keywords")),
+    ("preview_preferences", Part::Whole),
+    ("get_interests", Part::Whole),
+    ("put_interest", Part::Whole),
+    ("delete_interest", Part::Whole),
+    ("snooze", Part::Whole),
+    ("reset", Part::Whole),
     ("get_consent", Part::Whole),
     ("put_consent", Part::Field("decisions")),
     ("get_consent_receipts", Part::Whole),
@@ -152,10 +160,11 @@ fn option(operation: Operation, part: Part) -> OptionBody {
     OptionBody { name, about, call }
 }
 
-/// A field as its schema's example has it, else as the example of what it lists.
+/// A field as its schema's example has it, else by its own example, else by that of what it lists.
 fn example(schema: &'static Value, field: &str) -> Option<Value> {
-    let own = schema["example"].get(field).cloned();
-    own.or_else(|| Some(json!([referred(&schema["properties"][field]["items"]).get("example")?])))
+    let said = &schema["properties"][field];
+    let own = schema["example"].get(field).or_else(|| said.get("example")).cloned();
+    own.or_else(|| Some(json!([referred(&said["items"]).get("example")?])))
 }
 
 /// A deliberate act, sent as the event of the document's example is.

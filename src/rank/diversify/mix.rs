@@ -114,18 +114,16 @@ fn target_codes(
     known.enumerate().map(|(at, (code, weight))| (code, at as u32, weight / sum)).collect()
 }
 
-/// The person's likings in the facet, in value order; topics asked for by hand count at least as asked.
+/// The person's likings in the facet, in value order; topics set by hand count as they were set.
 fn history(facet: Facet, profile: &Profile, snapshot: &Snapshot) -> Vec<(FacetCode, f64)> {
-    let most = profile.affinities.iter().filter(|a| a.facet == facet).map(|a| a.liking).fold(0.0, f32::max);
+    let most = profile.inferred(facet).map(|a| a.liking).fold(0.0, f32::max);
     let mut likings: std::collections::BTreeMap<&str, f64> = std::collections::BTreeMap::new();
-    for affinity in profile.affinities.iter().filter(|a| a.facet == facet && a.liking > 0.0) {
+    for affinity in profile.inferred(facet).filter(|a| a.liking > 0.0) {
         likings.insert(&affinity.value, f64::from(affinity.liking / most));
     }
     if facet == Facet::Topic {
-        for (topic, level) in profile.preferences.topics.iter().filter(|(_, level)| **level > 0.0) {
-            let liking = likings.entry(topic).or_insert(0.0);
-            *liking = liking.max(f64::from(*level));
-        }
+        let asked = profile.preferences.topics.iter().filter(|(_, level)| **level > 0.0);
+        likings.extend(asked.map(|(topic, level)| (&**topic, f64::from(*level))));
     }
     likings.into_iter().filter_map(|(value, liking)| Some((snapshot.codes().get(facet, value)?, liking))).collect()
 }

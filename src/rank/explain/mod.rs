@@ -84,11 +84,13 @@ pub struct Reason {
     pub item: Option<ItemId>,
     /// Share of the item's positive relevance this reason stands for, in [0, 1]; `None` for chance and breadth.
     pub share: Option<f32>,
+    /// Of a draw the probability that it came to this item, in (0, 1].
+    pub chance: Option<f64>,
 }
 
 impl Reason {
     fn plain(code: ReasonCode) -> Self {
-        Self { code, topic: None, item: None, share: None }
+        Self { code, topic: None, item: None, share: None, chance: None }
     }
 }
 
@@ -97,7 +99,7 @@ impl Reason {
 /// `position` is 0-based. `breadth` is said when relevance alone would have put the item lower.
 pub fn reasons(feed: &StoredFeed, placed: &Placed, position: usize) -> Vec<Reason> {
     if placed.slot == Slot::Exploration {
-        return vec![Reason::plain(ReasonCode::NewToYou)];
+        return vec![Reason { chance: Some(placed.propensity), ..Reason::plain(ReasonCode::NewToYou) }];
     }
     let Some(entry) = feed.pool.get(placed.pool_index as usize) else {
         return vec![Reason::plain(ReasonCode::Fallback)];

@@ -75,8 +75,8 @@ impl<'a> Scorer<'a> {
 
     pub fn score(&self, candidate: &Candidate) -> Option<(f32, Scored)> {
         let entry = self.context.snapshot.entry(candidate.row)?;
-        let (interest_value, interest) = self.interest(candidate.row);
         let felt = self.tastes.of(entry);
+        let (interest_value, interest) = if felt.is_closed { (0.0, None) } else { self.interest(candidate.row) };
         let popularity = self.context.snapshot.popularity(candidate.row);
         let half_life = self.context.policy.score.recency_half_life;
         let recency = entry.published_at.map_or(0.0, |at| decay(self.context.now.since(at), half_life));

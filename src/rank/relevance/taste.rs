@@ -26,6 +26,8 @@ struct Taste {
     /// Shown lately, saturating: e / (e + [`HALF_SATURATED`]).
     exposure: f32,
     is_followed: bool,
+    /// A topic that only counts as the person set it: an interest's direction does not bring it back.
+    is_closed: bool,
 }
 
 /// By facet code.
@@ -48,6 +50,8 @@ pub(super) struct Felt {
     pub dislike: f32,
     /// Mean exposure over the item's facets.
     pub repetition: f32,
+    /// What the person closed weighs most among the item's topics: nothing inferred speaks for it.
+    pub is_closed: bool,
     /// Mean of what the surface likes beyond the reader's own liking, over the topics.
     pub prior: f32,
 }
@@ -82,23 +86,25 @@ impl Tastes {
 
     fn learn(&mut self, profile: &Profile, codes: &FacetReader) {
         for facet in [Facet::Topic, Facet::Creator] {
-            let of_facet = || profile.affinities.iter().filter(|a| a.facet == facet);
-            let largest = of_facet().map(Affinity::net_liking).fold(0.0, f32::max);
-            for affinity in of_facet().filter(|a| a.net_liking() > 0.0) {
+            let largest = profile.inferred(facet).map(Affinity::net_liking).fold(0.0, f32::max);
+            for affinity in profile.inferred(facet).filter(|a| a.net_liking() > 0.0) {
                 if let Some(code) = codes.get(facet, &affinity.value) {
                     self.of.entry(code).or_default().liking = affinity.net_liking() / largest;
                 }
             }
         }
-        // A topic the person set by hand outweighs what was inferred, in both directions.
+        // A topic the person set by hand is what they said, whatever was inferred.
         for (topic, level) in &profile.preferences.topics {
             let Some(code) = codes.get(Facet::Topic, topic) else { continue };
             let taste = self.of.entry(code).or_default();
-            if *level > 0.0 {
-                taste.liking = taste.liking.max(*level);
-            } else if *level < 0.0 {
-                (taste.liking, taste.prior) = (0.0, 0.0);
+            taste.liking = level.max(0.0);
+            taste.is_closed = *level <= 0.0;
+            if *level < 0.0 {
+                taste.prior = 0.0;
             }
+        }
+        for code in profile.locked_topics.iter().filter_map(|topic| codes.get(Facet::Topic, topic)) {
+            self.of.entry(code).or_default().is_closed = true;
         }
         for code in profile.follows.iter().filter_map(|creator| codes.get(Facet::Creator, creator)) {
             self.of.entry(code).or_default().is_followed = true;
@@ -118,6 +124,7 @@ impl Tastes {
             ..Felt::default()
         };
         let (mut liked, mut wanted, mut shown, mut best) = (0.0, 0.0, 0.0, 0.0);
+        let (mut closed, mut open) = (0.0_f32, 0.0_f32);
         for (index, (code, weight)) in entry.topics.iter().enumerate() {
             let topic = taste(Some(*code));
             let part = topic.liking * weight;
@@ -125,10 +132,13 @@ impl Tastes {
             wanted += (topic.prior - topic.liking).max(0.0) * weight;
             shown += topic.exposure * weight;
             felt.dislike = felt.dislike.max(topic.dislike * weight);
+            let heaviest = if topic.is_closed { &mut closed } else { &mut open };
+            *heaviest = heaviest.max(*weight);
             if part > best {
                 (best, felt.best_topic) = (part, Some(index as u8));
             }
         }
+        felt.is_closed = closed > 0.0 && closed >= open;
         let has_topics = entry.topic_mass > 0.0;
         if has_topics {
             (felt.topic, felt.prior, shown) = (liked / entry.topic_mass, wanted / entry.topic_mass, shown / entry.topic_mass);

@@ -312,3 +312,36 @@ fn what_is_said_against_a_running_feed_demotes_what_is_frozen_once() {
     deaf.policy.score.weights.less_like = 0.0;
     assert_eq!(demoted(&deaf, &known, 0, 0.0).relevance, 0.8);
 }
+
+/// A vector has no topic of its own: for items of a topic that only counts as it was set, it does not speak.
+#[test]
+fn no_vector_brings_back_a_topic_that_was_closed_by_hand() {
+    let world = World::new(&["a", "b"], &[]);
+    let mut known = profile();
+    let vector = world.items[0].embedding.clone().expect("has one");
+    known.interests =
+        vec![Interest { vector: vector.values.to_vec(), space: vector.space, weight: 1.0, exemplar: world.items[0].id.clone() }];
+    let open = world.scored(Some(&known));
+    assert!(open[0].contributions[Feature::Interest as usize] > 0.5 && open[0].interest == Some(0));
+    let mut locked = known.clone();
+    locked.locked_topics = ["a".into()].into();
+    let mut declined = known.clone();
+    declined.preferences.topics = [("a".into(), 0.0)].into();
+    for closed in [locked, declined] {
+        let scored = world.scored(Some(&closed));
+        assert_eq!((scored[0].contributions[Feature::Interest as usize], scored[0].interest), (0.0, None));
+        assert_eq!(scored[1].contributions, open[1].contributions, "another topic's items are what they were");
+    }
+}
+
+/// What is said of a topic is what counts, below as well as above what was inferred.
+#[test]
+fn a_topic_set_by_hand_counts_as_it_was_set() {
+    let world = World::new(&["a", "b"], &[]);
+    let mut known = profile();
+    known.affinities = vec![liking("a", 9.0), liking("b", 3.0)];
+    let inferred = world.part(Feature::Topic, Some(&known));
+    known.preferences.topics = [("a".into(), 0.25)].into();
+    let said = world.part(Feature::Topic, Some(&known));
+    assert!((said[0] - 0.25 * inferred[0]).abs() < 1e-6 && said[0] < said[1], "{inferred:?} {said:?}");
+}

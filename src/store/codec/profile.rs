@@ -15,17 +15,18 @@ use crate::{
 };
 
 const WHAT: &str = "profile";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 pub fn encode(profile: &Profile) -> Result<Vec<u8>, StoreError> {
-    super::encode(WHAT, VERSION, &ProfileV2::from(profile))
+    super::encode(WHAT, VERSION, &ProfileV3::from(profile))
 }
 
 /// Errors: [`StoreError::Corrupt`].
 pub fn decode(bytes: &[u8]) -> Result<Profile, StoreError> {
     let (version, payload) = super::payload(WHAT, bytes, VERSION)?;
-    let stored: ProfileV2 = match version {
-        1 => super::read::<ProfileV1>(WHAT, payload)?.into(),
+    let stored: ProfileV3 = match version {
+        1 => ProfileV2::from(super::read::<ProfileV1>(WHAT, payload)?).into(),
+        2 => super::read::<ProfileV2>(WHAT, payload)?.into(),
         _ => super::read(WHAT, payload)?,
     };
     stored.try_into().map_err(|detail: String| corrupt(WHAT, detail))
@@ -46,7 +47,8 @@ struct ProfileV1<'a> {
     events: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+/// Mutes had no end; there were no locked topics and no blocked keywords.
+#[derive(Deserialize)]
 struct ProfileV2<'a> {
     as_of_ms: i64,
     /// Liking and shown.
@@ -60,6 +62,25 @@ struct ProfileV2<'a> {
     mutes: Vec<MuteV1<'a>>,
     follows: Vec<&'a str>,
     preferences: PreferencesV1<'a>,
+    actions: Vec<ActionV1<'a>>,
+    events: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ProfileV3<'a> {
+    as_of_ms: i64,
+    /// Liking and shown.
+    #[serde(borrow)]
+    affinities: Vec<WeightsV1<'a>>,
+    dislikes: Vec<DislikeV2<'a>>,
+    /// Shown and opened.
+    exposures: Vec<WeightsV1<'a>>,
+    interests: Vec<InterestV1<'a>>,
+    seen: Vec<SeenV2>,
+    mutes: Vec<MuteV3<'a>>,
+    follows: Vec<&'a str>,
+    locked_topics: Vec<&'a str>,
+    preferences: PreferencesV3<'a>,
     actions: Vec<ActionV1<'a>>,
     events: u64,
 }
@@ -113,11 +134,19 @@ struct SeenV2 {
 // The impressions of `SeenV2::marks` take seven bits.
 const _: () = assert!(MAX_IMPRESSIONS <= u8::MAX >> 1);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct MuteV1<'a> {
     #[serde(borrow)]
     target: TargetV1<'a>,
     since_ms: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MuteV3<'a> {
+    #[serde(borrow)]
+    target: TargetV1<'a>,
+    since_ms: i64,
+    until_ms: Option<i64>,
 }
 
 /// By position: only append.
@@ -147,12 +176,22 @@ enum ScopeV1 {
     Source,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct PreferencesV1<'a> {
     diversity: Option<f32>,
     #[serde(borrow)]
     topics: Vec<(&'a str, f32)>,
     languages: Vec<&'a str>,
+    mode: ModeV1,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PreferencesV3<'a> {
+    diversity: Option<f32>,
+    #[serde(borrow)]
+    topics: Vec<(&'a str, f32)>,
+    languages: Vec<&'a str>,
+    blocked_keywords: Vec<&'a str>,
     mode: ModeV1,
 }
 
@@ -194,7 +233,28 @@ impl<'a> From<ProfileV1<'a>> for ProfileV2<'a> {
     }
 }
 
-impl<'a> From<&'a Profile> for ProfileV2<'a> {
+impl<'a> From<ProfileV2<'a>> for ProfileV3<'a> {
+    fn from(old: ProfileV2<'a>) -> Self {
+        let PreferencesV1 { diversity, topics, languages, mode } = old.preferences;
+        let mute = |mute: MuteV1<'a>| MuteV3 { target: mute.target, since_ms: mute.since_ms, until_ms: None };
+        Self {
+            as_of_ms: old.as_of_ms,
+            affinities: old.affinities,
+            dislikes: old.dislikes,
+            exposures: old.exposures,
+            interests: old.interests,
+            seen: old.seen,
+            mutes: old.mutes.into_iter().map(mute).collect(),
+            follows: old.follows,
+            locked_topics: Vec::new(),
+            preferences: PreferencesV3 { diversity, topics, languages, blocked_keywords: Vec::new(), mode },
+            actions: old.actions,
+            events: old.events,
+        }
+    }
+}
+
+impl<'a> From<&'a Profile> for ProfileV3<'a> {
     fn from(profile: &'a Profile) -> Self {
         Self {
             as_of_ms: profile.as_of.0,
@@ -203,8 +263,9 @@ impl<'a> From<&'a Profile> for ProfileV2<'a> {
             exposures: profile.exposures.iter().map(|e| weights(e.facet, &e.value, e.shown, e.opened)).collect(),
             interests: profile.interests.iter().map(InterestV1::from).collect(),
             seen: seen_to_steps(&profile.seen),
-            mutes: profile.mutes.iter().map(|m| MuteV1 { target: (&m.target).into(), since_ms: m.since.0 }).collect(),
+            mutes: profile.mutes.iter().map(MuteV3::from).collect(),
             follows: profile.follows.iter().map(|creator| &**creator).collect(),
+            locked_topics: profile.locked_topics.iter().map(|topic| &**topic).collect(),
             preferences: (&profile.preferences).into(),
             actions: profile.actions.iter().map(ActionV1::from).collect(),
             events: profile.events,
@@ -212,10 +273,10 @@ impl<'a> From<&'a Profile> for ProfileV2<'a> {
     }
 }
 
-impl TryFrom<ProfileV2<'_>> for Profile {
+impl TryFrom<ProfileV3<'_>> for Profile {
     type Error = String;
 
-    fn try_from(stored: ProfileV2<'_>) -> Result<Self, String> {
+    fn try_from(stored: ProfileV3<'_>) -> Result<Self, String> {
         Ok(Self {
             as_of: Time(stored.as_of_ms),
             affinities: stored.affinities.into_iter().map(Affinity::from).collect(),
@@ -225,6 +286,7 @@ impl TryFrom<ProfileV2<'_>> for Profile {
             seen: seen_from_steps(&stored.seen),
             mutes: stored.mutes.into_iter().map(Mute::try_from).collect::<Result<_, _>>().map_err(in_a("mute"))?,
             follows: stored.follows.into_iter().map(Into::into).collect(),
+            locked_topics: stored.locked_topics.into_iter().map(Into::into).collect(),
             preferences: stored.preferences.into(),
             actions: stored.actions.into_iter().map(Action::try_from).collect::<Result<_, _>>().map_err(in_a("action"))?,
             events: stored.events,
@@ -330,20 +392,27 @@ impl TryFrom<TargetV1<'_>> for MuteTarget {
     }
 }
 
-impl TryFrom<MuteV1<'_>> for Mute {
-    type Error = IdError;
-
-    fn try_from(stored: MuteV1<'_>) -> Result<Self, IdError> {
-        Ok(Self { target: stored.target.try_into()?, since: Time(stored.since_ms) })
+impl<'a> From<&'a Mute> for MuteV3<'a> {
+    fn from(mute: &'a Mute) -> Self {
+        Self { target: (&mute.target).into(), since_ms: mute.since.0, until_ms: mute.until.map(|until| until.0) }
     }
 }
 
-impl<'a> From<&'a Preferences> for PreferencesV1<'a> {
+impl TryFrom<MuteV3<'_>> for Mute {
+    type Error = IdError;
+
+    fn try_from(stored: MuteV3<'_>) -> Result<Self, IdError> {
+        Ok(Self { target: stored.target.try_into()?, since: Time(stored.since_ms), until: stored.until_ms.map(Time) })
+    }
+}
+
+impl<'a> From<&'a Preferences> for PreferencesV3<'a> {
     fn from(preferences: &'a Preferences) -> Self {
         Self {
             diversity: preferences.diversity,
             topics: preferences.topics.iter().map(|(topic, weight)| (&**topic, *weight)).collect(),
             languages: preferences.languages.iter().map(|language| &**language).collect(),
+            blocked_keywords: preferences.blocked_keywords.iter().map(String::as_str).collect(),
             mode: match preferences.mode {
                 Mode::Profile => ModeV1::On,
                 Mode::NoProfile => ModeV1::Off,
@@ -355,12 +424,13 @@ impl<'a> From<&'a Preferences> for PreferencesV1<'a> {
     }
 }
 
-impl From<PreferencesV1<'_>> for Preferences {
-    fn from(stored: PreferencesV1<'_>) -> Self {
+impl From<PreferencesV3<'_>> for Preferences {
+    fn from(stored: PreferencesV3<'_>) -> Self {
         Self {
             diversity: stored.diversity,
             topics: stored.topics.into_iter().map(|(topic, weight)| (FacetValue::from(topic), weight)).collect(),
             languages: stored.languages.into_iter().map(Into::into).collect(),
+            blocked_keywords: stored.blocked_keywords.into_iter().map(Into::into).collect(),
             mode: match stored.mode {
                 ModeV1::On => Mode::Profile,
                 ModeV1::Paused | ModeV1::Off => Mode::NoProfile,

@@ -106,9 +106,10 @@ prop_compose! {
         diversity in option::of(single()),
         topics in vec((facet_value(), single()), 0..4),
         languages in vec(facet_value(), 0..3),
+        blocked_keywords in vec(text(), 0..3),
         mode in select(vec![Mode::Profile, Mode::ExplicitOnly, Mode::NoProfile, Mode::Chronological, Mode::ClientProfile]),
     ) -> Preferences {
-        Preferences { diversity, topics: topics.into_iter().collect::<BTreeMap<_, _>>(), languages, mode }
+        Preferences { diversity, topics: topics.into_iter().collect::<BTreeMap<_, _>>(), languages, blocked_keywords, mode }
     }
 }
 
@@ -120,13 +121,14 @@ prop_compose! {
         exposures in vec((facet(), facet_value(), single(), single()).prop_map(|(facet, value, shown, opened)| Exposure { facet, value, shown, opened }), 0..4),
         interests in vec((halves(), space(), single(), item_id()).prop_map(|(vector, space, weight, exemplar)| Interest { vector, space, weight, exemplar }), 0..3),
         seen in vec((any::<u64>(), time(), any::<bool>(), 0..=MAX_IMPRESSIONS).prop_map(|(item_hash, at, opened, impressions)| Seen { item_hash, at, opened, impressions }), 0..6),
-        mutes in vec((mute_target(), time()).prop_map(|(target, since)| Mute { target, since }), 0..4),
-        follows in vec(facet_value(), 0..4),
+        mutes in vec((mute_target(), time(), option::of(time())).prop_map(|(target, since, until)| Mute { target, since, until }), 0..4),
+        (follows, locked) in (vec(facet_value(), 0..4), vec(facet_value(), 0..3)),
         preferences in preferences(),
         actions in vec(action(), 0..4),
         events in any::<u64>(),
     ) -> Profile {
-        Profile { as_of, affinities, dislikes, exposures, interests, seen, mutes, follows, preferences, actions, events }
+        let locked_topics = locked.into_iter().collect();
+        Profile { as_of, affinities, dislikes, exposures, interests, seen, mutes, follows, locked_topics, preferences, actions, events }
     }
 }
 
@@ -211,6 +213,10 @@ proptest! {
             *version = 2;
         }
         decode_as_anything(&bytes);
+        if let Some(version) = bytes.first_mut() {
+            *version = 3;
+        }
+        decode_as_anything(&bytes);
     }
 
     #[test]
@@ -239,7 +245,7 @@ fn another_version_is_named() {
     let message = item::decode(&bytes).unwrap_err().to_string();
     assert_eq!(message, "a stored item cannot be read: unknown version 9; this server reads version 1");
     let message = profile::decode(&[9]).unwrap_err().to_string();
-    assert_eq!(message, "a stored profile cannot be read: unknown version 9; this server reads version 1 to 2");
+    assert_eq!(message, "a stored profile cannot be read: unknown version 9; this server reads version 1 to 3");
     assert!(profile::decode(&[]).unwrap_err().to_string().contains("no bytes"));
 }
 
@@ -333,12 +339,15 @@ fn every_version_is_fixed() {
         dislikes: vec![Dislike { facet: Facet::Source, value: "s".into(), weight: 1.0, at: Time(4) }],
         exposures: vec![Exposure { facet: Facet::Viewpoint, value: "v".into(), shown: 1.0, opened: 0.0 }],
         seen: vec![Seen { item_hash: 1, at: Time(2), opened: true, impressions: 3 }],
-        mutes: vec![Mute { target: MuteTarget::Facet(Facet::Format, "v".into()), since: Time(3) }],
+        mutes: vec![Mute { target: MuteTarget::Facet(Facet::Format, "v".into()), since: Time(3), until: Some(Time(5)) }],
+        locked_topics: ["a".into()].into(),
+        preferences: Preferences { blocked_keywords: vec!["k".into()], ..Preferences::default() },
         ..Profile::default()
     };
     assert_eq!(
         hex(&profile::encode(&profile).unwrap()),
-        "020200010201730000803f08010301760000803f0000010100000000000000040701010501760600000000000000"
+        "030200010201730000803f08010301760000803f0000010100000000000000040701010501760601_0a_00_01_0161_00_00_00_01_016b_00_00_00"
+            .replace('_', "")
     );
     let popularity = hex(&popularity::encode(&Popularity { weight: 1.0, as_of: Time(-2), impressions: 2.0, opens: 0.5 }));
     assert_eq!(popularity, "02000000000000f03ffeffffffffffffff0000000000000040000000000000e03f");
@@ -357,12 +366,22 @@ fn every_version_is_fixed() {
     );
 }
 
+/// Bytes that version 2 wrote are read: its mutes had no end.
+#[test]
+fn version_2_of_a_profile_is_read() {
+    let bytes = unhex("020200010201730000803f08010301760000803f0000010100000000000000040701010501760600000000000000");
+    let profile = profile::decode(&bytes).unwrap();
+    assert_eq!(profile.seen, [Seen { item_hash: 1, at: Time(2), opened: true, impressions: 3 }]);
+    assert_eq!(profile.mutes, [Mute { target: MuteTarget::Facet(Facet::Format, "v".into()), since: Time(3), until: None }]);
+    assert!(profile.locked_topics.is_empty() && profile.preferences == Preferences::default());
+}
+
 /// Bytes that version 1 wrote are read: its dislikes stood with the affinities, as of the profile's time.
 #[test]
 fn version_1_is_read() {
     let profile = profile::decode(&unhex("01020000010100000000000000040101010501760600000000000000")).unwrap();
     assert_eq!(profile.seen, [Seen { item_hash: 1, at: Time(2), opened: true, impressions: 0 }]);
-    assert_eq!(profile.mutes, [Mute { target: MuteTarget::Facet(Facet::Format, "v".into()), since: Time(3) }]);
+    assert_eq!(profile.mutes, [Mute { target: MuteTarget::Facet(Facet::Format, "v".into()), since: Time(3), until: None }]);
     // Two affinities: topic `a`, liking 1, dislike 2; topic `b`, liking 0, dislike 1.
     let old = profile::decode(&unhex("0102020001610000803f010000004000016200000000010000803f00000000000000000000")).unwrap();
     assert_eq!(old.affinities, [Affinity { facet: Facet::Topic, value: "a".into(), liking: 1.0, shown: 0.0 }]);

@@ -4,14 +4,15 @@ use polyphony::{domain::policy::knob::KNOBS, policy::schema};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{ADMIN, SERVER, StoreKind, World, world};
+use super::{ADMIN, SERVER, StoreKind, World, journaled, world};
 use crate::support::world::{Answer, send};
 
-const ROUTES: [(&str, &str); 5] = [
+const ROUTES: [(&str, &str); 6] = [
     ("POST", "/v1/admin/policies/check"),
     ("GET", "/v1/admin/policies/explain"),
     ("POST", "/v1/admin/policies/diff"),
     ("POST", "/v1/admin/policies/preview"),
+    ("POST", "/v1/admin/policies/sweep"),
     ("GET", "/v1/admin/policies/schema"),
 ];
 
@@ -107,11 +108,47 @@ async fn a_wrong_body_is_refused_whole() {
         pointers("preview", json!({ "user": "", "limit": 0, "diversity": 2, "seed": -1, "policies": [], "surfac": "home" })).await,
         ["/surfac", "/user", "/limit", "/diversity", "/seed", "/policies"]
     );
+    assert_eq!(
+        pointers("sweep", json!({ "readers": 0, "floor": 2, "reader": 1, "knobs": { "page_size": [], "explore.share": [[1], 0.1] } }))
+            .await,
+        ["/reader", "/readers", "/floor", "/knobs/explore.share/0", "/knobs/page_size"]
+    );
+    assert_eq!(
+        pointers("sweep", json!({ "knobs": { "diversify.diversty": "0:1:0.5", "explore.share": [2] } })).await,
+        ["/knobs", "/knobs"]
+    );
+    assert_eq!(pointers("sweep", json!({ "knobs": { "diversify.diversity": "0:1:0.01" }, "readers": 1000 })).await, ["/readers"]);
+    assert_eq!(pointers("sweep", json!({})).await, ["/knobs"]);
     let many = vec!["active"; 5];
     assert_eq!(pointers("preview", json!({ "policies": many })).await, ["/policies"]);
     let answer = post(&world, "preview", &json!({ "policies": ["active"], "surface": "hom" })).await;
     assert_eq!(answer.problem(), (400, "unknown-surface"));
     assert!(answer.text.contains("Did you mean `home`?"), "{}", answer.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_says_what_each_setting_gives_and_costs() {
+    let world = world(StoreKind::Embedded).await;
+    let before = journaled(&world);
+    let asked = json!({ "knobs": { "diversify.diversity": "0:1:0.25" }, "readers": 6, "floor": 0.5 });
+    let answer = post(&world, "sweep", &asked).await.ok();
+    assert_eq!((&answer.body["readers"], &answer.body["surface"]), (&json!(6), &json!("home")));
+    let points = answer.body["points"].as_array().unwrap();
+    let of = |n: usize, key: &str| points[n]["metrics"][key].as_f64().unwrap();
+    assert_eq!(points.len(), 6, "the policy as it is, and five settings");
+    let dials: Vec<&Value> = points.iter().map(|point| &point["settings"]["diversify.diversity"]).collect();
+    assert_eq!(dials[1..], [0.0, 0.25, 0.5, 0.75, 1.0].map(|dial| json!(dial)).iter().collect::<Vec<_>>());
+    assert!((2..6).all(|n| of(n, "ild") >= of(n - 1, "ild") - 0.02), "{}", answer.text);
+    assert!(of(5, "ild") > of(1, "ild") + 0.05 && of(5, "relevance_kept") < of(1, "relevance_kept"), "{}", answer.text);
+    let knee = answer.body["knee"].as_u64().unwrap() as usize;
+    assert_eq!((&points[knee]["front"], &points[knee]["admissible"]), (&json!(true), &json!(true)));
+    // The same question has the same answer, and a floor nobody reaches leaves nothing to choose.
+    assert_eq!(post(&world, "sweep", &asked).await.ok().body["points"], answer.body["points"]);
+    let strict = json!({ "knobs": { "diversify.diversity": [0.9, 1.0] }, "policy": { "id": "mine", "diversify": { "diversity": 0.95 } }, "readers": 3, "floor": 1 });
+    let none = post(&world, "sweep", &strict).await.ok();
+    assert!(none.body["points"].as_array().unwrap().iter().all(|point| point["admissible"] == false), "{}", none.text);
+    assert_eq!(none.body.get("knee"), None);
+    assert_eq!(journaled(&world), before, "without effects");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,7 +168,7 @@ async fn what_differs_and_what_a_key_means() {
     assert_eq!(get(&world, "explain?key=P0203").await.body["title"], "unknown key");
     let listed = get(&world, "explain").await.body;
     let keys: Vec<&str> = listed.as_array().unwrap().iter().map(|form| form["key"].as_str().unwrap()).collect();
-    assert_eq!(keys, KNOBS.iter().map(|knob| knob.key).collect::<Vec<_>>());
+    assert_eq!(keys, KNOBS.iter().map(|knob| knob.key).chain(["experiment", "layer"]).collect::<Vec<_>>());
     let answer = get(&world, "explain?key=explore.shar").await;
     assert_eq!(answer.problem(), (404, "not-found"));
     assert!(answer.text.contains("did you mean `explore.share`?"), "{}", answer.text);

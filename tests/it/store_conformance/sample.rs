@@ -60,12 +60,14 @@ pub fn profile(events: u64) -> Profile {
             exemplar: item_id("a"),
         }],
         seen: (0..3).map(|n| Seen { item_hash: u64::MAX - n, at: Time(NOW.0 + n as i64), opened: n == 1, impressions: n as u8 }).collect(),
-        mutes: vec![Mute { target: MuteTarget::Facet(Facet::Creator, "crt_9".into()), since: NOW }],
+        mutes: vec![Mute { target: MuteTarget::Facet(Facet::Creator, "crt_9".into()), since: NOW, until: Some(Time(NOW.0 + 7)) }],
         follows: vec!["crt_1".into()],
+        locked_topics: ["war".into()].into(),
         preferences: Preferences {
             diversity: Some(0.75),
             topics: [("sport".into(), -1.0)].into(),
             languages: vec!["cs".into()],
+            blocked_keywords: vec!["war games".into()],
             mode: Mode::ExplicitOnly,
         },
         actions: vec![Action {

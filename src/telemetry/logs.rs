@@ -2,7 +2,14 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, Layer, fmt::format::JsonFields, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    fmt::format::JsonFields,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 #[cfg(feature = "otlp")]
 use tracing_subscriber::filter::LevelFilter;
@@ -16,6 +23,13 @@ use crate::settings::{LogFormat, Telemetry};
 pub struct Logs {
     #[cfg(feature = "otlp")]
     _traces: Option<super::otlp::Traces>,
+}
+
+/// The parser of HTTP, which below `info` quotes headers that it cannot read: they may be anybody's.
+const QUOTES_REQUESTS: &str = "actix_http";
+
+fn tells_no_bytes(line: &Metadata<'_>) -> bool {
+    !line.target().starts_with(QUOTES_REQUESTS) || *line.level() <= Level::INFO
 }
 
 /// Installs the process's log and trace subscriber. Errors: the level cannot be read, the trace exporter cannot be made,
@@ -32,7 +46,7 @@ pub fn install(settings: &Telemetry) -> Result<Logs, String> {
     } else {
         tracing_subscriber::fmt::layer().compact().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).boxed()
     };
-    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter.and(filter_fn(tells_no_bytes))));
 
     #[cfg(feature = "otlp")]
     let (registry, traces) = {

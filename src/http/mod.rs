@@ -23,6 +23,7 @@ pub mod policies;
 pub mod problem;
 pub mod reasons;
 pub mod rollout;
+mod schema_limits;
 pub mod server;
 pub mod slate;
 

@@ -13,7 +13,10 @@ use utoipa::{
     },
 };
 
-use super::{decisions, events, feed, gpc, health, inventory, items, me, policies, problem, rollout};
+use super::{
+    decisions, events, feed, gpc, health, inventory, items, me, policies, problem, rollout,
+    schema_limits::{self, operations_mut},
+};
 use crate::{app::VERSION, wire};
 
 #[derive(OpenApi)]
@@ -76,12 +79,10 @@ pub fn document() -> utoipa::openapi::OpenApi {
         components.security_schemes.insert(name.to_owned(), RefOr::T(scheme));
     }
     name_users(&mut document);
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
-            complete(operation);
-        }
+    for operation in document.paths.paths.values_mut().flat_map(operations_mut) {
+        complete(operation);
     }
+    schema_limits::tighten(&mut document);
     document
 }
 
@@ -97,7 +98,7 @@ fn name_users(document: &mut utoipa::openapi::OpenApi) {
         })
         .collect();
     for (path, mut item) in twins {
-        for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {
+        for operation in operations_mut(&mut item) {
             operation.operation_id = operation.operation_id.take().map(|id| format!("{id}_of_user"));
             let id = ParameterBuilder::new()
                 .name("id")

@@ -148,7 +148,7 @@ pub async fn receipts(app: web::Data<App>, Subject(user): Subject) -> Result<Htt
 }
 
 /// A notice, as it was shown
-#[utoipa::path(get, path = "/v1/consent/notices/{hash}", tag = "consent", operation_id = "get_consent_notice",
+#[utoipa::path(get, path = "/v1/consent/notices/{hash}", tag = "consent", operation_id = "get_consent_notice", security(()),
     params(("hash" = String, Path, description = "`b3:` and 64 hex digits, as a receipt names it")),
     responses((status = 200, description = "The text", body = String, content_type = "text/plain")))]
 pub async fn notice(app: web::Data<App>, hash: web::Path<String>) -> Result<HttpResponse, Problem> {
@@ -164,7 +164,7 @@ pub async fn notice(app: web::Data<App>, hash: web::Path<String>) -> Result<Http
 ///
 /// One per language, to be drawn as they are: what each control says, and that none is easier than another. Consent given with
 /// a form names its `notice`.
-#[utoipa::path(get, path = "/v1/consent/forms", tag = "consent", operation_id = "get_consent_forms",
+#[utoipa::path(get, path = "/v1/consent/forms", tag = "consent", operation_id = "get_consent_forms", security(()),
     responses((status = 200, description = "Every form that is shown now", body = FormsBody)))]
 pub async fn forms(app: web::Data<App>) -> HttpResponse {
     let body = FormsBody { forms: app.notices.shown().map(FormBody::from).collect() };
@@ -186,7 +186,7 @@ pub struct FormBody {
     /// For `PUT /v1/me/consent`, so that the record names what was shown.
     notice: String,
     #[serde(flatten)]
-    #[schema(value_type = BTreeMap<String, Object>)]
+    #[schema(value_type = BTreeMap<String, serde_json::Value>)]
     form: Form,
 }
 

@@ -88,7 +88,7 @@ pub struct PreviewForm {
 
 /// Any JSON value, as forms document it.
 #[derive(ToSchema)]
-#[schema(as = PolicyDraft, value_type = Object)]
+#[schema(as = PolicyDraft, value_type = Value)]
 #[allow(dead_code, reason = "documents the form")]
 struct Object(Value);
 
@@ -134,7 +134,7 @@ pub async fn check(app: web::Data<App>, caller: Caller, request: HttpRequest, mu
 /// about. Without `key`: every key.
 #[utoipa::path(get, path = "/v1/admin/policies/explain", tag = "policies", operation_id = "explain_policy_key",
     params(("key" = Option<String>, Query, description = "A key, a section or a code", example = "diversify.diversity")),
-    responses((status = 200, description = "The explanation, or a list of all keys", body = Object)))]
+    responses((status = 200, description = "The explanation, or a list of all keys", body = Value)))]
 pub async fn explain_key(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     caller.require_admin()?;
     let mut params = Query::new("GET /v1/admin/policies/explain", request.query_string());
@@ -254,7 +254,7 @@ fn preview_request<'a>(body: &'a Value, id: RequestId, faults: &mut Faults) -> (
 ///
 /// A JSON Schema (draft 4) that editors of TOML understand; `polyphony policy schema` prints the same.
 #[utoipa::path(get, path = "/v1/admin/policies/schema", tag = "policies", operation_id = "policy_schema",
-    responses((status = 200, description = "JSON Schema, draft 4", body = Object)))]
+    responses((status = 200, description = "JSON Schema, draft 4", body = Object, content_type = "application/schema+json")))]
 pub async fn schema_document(caller: Caller) -> Result<HttpResponse, Problem> {
     caller.require_admin()?;
     Ok(HttpResponse::Ok()

@@ -38,15 +38,14 @@ use crate::domain::suggest;
 
 /// Every route. The first matching pattern of a path wins.
 pub fn routes() -> Vec<Entry> {
+    let mut table = of_a_person();
+    table.extend(of_all());
+    table
+}
+
+/// One person: the token's subject, or whom a server key names.
+fn of_a_person() -> Vec<Entry> {
     vec![
-        // Reading
-        get("/v1/feed", feed::get),
-        post("/v1/feed", feed::post),
-        post("/v1/rerank", feed::rerank),
-        get("/v1/decisions/{feed_id}/items/{id}", decisions::get),
-        // Learning
-        post("/v1/events", events::post),
-        // One person: the token's subject, or whom a server key names
         delete("/v1/me", me::erasure::delete),
         get("/v1/me/export", me::export::get),
         post("/v1/me/import", me::import::post),
@@ -75,6 +74,19 @@ pub fn routes() -> Vec<Entry> {
         get("/v1/users/{id}/consent", me::consent::get),
         put("/v1/users/{id}/consent", me::consent::put),
         get("/v1/users/{id}/consent/receipts", me::consent::receipts),
+    ]
+}
+
+fn of_all() -> Vec<Entry> {
+    vec![
+        // Reading
+        get("/v1/feed", feed::get),
+        post("/v1/feed", feed::post),
+        post("/v1/rerank", feed::rerank),
+        get("/v1/decisions/{feed_id}/items/{id}", decisions::get),
+        // Learning
+        post("/v1/events", events::post),
+        // What readers are asked and can choose from
         get("/v1/preferences/presets", me::presets::get),
         get("/v1/consent/forms", me::consent::forms),
         get("/v1/consent/notices/{hash}", me::consent::notice),

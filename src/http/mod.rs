@@ -40,7 +40,47 @@ use crate::domain::suggest;
 
 /// Every route. The first matching pattern of a path wins.
 pub fn routes() -> Vec<Entry> {
-    let mut table = vec![
+    let mut table = of_a_person();
+    table.extend(of_all());
+    table
+}
+
+/// One person: the token's subject, or whom a server key names.
+fn of_a_person() -> Vec<Entry> {
+    vec![
+        delete("/v1/me", me::erasure::delete),
+        get("/v1/me/export", me::export::get),
+        post("/v1/me/import", me::import::post),
+        get("/v1/me/preferences", me::preferences::get),
+        put("/v1/me/preferences", me::preferences::put),
+        get("/v1/me/interests", me::interests::get),
+        put("/v1/me/interests/{topic}", me::interests::put),
+        delete("/v1/me/interests/{topic}", me::interests::delete),
+        post("/v1/me/preferences/preview", me::preview::post),
+        post("/v1/me/reset", me::reset::post),
+        post("/v1/me/snooze", me::snooze::post),
+        get("/v1/me/consent", me::consent::get),
+        put("/v1/me/consent", me::consent::put),
+        get("/v1/me/consent/receipts", me::consent::receipts),
+        delete("/v1/users/{id}", me::erasure::delete),
+        get("/v1/users/{id}/export", me::export::get),
+        post("/v1/users/{id}/import", me::import::post),
+        get("/v1/users/{id}/preferences", me::preferences::get),
+        put("/v1/users/{id}/preferences", me::preferences::put),
+        get("/v1/users/{id}/interests", me::interests::get),
+        put("/v1/users/{id}/interests/{topic}", me::interests::put),
+        delete("/v1/users/{id}/interests/{topic}", me::interests::delete),
+        post("/v1/users/{id}/preferences/preview", me::preview::post),
+        post("/v1/users/{id}/reset", me::reset::post),
+        post("/v1/users/{id}/snooze", me::snooze::post),
+        get("/v1/users/{id}/consent", me::consent::get),
+        put("/v1/users/{id}/consent", me::consent::put),
+        get("/v1/users/{id}/consent/receipts", me::consent::receipts),
+    ]
+}
+
+fn of_all() -> Vec<Entry> {
+    vec![
         // Reading
         get("/v1/feed", feed::get),
         post("/v1/feed", feed::post),
@@ -48,6 +88,8 @@ pub fn routes() -> Vec<Entry> {
         get("/v1/decisions/{feed_id}/items/{id}", decisions::get),
         // Learning
         post("/v1/events", events::post),
+        // What readers are asked and can choose from
+        get("/v1/preferences/presets", me::presets::get),
         get("/v1/consent/forms", me::consent::forms),
         get("/v1/consent/notices/{hash}", me::consent::notice),
         get("/v1/data-inventory", inventory::get),
@@ -81,44 +123,6 @@ pub fn routes() -> Vec<Entry> {
         get("/openapi.json", openapi::openapi_json),
         page("/docs", docs_page::redirect),
         page("/docs/{file:.*}", docs_page::file),
-    ];
-    table.extend(person_routes());
-    table
-}
-
-/// Routes about one person.
-fn person_routes() -> Vec<Entry> {
-    vec![
-        // One person: the token's subject, or whom a server key names
-        delete("/v1/me", me::erasure::delete),
-        get("/v1/me/export", me::export::get),
-        post("/v1/me/import", me::import::post),
-        get("/v1/me/preferences", me::preferences::get),
-        put("/v1/me/preferences", me::preferences::put),
-        get("/v1/me/interests", me::interests::get),
-        put("/v1/me/interests/{topic}", me::interests::put),
-        delete("/v1/me/interests/{topic}", me::interests::delete),
-        post("/v1/me/preferences/preview", me::preview::post),
-        post("/v1/me/reset", me::reset::post),
-        post("/v1/me/snooze", me::snooze::post),
-        get("/v1/me/consent", me::consent::get),
-        put("/v1/me/consent", me::consent::put),
-        get("/v1/me/consent/receipts", me::consent::receipts),
-        delete("/v1/users/{id}", me::erasure::delete),
-        get("/v1/users/{id}/export", me::export::get),
-        post("/v1/users/{id}/import", me::import::post),
-        get("/v1/users/{id}/preferences", me::preferences::get),
-        put("/v1/users/{id}/preferences", me::preferences::put),
-        get("/v1/users/{id}/interests", me::interests::get),
-        put("/v1/users/{id}/interests/{topic}", me::interests::put),
-        delete("/v1/users/{id}/interests/{topic}", me::interests::delete),
-        post("/v1/users/{id}/preferences/preview", me::preview::post),
-        post("/v1/users/{id}/reset", me::reset::post),
-        post("/v1/users/{id}/snooze", me::snooze::post),
-        get("/v1/users/{id}/consent", me::consent::get),
-        put("/v1/users/{id}/consent", me::consent::put),
-        get("/v1/users/{id}/consent/receipts", me::consent::receipts),
-        get("/v1/preferences/presets", me::presets::get),
     ]
 }
 

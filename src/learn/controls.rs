@@ -3,7 +3,7 @@
 use super::LearnError;
 use crate::domain::{
     Facet, FacetValue, Profile, Time,
-    profile::{Action, Interest, MAX_LOCKED_TOPICS, MAX_MUTES, MAX_PREFERRED_TOPICS, Mute, MuteTarget},
+    profile::{Action, Interest, MAX_LOCKED_TOPICS, MAX_MUTES, MAX_PREFERRED_TOPICS, Mute, MuteTarget, Preferences},
 };
 
 /// Says how much the person takes to a topic: `weight` in [−1, 1], which counts from now on and whatever is inferred. A removed
@@ -86,4 +86,10 @@ pub fn forget_inferred(profile: &mut Profile) {
     };
     let actions = std::mem::take(&mut profile.actions).into_iter().filter_map(said).collect();
     *profile = Profile { actions, ..profile.explicit() };
+}
+
+/// Forgets what was said too, but for the mode: whoever opted out stays so.
+pub fn forget_all(profile: &mut Profile) {
+    let preferences = Preferences { mode: profile.preferences.mode, ..Preferences::default() };
+    *profile = Profile { preferences, ..Profile::default() };
 }

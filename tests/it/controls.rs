@@ -324,6 +324,11 @@ async fn a_reset_of_everything_leaves_consent(kind: StoreKind) {
     assert_eq!(world.get("/v1/users/ana/consent").await.ok().body, consent.body, "consent stays");
     assert_eq!(page(&world, "ana").await.ids(), page(&world, "stranger").await.ids());
     assert_eq!(words(&page(&world, "ben").await), words(&bens));
+
+    put(&world, "/v1/users/ana/preferences", json!({"mode": "no_profile", "topics": {"travel": -1}})).await.ok();
+    world.post("/v1/users/ana/reset", &json!({"what": "everything"})).await.ok();
+    let left = world.get("/v1/users/ana/preferences").await.ok().body;
+    assert_eq!((&left["mode"], &left["topics"]), (&json!("no_profile"), &json!({})), "an opt-out outlives a reset");
 }
 
 async fn a_preview_is_what_would_come_and_writes_nothing(kind: StoreKind) {

@@ -7,7 +7,6 @@ use utoipa::ToSchema;
 use super::{Subject, change_profile, private};
 use crate::{
     app::App,
-    domain::Profile,
     http::{
         body::{Body, Takes},
         problem::Problem,
@@ -25,7 +24,7 @@ const EVERYTHING: &str = "everything";
 #[allow(dead_code, reason = "documents the form; it is read by hand so that all faults are named at once")]
 pub struct ResetForm {
     /// `inferred`: all that was observed and concluded; preferences, mutes, follows, dislikes, locked and removed interests stay.
-    /// `everything`: those too. Consent stays in both.
+    /// `everything`: those too. Consent and the mode stay in both: an opt-out ends only where the person ends it.
     what: String,
 }
 
@@ -69,7 +68,7 @@ pub async fn post(
     let what = what.unwrap_or(INFERRED);
     change_profile(&app, &user, |profile| {
         match what {
-            EVERYTHING => *profile = Profile::default(),
+            EVERYTHING => controls::forget_all(profile),
             _ => controls::forget_inferred(profile),
         }
         Ok(())

@@ -113,10 +113,7 @@ async fn a_wrong_body_is_refused_whole() {
             .await,
         ["/reader", "/readers", "/floor", "/knobs/explore.share/0", "/knobs/page_size"]
     );
-    assert_eq!(
-        pointers("sweep", json!({ "knobs": { "diversify.diversty": "0:1:0.5", "explore.share": [2] } })).await,
-        ["/knobs", "/knobs"]
-    );
+    assert_eq!(pointers("sweep", json!({ "knobs": { "diversify.diversty": "0:1:0.5", "explore.share": [2] } })).await, ["/knobs"]);
     assert_eq!(pointers("sweep", json!({ "knobs": { "diversify.diversity": "0:1:0.01" }, "readers": 1000 })).await, ["/readers"]);
     assert_eq!(pointers("sweep", json!({})).await, ["/knobs"]);
     let many = vec!["active"; 5];

@@ -135,7 +135,12 @@ pub async fn sweep(app: web::Data<App>, caller: Caller, request: HttpRequest, mu
 /// What a policy has for each key.
 fn values(policy: &ActivePolicy, keys: &[&str]) -> BTreeMap<String, Value> {
     let tree = serde_json::to_value(&policy.policy).unwrap_or_default();
-    let value = |key: &str| tree.pointer(&format!("/{}", key.replace('.', "/"))).cloned().unwrap_or_default();
+    let value = |key: &str| match tree.pointer(&format!("/{}", key.replace('.', "/"))).cloned().unwrap_or_default() {
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().map(|number| drafts::as_written(number as f32).into()).unwrap_or_default()
+        }
+        other => other,
+    };
     keys.iter().map(|key| ((*key).to_owned(), value(key))).collect()
 }
 

@@ -127,14 +127,14 @@ async fn a_wrong_body_is_refused_whole() {
 async fn a_sweep_says_what_each_setting_gives_and_costs() {
     let world = world(StoreKind::Embedded).await;
     let before = journaled(&world);
-    let asked = json!({ "knobs": { "diversify.diversity": "0:1:0.25" }, "readers": 6, "floor": 0.5 });
+    let asked = json!({ "knobs": { "diversify.diversity": [0, 0.1, 0.35, 0.75, 1] }, "readers": 6, "floor": 0.5 });
     let answer = post(&world, "sweep", &asked).await.ok();
     assert_eq!((&answer.body["readers"], &answer.body["surface"]), (&json!(6), &json!("home")));
     let points = answer.body["points"].as_array().unwrap();
     let of = |n: usize, key: &str| points[n]["metrics"][key].as_f64().unwrap();
     assert_eq!(points.len(), 6, "the policy as it is, and five settings");
     let dials: Vec<&Value> = points.iter().map(|point| &point["settings"]["diversify.diversity"]).collect();
-    assert_eq!(dials[1..], [0.0, 0.25, 0.5, 0.75, 1.0].map(|dial| json!(dial)).iter().collect::<Vec<_>>());
+    assert_eq!(dials[1..], [0.0, 0.1, 0.35, 0.75, 1.0].map(|dial| json!(dial)).iter().collect::<Vec<_>>());
     assert!((2..6).all(|n| of(n, "ild") >= of(n - 1, "ild") - 0.02), "{}", answer.text);
     assert!(of(5, "ild") > of(1, "ild") + 0.05 && of(5, "relevance_kept") < of(1, "relevance_kept"), "{}", answer.text);
     let knee = answer.body["knee"].as_u64().unwrap() as usize;

@@ -13,7 +13,7 @@ use utoipa::openapi::{
 use super::{
     feed::MAX_EXCLUDED,
     items::MAX_ITEMS_PER_CALL,
-    policies::MAX_PREVIEWED_POLICIES,
+    policies::{MAX_PREVIEWED_POLICIES, sweep::MAX_KNOBS},
     slate::{Explain, Hydrate},
 };
 use crate::{
@@ -117,6 +117,12 @@ fn limit(name: &str, schema: &mut Schema) {
             if let Some(names) = names(name) {
                 enumerate(object, names);
             }
+            if is_text(name) {
+                object.min_length.get_or_insert(1);
+            }
+            if name == "knobs" {
+                (object.min_properties, object.max_properties) = (Some(1), Some(MAX_KNOBS));
+            }
             if is_id(name) {
                 object.min_length.get_or_insert(1);
                 object.max_length.get_or_insert(MAX_ID_BYTES);
@@ -162,6 +168,7 @@ fn names(name: &str) -> Option<&'static [&'static str]> {
         "scope" => &Scope::NAMES,
         "stage" => &["canary", "all"],
         "step" => &Step::NAMES,
+        "what" => &["inferred", "everything"],
         _ => return None,
     })
 }
@@ -169,6 +176,11 @@ fn names(name: &str) -> Option<&'static [&'static str]> {
 /// Fields that hold an id or the name of something, 1 to [`MAX_ID_BYTES`] bytes.
 fn is_id(name: &str) -> bool {
     ["id", "user", "item", "session", "source", "viewpoint", "language", "format", "topic"].contains(&name)
+}
+
+/// Other texts that say nothing when they are empty.
+fn is_text(name: &str) -> bool {
+    ["actor", "cursor", "digest", "notice", "reason", "surface"].contains(&name)
 }
 
 fn closed(names: &[&str]) -> Object {

@@ -38,6 +38,7 @@ const MAX_DISLIKE_WEIGHT: f32 = 1_000.0;
 #[allow(dead_code, reason = "documents the form; it is read by hand so that all faults are named at once")]
 pub struct ImportForm {
     /// As in an export; what is left out is taken to be empty. `consents` are not taken over: they are given anew.
+    #[schema(value_type = Object)]
     given: Value,
 }
 

@@ -30,7 +30,7 @@ const FIELDS: [&str; 5] = ["surface", "policy", "knobs", "readers", "floor"];
 /// Readers of a sweep that does not say how many.
 const DEFAULT_READERS: usize = 40;
 /// Most knobs turned at once: a table of more is nothing anybody reads.
-const MAX_KNOBS: usize = 4;
+pub const MAX_KNOBS: usize = 4;
 /// Most pages of one sweep: settings × readers.
 const MAX_PAGES: usize = 8_000;
 /// After this no further readers are asked.

@@ -55,7 +55,7 @@ pub struct ParameterBody {
     #[serde(skip_serializing_if = "str::is_empty")]
     why: &'static str,
     /// As it is in force.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     value: Value,
     /// Its part of its group, 0 to 1, to four digits.
     #[serde(skip_serializing_if = "Option::is_none")]

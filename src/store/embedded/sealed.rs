@@ -17,12 +17,9 @@ use crate::{
     },
     store::{
         Commit, FeedRecord, Learning, Person, StoreError, codec,
-        seal::{Lookup, PersonKey, Record},
+        seal::{Home, Lookup, PersonKey, Record, opened, sealed},
     },
 };
-
-/// Where an owner's feeds are and what seals them. Nobody's are not sealed.
-type Home = Option<(Lookup, Arc<PersonKey>)>;
 
 /// Brings a file of layout 1 up to this one, in one transaction; the keys come first.
 pub(super) fn seal_earlier(engine: &Arc<Engine>, keys: &KeyFile) -> Result<(), StoreError> {
@@ -260,18 +257,4 @@ impl EmbeddedStore {
 /// The first part of a feed's key.
 fn place(home: &Home) -> String {
     home.as_ref().map(|(who, _)| who.to_string()).unwrap_or_default()
-}
-
-fn sealed(home: &Home, record: Record<'_>, plain: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-    match home {
-        Some((_, key)) => key.seal(record, &plain),
-        None => Ok(plain),
-    }
-}
-
-fn opened(home: &Home, record: Record<'_>, stored: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-    match home {
-        Some((_, key)) => key.open(record, &stored),
-        None => Ok(stored),
-    }
 }

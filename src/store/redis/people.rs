@@ -15,7 +15,7 @@ use crate::{
     },
     store::{
         Commit, FeedRecord, Learning, MAX_REMEMBERED_EVENTS, Person, StoreError, TOMBSTONE_TTL, codec,
-        seal::{Lookup, PersonKey, Record},
+        seal::{Home, Lookup, PersonKey, Record, opened, sealed},
     },
 };
 
@@ -31,9 +31,6 @@ type Stored = Option<Vec<u8>>;
 
 /// A profile, when each id asked about is forgotten, and whether the person was erased: `begin_learning.lua`.
 type Begun = (Stored, Vec<Option<f64>>, bool);
-
-/// What keeps a feed's owner apart from others: where it is, and what seals it. Nobody's feeds are not sealed.
-type Home = Option<(Lookup, Arc<PersonKey>)>;
 
 impl RedisStore {
     /// Key, profile and consent log in one round trip.
@@ -88,15 +85,21 @@ impl RedisStore {
         }
         append.arg(stored.unwrap_or_default()).arg(key.seal(Record::Consents, &codec::consent::encode(&log)?)?);
         append.arg(ttl_ms(CONSENT_KEEP.as_std())).arg(u8::from(lifts)).arg(self.key_ttl_ms()).arg(key.pseudonym().0.as_slice());
-        match self.link.call(Lane::Serving, |mut connection| async move { append.invoke_async(&mut connection).await }).await? {
+        let code = self.link.call(Lane::Serving, |mut connection| async move { append.invoke_async(&mut connection).await }).await?;
+        self.committed(&who, code).await
+    }
+
+    /// What a script's code says became of a write, with what is left to do about the person's key.
+    async fn committed(&self, who: &Lookup, code: u8) -> Result<Commit, StoreError> {
+        match code {
             1 => {
                 if !self.keys_are_here() {
-                    self.keep_key(&who).await?;
+                    self.keep_key(who).await?;
                 }
                 Ok(Commit::Done)
             }
             ERASED => {
-                self.destroy_late_key(&who).await?;
+                self.destroy_late_key(who).await?;
                 Ok(Commit::Erased)
             }
             _ => Ok(Commit::Conflict),
@@ -165,19 +168,8 @@ impl RedisStore {
             commit.arg(key.event_digest(id).as_slice());
         }
         let work = |mut connection| async move { commit.invoke_async(&mut connection).await };
-        match self.link.call(Lane::Serving, work).await? {
-            1 => {
-                if !self.keys_are_here() {
-                    self.keep_key(&who).await?;
-                }
-                Ok(Commit::Done)
-            }
-            ERASED => {
-                self.destroy_late_key(&who).await?;
-                Ok(Commit::Erased)
-            }
-            _ => Ok(Commit::Conflict),
-        }
+        let code = self.link.call(Lane::Serving, work).await?;
+        self.committed(&who, code).await
     }
 
     pub(super) async fn erase(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {
@@ -259,20 +251,6 @@ impl RedisStore {
         let work = |mut connection| async move { freeze.invoke_async(&mut connection).await };
         let frozen: Option<Vec<u8>> = self.link.call(Lane::Serving, work).await?;
         frozen.map(|page| codec::feed::decode_page(&opened(&home, record, page)?)).transpose()
-    }
-}
-
-fn sealed(home: &Home, record: Record<'_>, plain: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-    match home {
-        Some((_, key)) => key.seal(record, &plain),
-        None => Ok(plain),
-    }
-}
-
-fn opened(home: &Home, record: Record<'_>, stored: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-    match home {
-        Some((_, key)) => key.open(record, &stored),
-        None => Ok(stored),
     }
 }
 

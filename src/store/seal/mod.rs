@@ -12,6 +12,8 @@ mod ring;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use chacha20poly1305::{
     Key, KeyInit, Tag, XChaCha20Poly1305, XNonce,
     aead::{AeadInOut, inout::InOutBuf},
@@ -39,6 +41,25 @@ const KEY_MARK_BYTES: usize = 8;
 const MARK_CONTEXT: &str = "polyphony 2026-11 marks of keys";
 const MARK_CHECK_CONTEXT: &str = "polyphony 2026-11 checks of marks of keys";
 const DIGEST_CONTEXT: &str = "polyphony 2026-11 event digests of a person";
+
+/// Where an owner's feeds are, and what seals them. Nobody's are not sealed.
+pub(super) type Home = Option<(Lookup, Arc<PersonKey>)>;
+
+/// A record of a feed as it is kept. Errors: the cipher refuses.
+pub(super) fn sealed(home: &Home, record: Record<'_>, plain: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    match home {
+        Some((_, key)) => key.seal(record, &plain),
+        None => Ok(plain),
+    }
+}
+
+/// A record of a feed as it was. Errors: [`StoreError::Corrupt`].
+pub(super) fn opened(home: &Home, record: Record<'_>, stored: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    match home {
+        Some((_, key)) => key.open(record, &stored),
+        None => Ok(stored),
+    }
+}
 
 /// What a record is and where it stands: part of the associated data.
 #[derive(Clone, Copy, Debug)]

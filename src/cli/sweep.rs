@@ -19,7 +19,7 @@ use crate::{
     domain::{Policy, feed::MAX_PAGE_ITEMS, policy::Guardrails},
     evaluate::{
         Comparison, Measure, Measured, Pipeline, Replay,
-        sweep::{Bounds, Judgement, Picture, Turn, picture::Mark, settings},
+        sweep::{Bounds, Judgement, Picture, Turn, as_written, picture::Mark, settings, values},
     },
     settings::Settings,
 };
@@ -234,7 +234,7 @@ impl Sweep {
         let of = |n: usize| {
             let mut point = shown::measured_as_json(&named[n], &measured[n]);
             let on_front = judgement.front.iter().position(|front| *front == n);
-            point["settings"] = self.values(&named[n].policy);
+            point["settings"] = json!(values(&named[n].policy, &self.keys()));
             point["admissible"] = json!(judgement.admissible.contains(&n));
             point["front"] = json!(on_front.is_some());
             point["bulge"] = json!(on_front.map(|at| judgement.bulges[at]));
@@ -248,20 +248,12 @@ impl Sweep {
         })
     }
 
-    /// What a policy has for each knob.
-    fn values(&self, policy: &Policy) -> Value {
-        let policy = json!(policy);
-        let value = |key: &str| policy.pointer(&format!("/{}", key.replace('.', "/"))).cloned().unwrap_or_default();
-        self.keys().into_iter().map(|key| (key.to_owned(), value(key))).collect::<serde_json::Map<_, _>>().into()
-    }
-
     fn picture<'a>(&self, swept: &'a Swept) -> Picture<'a> {
         let Swept { replay, positions, named, measured, bounds, judgement } = swept;
         let relevance = self.relevance.measure();
         let marks = named.iter().zip(measured).map(|(Named { name, policy, .. }, measured)| {
-            let values = self.values(policy);
-            let told: Vec<String> =
-                values.as_object().into_iter().flatten().map(|(key, value)| format!("{key} {}", plain(value))).collect();
+            let values = values(policy, &self.keys());
+            let told: Vec<String> = values.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect();
             // The policy as it is has no name of its own in the picture but its values.
             let name = if name == &named[0].name {
                 told.iter().filter_map(|told| told.rsplit(' ').next()).collect::<Vec<_>>().join(" ")
@@ -295,11 +287,6 @@ impl Sweep {
             active: Some((0, format!("in force ({id} v{version})"))),
         }
     }
-}
-
-/// A number of single precision as somebody wrote it: 0.85, not 0.850000023841858.
-fn as_written(number: f32) -> f64 {
-    number.to_string().parse().unwrap_or(f64::from(number))
 }
 
 /// A number as short as it reads the same, a text as it is.

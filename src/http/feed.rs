@@ -422,7 +422,9 @@ fn exclude_list(value: &Value, faults: &mut Faults) -> Vec<ItemId> {
 
 pub(super) fn problem(app: &App, error: FeedError) -> Problem {
     match error {
-        FeedError::UnknownSurface(surface) => Problem::unknown_surface(&surface, app.feed.serving.load().set.surfaces.names()),
+        FeedError::UnknownSurface(surface) => {
+            Problem::unknown_surface(&surface, "/query/surface", app.feed.serving.load().set.surfaces.names())
+        }
         FeedError::InvalidCursor => Problem::new(
             Kind::InvalidCursor,
             "The cursor was not made for this user and surface, or was changed on the way. Ask for the first page without a cursor.",

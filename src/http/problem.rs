@@ -171,11 +171,12 @@ impl Problem {
         Self::new(Kind::InvalidBody, and_more(detail, errors.len())).with_errors(errors)
     }
 
-    pub fn unknown_surface<'a>(surface: &str, known: impl Iterator<Item = &'a str>) -> Self {
+    /// `at`: the pointer to where the surface was named.
+    pub fn unknown_surface<'a>(surface: &str, at: &str, known: impl Iterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.collect();
         let hint = hint(surface, known.iter().copied());
         let detail = format!("`{}` is not a surface of this server.{hint}", super::params::shown(surface));
-        let fault = Fault { pointer: "/query/surface".into(), detail: format!("unknown; expected one of {}", known.join(", ")) };
+        let fault = Fault { pointer: at.to_owned(), detail: format!("unknown; expected one of {}", known.join(", ")) };
         Self::new(Kind::UnknownSurface, detail).with_errors(vec![fault])
     }
 

@@ -25,7 +25,7 @@ async fn of_kind(path: web::Path<String>) -> Result<HttpResponse, Problem> {
         Kind::StoreUnavailable => StoreError::Unreachable("password=hunter2".into()).into(),
         Kind::Internal => Problem::internal("password=hunter2"),
         Kind::Overloaded => Problem::overloaded("Too much at once."),
-        Kind::UnknownSurface => Problem::unknown_surface("hom", ["home", "video"].into_iter()),
+        Kind::UnknownSurface => Problem::unknown_surface("hom", "/query/surface", ["home", "video"].into_iter()),
         Kind::RateLimited => Problem::new(kind, "Slower, please.").retry_after(30),
         Kind::InvalidBody => Problem::invalid_body(vec![Fault::new("/events/0/id", "is empty"), Fault::new("/events/1/at", "is no time")]),
         other => Problem::new(other, format!("An example of {}.", other.slug())),

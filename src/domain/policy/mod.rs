@@ -158,6 +158,11 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// As JSON, by way of its text, where numbers are as they are written: 0.1, not its nearest neighbour in single precision.
+    pub fn as_written(&self) -> serde_json::Value {
+        serde_json::to_string(self).and_then(|text| serde_json::from_str(&text)).unwrap_or_default()
+    }
+
     /// `b3:` + the first 16 hex digits of BLAKE3 over the policy's canonical JSON (keys in declared order).
     pub fn digest(&self) -> String {
         let json = serde_json::to_vec(self).unwrap_or_default();

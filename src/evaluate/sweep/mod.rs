@@ -6,7 +6,7 @@ pub mod turn;
 
 pub use front::Point;
 pub use picture::Picture;
-pub use turn::{Setting, Turn, settings};
+pub use turn::{Setting, Turn, settings, values};
 
 use serde::Serialize;
 
@@ -33,6 +33,11 @@ impl Bounds {
             // A share of single precision may be written as a hair less than it is.
             && means.exploration_share <= f64::from(exploration_share_max) + 1e-6
     }
+}
+
+/// A number of single precision as somebody wrote it: 0.85, not 0.850000023841858.
+pub fn as_written(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(f64::from(number))
 }
 
 /// What the settings of a sweep look like against each other. Indices are places in the list that was judged.

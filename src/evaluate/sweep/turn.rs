@@ -1,5 +1,7 @@
 //! Turning knobs of a policy: which, and through which values.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use toml::{Table, Value};
 
@@ -123,6 +125,13 @@ fn set(tree: &mut Table, key: &str, value: Value) -> Result<(), String> {
     }
     at.insert(rest.to_owned(), value);
     Ok(())
+}
+
+/// What a policy has for each key; `null` where it has none.
+pub fn values(policy: &Policy, keys: &[&str]) -> BTreeMap<String, serde_json::Value> {
+    let tree = policy.as_written();
+    let value = |key: &str| tree.pointer(&format!("/{}", key.replace('.', "/"))).cloned().unwrap_or_default();
+    keys.iter().map(|key| ((*key).to_owned(), value(key))).collect()
 }
 
 /// Every combination of the knobs' values, the last knob turning fastest. Errors: too many, or a knob twice.

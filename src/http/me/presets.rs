@@ -39,7 +39,11 @@ pub async fn get(app: web::Data<App>, request: HttpRequest) -> Result<HttpRespon
     let surface = params.optional("surface").unwrap_or_else(|| "home".to_owned());
     params.finish()?;
     let serving = app.feed.serving.load();
-    let policy = serving.set.surfaces.get(&surface).ok_or_else(|| Problem::unknown_surface(&surface, serving.set.surfaces.names()))?;
+    let policy = serving
+        .set
+        .surfaces
+        .get(&surface)
+        .ok_or_else(|| Problem::unknown_surface(&surface, "/query/surface", serving.set.surfaces.names()))?;
     let [low, high] = policy.policy.user_control.diversity_range;
     let preset = |preset: crate::domain::preset::Preset| PresetBody {
         name: preset.name,

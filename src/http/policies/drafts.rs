@@ -124,11 +124,6 @@ fn toml_of(map: &Map<String, Value>) -> Result<String, String> {
     toml::to_string(&table).map_err(|error| error.to_string())
 }
 
-/// A number of single precision as somebody wrote it: 0.85, not 0.850000023841858.
-pub fn as_written(number: f32) -> f64 {
-    number.to_string().parse().unwrap_or(f64::from(number))
-}
-
 /// A whole number within `low..=high`.
 pub fn whole(value: &Value, low: u64, high: u64, at: &str, faults: &mut Faults) -> Option<u64> {
     let number = value.as_u64().filter(|number| (low..=high).contains(number));

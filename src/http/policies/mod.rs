@@ -192,7 +192,7 @@ pub async fn preview(
     let sets: Vec<_> = values.iter().enumerate().filter_map(|(n, value)| drafts.set(value, &format!("/policies/{n}"))).collect();
     drafts.finish()?;
     let known: Vec<String> = app.feed.serving.load().set.surfaces.names().map(str::to_owned).collect();
-    let unknown = || Problem::unknown_surface(&asked.surface, known.iter().map(String::as_str));
+    let unknown = || Problem::unknown_surface(&asked.surface, "/surface", known.iter().map(String::as_str));
     let policies: Option<Vec<_>> = sets.iter().map(|set| set.surface(&asked.surface).map(Arc::clone)).collect();
     let policies = policies.ok_or_else(unknown)?;
     let user = asked.user.as_ref().map(ToString::to_string);

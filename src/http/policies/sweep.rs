@@ -16,7 +16,7 @@ use crate::{
     app::App,
     auth::Caller,
     domain::policy::{ActivePolicy, Guardrails},
-    evaluate::sweep::{Bounds, Judgement, Point, Setting, Turn, settings, turn::MAX_VALUES_PER_KNOB},
+    evaluate::sweep::{Bounds, Judgement, Point, Setting, Turn, as_written, settings, turn::MAX_VALUES_PER_KNOB, values},
     feed::supply::MAX_SAMPLED_READERS,
     http::{
         body::{Body, Takes},
@@ -116,7 +116,7 @@ pub async fn sweep(app: web::Data<App>, caller: Caller, request: HttpRequest, mu
     let points: Vec<Point> = means.iter().map(|m: &SlateMetrics| Point { diversity: m.ild, relevance: m.relevance_kept }).collect();
     let judgement = Judgement::of(&points, |n| bounds.hold(&means[n]));
     let point = |(n, (policy, metrics)): (usize, (&Arc<ActivePolicy>, &SlateMetrics))| PointBody {
-        settings: values(policy, &keys),
+        settings: values(&policy.policy, &keys),
         metrics: metrics.into(),
         admissible: judgement.admissible.contains(&n),
         front: judgement.front.contains(&n),
@@ -130,18 +130,6 @@ pub async fn sweep(app: web::Data<App>, caller: Caller, request: HttpRequest, mu
         knee: judgement.knee,
         knee_without_bounds: judgement.knee_of_all,
     }))
-}
-
-/// What a policy has for each key.
-fn values(policy: &ActivePolicy, keys: &[&str]) -> BTreeMap<String, Value> {
-    let tree = serde_json::to_value(&policy.policy).unwrap_or_default();
-    let value = |key: &str| match tree.pointer(&format!("/{}", key.replace('.', "/"))).cloned().unwrap_or_default() {
-        Value::Number(number) if number.is_f64() => {
-            number.as_f64().map(|number| drafts::as_written(number as f32).into()).unwrap_or_default()
-        }
-        other => other,
-    };
-    keys.iter().map(|key| ((*key).to_owned(), value(key))).collect()
 }
 
 /// A sweep that can be run.
@@ -178,7 +166,7 @@ impl Asked {
         drafts.finish()?;
         let (Some(set), Some(readers)) = (set, readers) else { return Err(Problem::internal("a checked body lacks a field")) };
         let names = || set.surfaces.names();
-        let Some(base) = set.surface(&surface) else { return Err(Problem::unknown_surface(&surface, names())) };
+        let Some(base) = set.surface(&surface) else { return Err(Problem::unknown_surface(&surface, "/surface", names())) };
         let mut faults = Faults::default();
         let settings = settings(&turns).unwrap_or_else(|message| {
             faults.add("/knobs", message);
@@ -201,7 +189,7 @@ impl Asked {
         told.into_iter().for_each(|message| faults.add("/knobs", message));
         faults.into_result().map_err(Problem::invalid_body)?;
         let floor = floor.unwrap_or(base.policy.diversify.target.relevance_kept_min);
-        let bounds = Bounds { guardrails: set.guardrails, relevance_floor: drafts::as_written(floor) };
+        let bounds = Bounds { guardrails: set.guardrails, relevance_floor: as_written(floor) };
         Ok(Self { surface, settings, policies, readers, bounds })
     }
 }

@@ -116,7 +116,7 @@ pub async fn get(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespon
     query.finish()?;
     let serving = app.feed.serving.load();
     if let Some(surface) = surface.as_deref().filter(|surface| !serving.knows(surface)) {
-        return Err(Problem::unknown_surface(surface, serving.surfaces().0.keys().map(String::as_str)));
+        return Err(Problem::unknown_surface(surface, "/query/surface", serving.surfaces().0.keys().map(String::as_str)));
     }
     let tag = tag(&app.settings, &serving, surface.as_deref());
     let has_it = request.headers().get(header::IF_NONE_MATCH).is_some_and(|known| matches(known, &tag));

@@ -83,8 +83,7 @@ pub struct NotUsedBody {
 
 /// Everything that `policy` decides by.
 pub(super) fn of(policy: &Policy) -> ParametersBody {
-    // By way of its text, where numbers are as they are written: 0.1, not its nearest neighbour in single precision.
-    let values: Value = serde_json::to_string(policy).and_then(|text| serde_json::from_str(&text)).unwrap_or_default();
+    let values = policy.as_written();
     let mut body = ParametersBody { criteria: vec![], sources: vec![], similarity: vec![], settings: vec![], not_used: vec![] };
     let is_parameter = |knob: &&Knob| !NO_PARAMETERS.iter().any(|no| knob.key == *no || (no.ends_with('.') && knob.key.starts_with(no)));
     for knob in KNOBS.iter().filter(is_parameter) {

@@ -353,8 +353,8 @@ fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) ->
     asked.session = get("session").and_then(|v| id_of(v, "/session", faults, |text| SessionId::new(text)));
     asked.cursor = get("cursor").and_then(|v| read::string(v, "/cursor", faults)).map(str::to_owned);
     asked.strict = get("strict").and_then(|v| flag(v, "/strict", faults)).unwrap_or(false);
-    let mode = get("mode").and_then(|v| name_of(v, "/mode", &Mode::NAMES, faults)).and_then(Mode::parse);
-    let profile = get("profile").and_then(|v| name_of(v, "/profile", &SWITCH, faults)).and_then(switched);
+    let mode = get("mode").and_then(|v| read::named(v, &Mode::NAMES, "/mode", faults)).and_then(Mode::parse);
+    let profile = get("profile").and_then(|v| read::named(v, &SWITCH, "/profile", faults)).and_then(switched);
     asked.mode = profile.unwrap_or_default().narrowed_by(mode.unwrap_or_default());
     if let Some(interests) = get("interests") {
         asked.interests = read_interests(interests, faults);
@@ -368,20 +368,11 @@ fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) ->
     }
     asked.exclude = get("exclude").map(|v| exclude_list(v, faults)).unwrap_or_default();
     asked.view.hydrate =
-        get("hydrate").and_then(|v| name_of(v, "/hydrate", &Hydrate::NAMES, faults)).and_then(Hydrate::parse).unwrap_or_default();
+        get("hydrate").and_then(|v| read::named(v, &Hydrate::NAMES, "/hydrate", faults)).and_then(Hydrate::parse).unwrap_or_default();
     asked.view.explain =
-        get("explain").and_then(|v| name_of(v, "/explain", &Explain::NAMES, faults)).and_then(Explain::parse).unwrap_or_default();
-    asked.view.metrics = get("include").and_then(|v| name_of(v, "/include", &["metrics"], faults)).is_some();
+        get("explain").and_then(|v| read::named(v, &Explain::NAMES, "/explain", faults)).and_then(Explain::parse).unwrap_or_default();
+    asked.view.metrics = get("include").and_then(|v| read::named(v, &["metrics"], "/include", faults)).is_some();
     asked
-}
-
-fn name_of<'a>(value: &'a Value, at: &str, names: &[&str], faults: &mut Faults) -> Option<&'a str> {
-    let text = read::string(value, at, faults)?;
-    if !names.contains(&text) {
-        faults.add(at, format!("is `{}`; expected {}", read::shown(text), read::one_of(names)));
-        return None;
-    }
-    Some(text)
 }
 
 fn read_interests(value: &Value, faults: &mut Faults) -> BTreeMap<FacetValue, f32> {

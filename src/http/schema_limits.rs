@@ -13,7 +13,9 @@ use utoipa::openapi::{
 use super::{
     feed::MAX_EXCLUDED,
     items::MAX_ITEMS_PER_CALL,
+    me::{consent::DECISIONS, reset::RESETS},
     policies::{MAX_PREVIEWED_POLICIES, sweep::MAX_KNOBS},
+    rollout::forms::STAGES,
     slate::{Explain, Hydrate},
 };
 use crate::{
@@ -31,8 +33,6 @@ use crate::{
 const PRINTABLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]+$";
 /// Item ids separated by commas.
 const IDS: &str = r"^[^\u0000-\u001f\u007f-\u009f,]+(,[^\u0000-\u001f\u007f-\u009f,]+)*$";
-/// What `decisions` of a consent hold.
-const DECISIONS: [&str; 3] = ["given", "refused", "withdrawn"];
 const REFERENCE: &str = "#/components/schemas/";
 
 /// Writes the limits into every schema that a request can hold, and into every parameter.
@@ -166,9 +166,9 @@ fn names(name: &str) -> Option<&'static [&'static str]> {
         "profile" => &["on", "off"],
         "event_type" => &EventKind::NAMES,
         "scope" => &Scope::NAMES,
-        "stage" => &["canary", "all"],
+        "stage" => &STAGES,
         "step" => &Step::NAMES,
-        "what" => &["inferred", "everything"],
+        "what" => &RESETS,
         _ => return None,
     })
 }

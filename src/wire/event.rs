@@ -117,12 +117,8 @@ fn kind(map: &serde_json::Map<String, Value>, faults: &mut Faults) -> Option<Eve
 }
 
 fn scope(value: &Value, faults: &mut Faults) -> Option<Scope> {
-    let text = read::string(value, "/scope", faults)?;
-    let found = [Scope::Item, Scope::Topic, Scope::Creator, Scope::Source].into_iter().find(|scope| scope.name() == text);
-    if found.is_none() {
-        faults.add("/scope", format!("is `{}`; expected {}", read::shown(text), read::one_of(&Scope::NAMES)));
-    }
-    found
+    let text = read::named(value, &Scope::NAMES, "/scope", faults)?;
+    [Scope::Item, Scope::Topic, Scope::Creator, Scope::Source].into_iter().find(|scope| scope.name() == text)
 }
 
 fn required_id<T>(

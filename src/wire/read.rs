@@ -83,6 +83,16 @@ pub fn one_of(names: &[&str]) -> String {
     }
 }
 
+/// A text that is one of `names`.
+pub fn named<'a>(value: &'a Value, names: &[&str], at: &str, faults: &mut Faults) -> Option<&'a str> {
+    let text = string(value, at, faults)?;
+    if !names.contains(&text) {
+        faults.add(at, format!("is `{}`; expected {}", shown(text), one_of(names)));
+        return None;
+    }
+    Some(text)
+}
+
 /// A member that may be left out. `null` counts as left out.
 pub fn optional<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     map.get(key).filter(|value| !value.is_null())

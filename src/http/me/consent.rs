@@ -24,7 +24,7 @@ use crate::{
 };
 
 const FIELDS: [&str; 2] = ["decisions", "notice"];
-const DECISIONS: [&str; 3] = ["given", "refused", "withdrawn"];
+pub const DECISIONS: [&str; 3] = ["given", "refused", "withdrawn"];
 
 impl From<ConsentError> for Problem {
     fn from(error: ConsentError) -> Self {
@@ -230,11 +230,8 @@ fn read_form(app: &App, value: &Value, faults: &mut Faults) -> (BTreeMap<Purpose
         for purpose in Purpose::ALL {
             let Some(word) = read::optional(stated, purpose.name()) else { continue };
             let at = read::below("/decisions", purpose.name());
-            let Some(word) = read::string(word, &at, faults) else { continue };
-            if DECISIONS.contains(&word) {
+            if let Some(word) = read::named(word, &DECISIONS, &at, faults) {
                 decisions.insert(purpose, word == Decision::Given.name());
-            } else {
-                faults.add(at, format!("is `{}`; expected {}", read::shown(word), read::one_of(&DECISIONS)));
             }
         }
     }

@@ -172,14 +172,8 @@ fn read_dislike(value: &Value, at: &str, faults: &mut Faults) -> Option<Dislike>
 fn read_facet(map: &Map<String, Value>, at: &str, faults: &mut Faults) -> Option<(Facet, FacetValue)> {
     let names = Facet::ALL.map(Facet::name);
     let below = read::below(at, "facet");
-    let name = read::required(map, "facet", "the name of a facet", at, faults).and_then(|v| read::string(v, &below, faults));
-    let facet = name.and_then(|name| {
-        let facet = Facet::ALL.into_iter().find(|facet| facet.name() == name);
-        if facet.is_none() {
-            faults.add(below.clone(), format!("is `{}`; expected {}", read::shown(name), read::one_of(&names)));
-        }
-        facet
-    });
+    let name = read::required(map, "facet", "the name of a facet", at, faults).and_then(|v| read::named(v, &names, &below, faults));
+    let facet = name.and_then(|name| Facet::ALL.into_iter().find(|facet| facet.name() == name));
     let value = read::required(map, "value", "a value of the facet", at, faults);
     let value = value.and_then(|v| read::facet_value(v, &read::below(at, "value"), faults));
     facet.zip(value)

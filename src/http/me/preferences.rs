@@ -116,7 +116,7 @@ pub(super) fn read_preferences(value: &Value, at: &str, faults: &mut Faults) -> 
     read::unknown_keys(map, &FIELDS, "preferences", at, faults);
     let get = |key: &str| read::optional(map, key);
     let diversity = get("diversity").and_then(|v| unit(v, &read::below(at, "diversity"), faults));
-    let preset = get("preset").and_then(|v| read_preset(v, &read::below(at, "preset"), faults));
+    let preset = get("preset").and_then(|v| read::named(v, &Preset::NAMES, &read::below(at, "preset"), faults)).and_then(Preset::find);
     if get("diversity").is_some() && get("preset").is_some() {
         faults.add(read::below(at, "preset"), "is given along with `diversity`, which it sets; expected one of the two");
     }
@@ -127,26 +127,11 @@ pub(super) fn read_preferences(value: &Value, at: &str, faults: &mut Faults) -> 
         blocked_keywords: get("blocked_keywords")
             .map(|v| read_keywords(v, &read::below(at, "blocked_keywords"), faults))
             .unwrap_or_default(),
-        mode: get("mode").and_then(|v| read_mode(v, &read::below(at, "mode"), faults)).unwrap_or_default(),
+        mode: get("mode")
+            .and_then(|v| read::named(v, &Mode::NAMES, &read::below(at, "mode"), faults))
+            .and_then(Mode::parse)
+            .unwrap_or_default(),
     }
-}
-
-fn read_mode(value: &Value, at: &str, faults: &mut Faults) -> Option<Mode> {
-    let name = read::string(value, at, faults)?;
-    let mode = Mode::parse(name);
-    if mode.is_none() {
-        faults.add(at, format!("is `{}`; expected {}", read::shown(name), read::one_of(&Mode::NAMES)));
-    }
-    mode
-}
-
-fn read_preset(value: &Value, at: &str, faults: &mut Faults) -> Option<Preset> {
-    let name = read::string(value, at, faults)?;
-    let preset = Preset::find(name);
-    if preset.is_none() {
-        faults.add(at, format!("is `{}`; expected {}", read::shown(name), read::one_of(&Preset::NAMES)));
-    }
-    preset
 }
 
 /// How much of a topic: a number in [−1, 1].

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::{Subject, change_profile, private};
 use crate::{
     app::App,
+    domain::Profile,
     http::{
         body::{Body, Takes},
         problem::Problem,
@@ -17,6 +18,8 @@ use crate::{
 
 const INFERRED: &str = "inferred";
 const EVERYTHING: &str = "everything";
+/// What a reset takes away.
+pub const RESETS: [&str; 2] = [INFERRED, EVERYTHING];
 
 /// What is to go.
 #[derive(ToSchema)]
@@ -53,24 +56,14 @@ pub async fn post(
     let mut faults = Faults::default();
     let what = read::object(&body, "", &mut faults).and_then(|map| {
         read::unknown_keys(map, &["what"], "a reset", "", &mut faults);
-        let what = read::required(map, "what", &read::one_of(&[INFERRED, EVERYTHING]), "", &mut faults)?;
-        match read::string(what, "/what", &mut faults)? {
-            INFERRED => Some(INFERRED),
-            EVERYTHING => Some(EVERYTHING),
-            other => {
-                let expected = read::one_of(&[INFERRED, EVERYTHING]);
-                faults.add("/what", format!("is `{}`; expected {expected}", read::shown(other)));
-                None
-            }
-        }
+        let what = read::required(map, "what", &read::one_of(&RESETS), "", &mut faults)?;
+        read::named(what, &RESETS, "/what", &mut faults)
     });
     faults.into_result().map_err(Problem::invalid_body)?;
-    let what = what.unwrap_or(INFERRED);
+    let (what, reset): (_, fn(&mut Profile)) =
+        if what == Some(EVERYTHING) { (EVERYTHING, controls::forget_all) } else { (INFERRED, controls::forget_inferred) };
     change_profile(&app, &user, |profile| {
-        match what {
-            EVERYTHING => controls::forget_all(profile),
-            _ => controls::forget_inferred(profile),
-        }
+        reset(profile);
         Ok(())
     })
     .await?;

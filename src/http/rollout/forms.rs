@@ -23,7 +23,7 @@ pub const DEFAULT_CANARY_SHARE: f32 = 0.1;
 const CANARY_SHARES: [f32; 2] = [0.001, 0.9];
 const ACTIVATION_FIELDS: [&str; 8] = ["actor", "digest", "expected", "policy", "reason", "share", "skip", "stage"];
 const ROLLBACK_FIELDS: [&str; 3] = ["actor", "expected", "reason"];
-const STAGES: [&str; 2] = ["canary", "all"];
+pub const STAGES: [&str; 2] = ["canary", "all"];
 
 /// What `POST /v1/admin/policies/activations` takes.
 #[derive(ToSchema)]
@@ -142,11 +142,7 @@ fn steps(value: &Value, faults: &mut Faults) -> Vec<Step> {
     let mut steps = Vec::new();
     for (index, value) in values.iter().enumerate() {
         let at = format!("/skip/{index}");
-        let Some(name) = read::string(value, &at, faults) else { continue };
-        match Step::parse(name) {
-            Some(step) => steps.push(step),
-            None => faults.add(at, format!("is `{}`; expected {}", read::shown(name), read::one_of(&Step::NAMES))),
-        }
+        steps.extend(read::named(value, &Step::NAMES, &at, faults).and_then(Step::parse));
     }
     steps.sort_unstable();
     steps.dedup();

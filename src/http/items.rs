@@ -14,7 +14,7 @@ use crate::{
     app::App,
     auth::Caller,
     domain::{Item, ItemId},
-    wire::{Fault, ItemForm, ItemInput, item},
+    wire::{Fault, Faults, ItemForm, ItemInput, item, read},
 };
 
 /// Most items in one bulk call.
@@ -133,7 +133,7 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut
     let mut items: Vec<Item> = Vec::with_capacity(values.len());
     let mut rejected = Vec::new();
     for (index, value) in values.into_iter().enumerate() {
-        let id = value.as_ref().ok().and_then(|v| v.get("id")).and_then(Value::as_str).map(crate::wire::read::shown);
+        let id = value.as_ref().ok().and_then(|v| v.get("id")).and_then(Value::as_str).map(read::shown);
         match value.and_then(|value| item::read(&value, app.dimension())) {
             Ok(item) => items.push(item),
             Err(errors) => rejected.push(RejectedBody { index, id, errors }),
@@ -154,15 +154,30 @@ fn values(body: &Body, request: &HttpRequest) -> Result<Vec<Result<Value, Vec<Fa
         let parse = |line: &str| serde_json::from_str(line).map_err(|error| vec![Fault::new("", format!("is not JSON: {error}"))]);
         return Ok(lines.map(parse).collect());
     }
-    let mut value = body.value()?;
-    let list = match &mut value {
-        Value::Object(map) if map.len() == 1 => map.get_mut("items").map(Value::take),
-        list @ Value::Array(_) => Some(list.take()),
-        _ => None,
+    let mut faults = Faults::default();
+    let list = listed(body.value()?, &mut faults);
+    faults.into_result().map_err(Problem::invalid_body)?;
+    Ok(list.into_iter().map(Ok).collect())
+}
+
+/// The array a body is, or has in `items`.
+fn listed(body: Value, faults: &mut Faults) -> Vec<Value> {
+    let (list, at) = match body {
+        Value::Object(mut map) => {
+            read::unknown_keys(&map, &["items"], "a bulk call", "", faults);
+            if read::required(&map, "items", "an array of items", "", faults).is_none() {
+                return Vec::new();
+            }
+            (map.remove("items").unwrap_or_default(), "/items")
+        }
+        other => (other, ""),
     };
     match list {
-        Some(Value::Array(list)) => Ok(list.into_iter().map(Ok).collect()),
-        _ => Err(Problem::invalid_body(vec![Fault::new("", "is not a list of items; expected {\"items\": [...]}, an array, or NDJSON")])),
+        Value::Array(list) => list,
+        other => {
+            faults.add(at, format!("is {}; expected {{\"items\": [...]}}, an array, or NDJSON", read::kind(&other)));
+            Vec::new()
+        }
     }
 }
 
@@ -176,5 +191,5 @@ pub(super) fn item_id(path: &str) -> Result<ItemId, Problem> {
 }
 
 fn unknown(id: &ItemId) -> Problem {
-    Problem::not_found(format!("There is no item `{}`.", crate::wire::read::shown(id.as_str())))
+    Problem::not_found(format!("There is no item `{}`.", read::shown(id.as_str())))
 }

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, path::Path};
 
 use polyphony::http;
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::world::{StoreKind, World, send};
 
 /// Set it to write `openapi.json` anew; `polyphony openapi > openapi.json` does the same.
 const UPDATE_VARIABLE: &str = "UPDATE_OPENAPI";
@@ -98,4 +101,33 @@ fn every_reference_leads_somewhere() {
     }
     let document = document();
     check(&document, &document);
+}
+
+/// What the document says is refused is refused, with the field named: unknown fields, and names outside closed lists.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_limits_of_bodies_are_those_of_their_readers() {
+    let world = World::start(StoreKind::Embedded).await;
+    let document = document();
+    let (mut closed, mut lists) = (0, 0);
+    for (method, path, operation) in operations(&document) {
+        let Some(reference) = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str() else { continue };
+        let schema = document.pointer(reference.trim_start_matches('#')).unwrap();
+        // `/v1/me` needs a token; the same handlers answer for a person who is named.
+        if schema["additionalProperties"] != false || path.starts_with("/v1/me") {
+            continue;
+        }
+        closed += 1;
+        let properties = schema["properties"].as_object().unwrap();
+        let named = properties.iter().filter(|(_, property)| property["enum"].is_array()).map(|(name, _)| name.as_str());
+        for field in named.chain(["no_such_field"]) {
+            lists += usize::from(field != "no_such_field");
+            let method: Method = method.parse().unwrap();
+            let request = world.request(method, &path.replace("{id}", "x").replace("{topic}", "x"));
+            let answer = send(request.json(&json!({ field: "no_such_name" }))).await;
+            assert_eq!(answer.problem(), (400, "invalid-body"), "{path} {field}: {}", answer.text);
+            let pointers: Vec<&str> = answer.body["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+            assert!(pointers.contains(&format!("/{field}").as_str()), "{path} {field}: {pointers:?}");
+        }
+    }
+    assert!(closed > 15 && lists > 10, "{closed} closed bodies, {lists} closed lists");
 }

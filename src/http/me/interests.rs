@@ -98,7 +98,7 @@ pub async fn get(app: web::Data<App>, Subject(user): Subject) -> Result<HttpResp
 
 /// Add or correct an interest
 ///
-/// What is said counts from the next page on, whatever was or will be inferred. Lifts a removal.
+/// What is said counts from the next first page on, whatever was or will be inferred. Lifts a removal.
 #[utoipa::path(put, path = "/v1/me/interests/{topic}", tag = "me", operation_id = "put_interest",
     params(("topic" = String, Path, description = "The topic")),
     request_body = InterestForm,

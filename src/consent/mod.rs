@@ -92,11 +92,11 @@ impl Consents {
         Ok(log)
     }
 
-    /// Records that a signal refuses `purposes`, where the person has not decided themselves and no consent is in force.
-    pub async fn object(&self, user: &UserId, purposes: &[Purpose]) -> Result<(), ConsentError> {
-        let log = self.log(user).await?;
+    /// Records that a signal refuses `purposes`, where the person has not decided themselves and no consent is in force. `log` is
+    /// the person's as it was just read.
+    pub async fn object(&self, user: &UserId, log: &[ConsentRecord], purposes: &[Purpose]) -> Result<(), ConsentError> {
         let now = self.clock.now();
-        let is_open = |purpose: &Purpose| matches!(standing(&log, *purpose, now), Standing::Unasked | Standing::Expired);
+        let is_open = |purpose: &Purpose| matches!(standing(log, *purpose, now), Standing::Unasked | Standing::Expired);
         let refused: BTreeMap<Purpose, bool> = purposes.iter().copied().filter(is_open).map(|purpose| (purpose, false)).collect();
         if !refused.is_empty() {
             self.decide(user, &refused, &GPC_NOTICE).await?;

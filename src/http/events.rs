@@ -94,7 +94,7 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut
     let (values, user) = batch(&mut value, &caller)?;
     let count = values.len();
     let mut answer = AnswerBody { accepted: 0, duplicates: 0, rejected: Vec::new(), clamped: 0, ignored: 0, stored: None, reason: None };
-    super::gpc::remember(&app, &request, user.as_ref()).await;
+    super::gpc::remember(&app, &request, user.as_ref(), None).await;
     if super::gpc::refuses_profile(&app, &request) {
         answer.ignored = count;
         answer.stored = Some(false);

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, header},
+    web,
+};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -34,6 +38,9 @@ use crate::{
     },
 };
 
+/// Pointers to the surface that a request names.
+pub(super) const SURFACE_IN_QUERY: &str = "/query/surface";
+pub(super) const SURFACE_IN_BODY: &str = "/surface";
 /// Most ids in `exclude`.
 pub const MAX_EXCLUDED: usize = 1_000;
 /// Room for a page of twenty cards, so that it is written without being moved.
@@ -243,18 +250,20 @@ pub async fn rerank(
     faults.into_result().map_err(Problem::invalid_body)?;
     let view = View { language: Language::of(&request), ..asked.view };
     let feed_request = admitted(&app, &caller, &id, &request, asked)?;
-    gpc::remember(&app, &request, feed_request.user.as_ref()).await;
+    let user = feed_request.user.clone();
     let candidates = candidates.into_iter().map(|(item, relevance)| RerankCandidate { item, relevance }).collect();
     let served = app.feed.rerank(RerankRequest { request: feed_request, candidates }).await;
-    let served = served.map_err(|error| problem(&app, error))?;
+    let served = served.map_err(|error| problem(&app, error, SURFACE_IN_BODY))?;
+    gpc::remember(&app, &request, user.as_ref(), Some(&served.consents)).await;
     Ok(ok(&app, &request, &served, id.as_str(), view))
 }
 
 async fn answer(app: &App, caller: &Caller, id: RequestId, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, Problem> {
     let view = View { language: Language::of(request), ..asked.view };
     let feed_request = admitted(app, caller, &id, request, asked)?;
-    gpc::remember(app, request, feed_request.user.as_ref()).await;
-    let served = app.feed.serve(&feed_request).await.map_err(|error| problem(app, error))?;
+    let surface_at = if request.method() == Method::GET { SURFACE_IN_QUERY } else { SURFACE_IN_BODY };
+    let served = app.feed.serve(&feed_request).await.map_err(|error| problem(app, error, surface_at))?;
+    gpc::remember(app, request, feed_request.user.as_ref(), Some(&served.consents)).await;
     Ok(ok(app, request, &served, id.as_str(), view))
 }
 
@@ -411,11 +420,10 @@ fn exclude_list(value: &Value, faults: &mut Faults) -> Vec<ItemId> {
     values.iter().enumerate().filter_map(|(n, v)| id_of(v, &format!("/exclude/{n}"), faults, |text| ItemId::new(text))).collect()
 }
 
-pub(super) fn problem(app: &App, error: FeedError) -> Problem {
+/// `surface_at`: the pointer to where the request named its surface.
+pub(super) fn problem(app: &App, error: FeedError, surface_at: &str) -> Problem {
     match error {
-        FeedError::UnknownSurface(surface) => {
-            Problem::unknown_surface(&surface, "/query/surface", app.feed.serving.load().set.surfaces.names())
-        }
+        FeedError::UnknownSurface(surface) => Problem::unknown_surface(&surface, surface_at, app.feed.serving.load().set.surfaces.names()),
         FeedError::InvalidCursor => Problem::new(
             Kind::InvalidCursor,
             "The cursor was not made for this user and surface, or was changed on the way. Ask for the first page without a cursor.",

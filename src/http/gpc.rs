@@ -10,7 +10,7 @@ use crate::{
     consent::GPC_NOTICE,
     domain::{
         UserId,
-        consent::{Decision, Purpose, latest},
+        consent::{ConsentRecord, Decision, Purpose, latest},
         profile::Mode,
     },
     feed::Served,
@@ -54,10 +54,20 @@ pub fn narrowed(app: &App, request: &HttpRequest, asked: Mode) -> Mode {
 
 /// Remembers the signal for the person, so that it holds when they come back without it (CCPA regulations, §7025(c)(1)).
 /// What they expressly consented to stands: the signal suspends it for the request, and does not withdraw it.
-pub async fn remember(app: &App, request: &HttpRequest, user: Option<&UserId>) {
+///
+/// `log`: the person's consents, where the request has read them already.
+pub async fn remember(app: &App, request: &HttpRequest, user: Option<&UserId>, log: Option<&[ConsentRecord]>) {
     let Some(user) = user.filter(|_| signals_opt_out(request)) else { return };
+    let purposes = app.settings.privacy.gpc_scope().purposes();
+    let remembered = match log {
+        Some(log) => app.consents.object(user, log, purposes).await,
+        None => match app.consents.log(user).await {
+            Ok(log) => app.consents.object(user, &log, purposes).await,
+            Err(error) => Err(error.into()),
+        },
+    };
     // The request itself honours the signal all the same, and the next one brings it again.
-    if let Err(error) = app.consents.object(user, app.settings.privacy.gpc_scope().purposes()).await {
+    if let Err(error) = remembered {
         tracing::warn!(%error, "an opt-out signal was not remembered");
     }
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::{
     app::App,
     domain::preset::PRESETS,
-    http::{params::Query, problem::Problem},
+    http::{feed::SURFACE_IN_QUERY, params::Query, problem::Problem},
 };
 
 /// What there is to choose from.
@@ -43,7 +43,7 @@ pub async fn get(app: web::Data<App>, request: HttpRequest) -> Result<HttpRespon
         .set
         .surfaces
         .get(&surface)
-        .ok_or_else(|| Problem::unknown_surface(&surface, "/query/surface", serving.set.surfaces.names()))?;
+        .ok_or_else(|| Problem::unknown_surface(&surface, SURFACE_IN_QUERY, serving.set.surfaces.names()))?;
     let [low, high] = policy.policy.user_control.diversity_range;
     let preset = |preset: crate::domain::preset::Preset| PresetBody {
         name: preset.name,

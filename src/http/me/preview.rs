@@ -19,6 +19,7 @@ use crate::{
     },
     http::{
         body::{Body, Takes},
+        feed::{self, SURFACE_IN_QUERY},
         gpc,
         middleware::RequestId,
         params::Query,
@@ -104,7 +105,7 @@ pub async fn post(
     };
     let person = app.store.person(&user).await?.unwrap_or_default();
     let previewed = app.feed.preview_preferences(&asked, &user, person, wanted).await;
-    let [present, preview] = previewed.map_err(|error| crate::http::feed::problem(&app, error))?;
+    let [present, preview] = previewed.map_err(|error| feed::problem(&app, error, SURFACE_IN_QUERY))?;
     Ok(private(&PreviewBody::new(&present, &preview)))
 }
 

@@ -16,6 +16,7 @@ use self::{
 };
 use super::{
     body::{Body, Takes},
+    feed::{self, SURFACE_IN_BODY},
     middleware::RequestId,
     params::Query,
     problem::Problem,
@@ -119,7 +120,7 @@ pub async fn check(app: web::Data<App>, caller: Caller, request: HttpRequest, mu
     if let Some(set) = checked.set.as_ref().filter(|_| readers > 0) {
         let (asked, set) = (app.clone(), set.clone());
         let work = async move { asked.feed.sample(&set, readers, SAMPLE_TIME_MAX).await };
-        sampled = beside_requests(work).await?.map_err(|error| super::feed::problem(&app, error))?;
+        sampled = beside_requests(work).await?.map_err(|error| feed::problem(&app, error, SURFACE_IN_BODY))?;
         let Some(set) = &checked.set else { return Err(Problem::internal("a sound policy is not there")) };
         let found = verdict::findings(set, &sampled, checked.places.as_ref());
         checked = checked.and(found);
@@ -192,13 +193,13 @@ pub async fn preview(
     let sets: Vec<_> = values.iter().enumerate().filter_map(|(n, value)| drafts.set(value, &format!("/policies/{n}"))).collect();
     drafts.finish()?;
     let known: Vec<String> = app.feed.serving.load().set.surfaces.names().map(str::to_owned).collect();
-    let unknown = || Problem::unknown_surface(&asked.surface, "/surface", known.iter().map(String::as_str));
+    let unknown = || Problem::unknown_surface(&asked.surface, SURFACE_IN_BODY, known.iter().map(String::as_str));
     let policies: Option<Vec<_>> = sets.iter().map(|set| set.surface(&asked.surface).map(Arc::clone)).collect();
     let policies = policies.ok_or_else(unknown)?;
     let user = asked.user.as_ref().map(ToString::to_string);
     let feeds = app.clone();
     let previewed = beside_requests(async move { feeds.feed.preview(&asked, &policies).await }).await?;
-    let previewed = previewed.map_err(|error| super::feed::problem(&app, error))?;
+    let previewed = previewed.map_err(|error| feed::problem(&app, error, SURFACE_IN_BODY))?;
     Ok(answer(&PreviewBody::new(&previewed, user)))
 }
 

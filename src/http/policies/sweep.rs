@@ -20,6 +20,7 @@ use crate::{
     feed::supply::MAX_SAMPLED_READERS,
     http::{
         body::{Body, Takes},
+        feed::{self, SURFACE_IN_BODY},
         problem::Problem,
     },
     rank::metrics::SlateMetrics,
@@ -111,7 +112,7 @@ pub async fn sweep(app: web::Data<App>, caller: Caller, request: HttpRequest, mu
     let Asked { surface, settings, policies, readers, bounds } = asked;
     let (feeds, of) = (app.clone(), surface.clone());
     let work = async move { feeds.feed.sample_each(&of, &policies, readers, TIME_MAX).await.map(|sampled| (sampled, policies)) };
-    let ((means, readers), policies) = beside_requests(work).await?.map_err(|error| crate::http::feed::problem(&app, error))?;
+    let ((means, readers), policies) = beside_requests(work).await?.map_err(|error| feed::problem(&app, error, SURFACE_IN_BODY))?;
     let keys: Vec<&str> = settings.first().map(|setting| setting.iter().map(|(key, _)| key).collect()).unwrap_or_default();
     let points: Vec<Point> = means.iter().map(|m: &SlateMetrics| Point { diversity: m.ild, relevance: m.relevance_kept }).collect();
     let judgement = Judgement::of(&points, |n| bounds.hold(&means[n]));
@@ -166,7 +167,7 @@ impl Asked {
         drafts.finish()?;
         let (Some(set), Some(readers)) = (set, readers) else { return Err(Problem::internal("a checked body lacks a field")) };
         let names = || set.surfaces.names();
-        let Some(base) = set.surface(&surface) else { return Err(Problem::unknown_surface(&surface, "/surface", names())) };
+        let Some(base) = set.surface(&surface) else { return Err(Problem::unknown_surface(&surface, SURFACE_IN_BODY, names())) };
         let mut faults = Faults::default();
         let settings = settings(&turns).unwrap_or_else(|message| {
             faults.add("/knobs", message);

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 pub use options::{CallBody, OptionBody};
 pub use parameters::{NotUsedBody, ParameterBody, ParametersBody};
 
-use super::{params::Query, problem::Problem};
+use super::{feed::SURFACE_IN_QUERY, params::Query, problem::Problem};
 use crate::{
     app::{App, VERSION},
     domain::{
@@ -116,7 +116,7 @@ pub async fn get(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespon
     query.finish()?;
     let serving = app.feed.serving.load();
     if let Some(surface) = surface.as_deref().filter(|surface| !serving.knows(surface)) {
-        return Err(Problem::unknown_surface(surface, "/query/surface", serving.surfaces().0.keys().map(String::as_str)));
+        return Err(Problem::unknown_surface(surface, SURFACE_IN_QUERY, serving.surfaces().0.keys().map(String::as_str)));
     }
     let tag = tag(&app.settings, &serving, surface.as_deref());
     let has_it = request.headers().get(header::IF_NONE_MATCH).is_some_and(|known| matches(known, &tag));

@@ -238,6 +238,9 @@ async fn surfaces_have_their_own_policies(kind: StoreKind) {
     assert!(digest.items().iter().all(|placed| placed["slot"] == "ranked"));
     let unknown = world.feed("ana").param("surface", "hom").get().await;
     assert_eq!(unknown.problem().1, "unknown-surface");
+    assert_eq!(unknown.body["errors"][0]["pointer"], "/query/surface");
+    let in_body = world.post("/v1/feed", &json!({"surface": "hom"})).await;
+    assert_eq!((in_body.problem().1, &in_body.body["errors"][0]["pointer"]), ("unknown-surface", &json!("/surface")));
     assert!(unknown.body["detail"].as_str().unwrap().contains("`home`"), "{}", unknown.text);
     for limit in [1, 100] {
         assert_eq!(world.feed("ana").limit(limit).get().await.ok().items().len(), limit);

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         Policy, Time,
         feed::FEATURES,
-        policy::{ActivePolicy, Diversify, Explore, Method, UserControl},
+        policy::{ActivePolicy, Diversify, Explore, Method, Normalize, Score, UserControl, Weights},
     },
     rank::{Context, Feature, Scored, SourceKind, Sources, filter::Rules},
     source::Query,
@@ -19,8 +19,22 @@ use crate::{
 /// What makes such a feed on every surface: relevance is the place in time, and nothing may move an item.
 pub static POLICY: LazyLock<Arc<ActivePolicy>> = LazyLock::new(|| {
     let usual = Policy::default();
+    // Kept as it stands, relevance is the place, and the place is all there is: so a decision is taken apart as any other.
+    let weights = Weights {
+        interest: 0.0,
+        topic: 0.0,
+        creator: 0.0,
+        follow: 0.0,
+        recency: 1.0,
+        popularity: 0.0,
+        relevance: 0.0,
+        less_like: 0.0,
+        repetition: 0.0,
+        uncertainty: 0.0,
+    };
     let policy = Policy {
         id: "chronological".into(),
+        score: Score { normalize: Normalize::None, weights, ..usual.score },
         diversify: Diversify { method: Method::None, diversity: 0.0, ..usual.diversify },
         constraint: Vec::new(),
         explore: Explore { share: 0.0, ..usual.explore },

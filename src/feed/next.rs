@@ -165,8 +165,8 @@ impl FeedService {
 
     /// The policy that made the feed: the active one, or an earlier one kept in the store.
     async fn policy_of(&self, digest: &str, active: &Arc<ActivePolicy>, degraded: &mut Vec<Degradation>) -> Arc<ActivePolicy> {
-        if let Some(policy) = [active, &*chronological::POLICY].into_iter().find(|policy| policy.digest == digest) {
-            return Arc::clone(policy);
+        if active.digest == digest {
+            return Arc::clone(active);
         }
         let reason = match self.kept_policy(digest).await {
             Ok(Some(policy)) => return policy,
@@ -179,6 +179,9 @@ impl FeedService {
 
     /// A policy in force here, or an earlier one kept in the store; `None` when it is not known.
     pub(super) async fn kept_policy(&self, digest: &str) -> Result<Option<Arc<ActivePolicy>>, StoreError> {
+        if chronological::POLICY.digest == digest {
+            return Ok(Some(Arc::clone(&chronological::POLICY)));
+        }
         if let Some(policy) = self.serving.load().by_digest(digest) {
             return Ok(Some(Arc::clone(policy)));
         }

@@ -286,14 +286,38 @@ async fn counterfactuals_are_true_and_the_greatest_part_counts_most() {
     assert!(by_greatest > by_another, "{by_greatest} {by_another}");
 }
 
-/// `polyphony verify` of a feed of `user`: exit code and what it says.
+/// `polyphony verify` of a feed of `user` (empty: nobody's): exit code and what it says.
 async fn verify(world: &World, feed: &str, user: &str) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_polyphony"));
     let url = world.redis.as_ref().unwrap().url();
-    command.args(["verify", feed, "--user", user, "--redis", &url]).env_clear();
+    command.args(["verify", feed, "--redis", &url]).env_clear();
+    if !user.is_empty() {
+        command.args(["--user", user]);
+    }
     command.env("POLYPHONY__CATALOGUE__DIMENSION", world.app.dimension().to_string());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+}
+
+/// A feed by time is a decision too: the place is the score, and the record comes out of itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_feed_by_time_is_taken_apart_and_verified() {
+    let world = World::start(StoreKind::Redis).await;
+    world.items(many(90, &TOPICS, 17)).await;
+    let page = world.feed("ana").param("mode", "chronological").limit(20).get().await.ok();
+    for (position, item) in page.ids().iter().enumerate() {
+        let told = decision(&world, page.feed_id(), item, "ana").await.ok().body;
+        assert_eq!(
+            (&told["position"], &told["replayed"], &told["policy"]["id"]),
+            (&json!(position), &json!(true), &json!("chronological"))
+        );
+        let parts: Vec<&Value> = told["parts"].as_array().unwrap().iter().map(|part| &part["factor"]).collect();
+        assert_eq!(parts, ["recency"], "{told}");
+        check_parts(&told);
+        check_standing(&told);
+    }
+    let (code, told) = verify(&world, page.feed_id(), "").await;
+    assert!(code == Some(0) && told.contains("90 candidates and 20 positions recomputed: 0 differences"), "{code:?} {told}");
 }
 
 /// A record as it is kept comes out of itself; with one value flipped it does not, and what differs is named.

@@ -12,10 +12,10 @@ use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::{
     auth::Auth,
-    catalogue::Catalogue,
+    catalogue::{Catalogue, Row},
     clock::Clock,
     consent::{Consents, ErasureReceipt, FormsRefused, Notices},
-    domain::{Event, EventKind, Span, Time, UserId, feed::Slot},
+    domain::{Event, EventKind, Span, Time, UserId, feed::Slot, policy::Constraint},
     feed::{FeedService, Served, cursor::Signer},
     follow::{self, Report},
     ingest::{Ingest, Outcome},
@@ -312,6 +312,7 @@ impl App {
                 self.metrics.constraint_relaxed(constraint.kind(), relaxed.why.name());
             }
         }
+        self.record_exposure(served);
         if let Some(missed) = served.outcome.as_ref().and_then(|outcome| outcome.missed) {
             self.metrics.target_missed(surface, missed.name());
         }
@@ -322,6 +323,21 @@ impl App {
         }
         self.metrics.stage(Stage::Diversify, served.timings.diversify);
         self.metrics.stage(Stage::Store, served.timings.store);
+    }
+
+    /// Counts the positions of every group that a constraint of the policy names.
+    fn record_exposure(&self, served: &Served) {
+        let mut counted = Vec::new();
+        for named in served.policy.policy.constraint.iter().filter_map(Constraint::share) {
+            if counted.contains(&(named.facet, named.value)) {
+                continue;
+            }
+            counted.push((named.facet, named.value));
+            let code = served.snapshot.codes().get(named.facet, named.value);
+            let is_of_group = |row: &Row| code.is_some() && served.snapshot.entry(*row).and_then(|entry| entry.facet(named.facet)) == code;
+            let count = served.rows.iter().flatten().filter(|row| is_of_group(row)).count() as u64;
+            self.metrics.exposed(&served.feed.surface, named.facet.name(), named.value, count);
+        }
     }
 
     /// Counts a first page for the experiment or canary it belongs to.

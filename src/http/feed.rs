@@ -468,7 +468,7 @@ fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view:
         answer.insert_header(header);
     }
     let mut json = Vec::with_capacity(BODY_BYTES_USUAL);
-    if serde_json::to_writer(&mut json, &body).is_err() {
+    if tracing::info_span!("hydrate").in_scope(|| serde_json::to_writer(&mut json, &body)).is_err() {
         json.clear();
     }
     app.metrics.stage(Stage::Hydrate, watch.elapsed());

@@ -24,6 +24,8 @@ use crate::{app::App, clock::Stopwatch, domain::Time};
 
 /// The header that names a request in answers and logs.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
+/// This server's part of a trace, as W3C Trace Context writes it: the way out of what `traceparent` brings in.
+const TRACE_RESPONSE_HEADER: &str = "traceresponse";
 /// Routes that answer whatever the load: probes and scrapes.
 const ALWAYS_SERVED: [&str; 4] = ["/livez", "/readyz", "/version", "/metrics"];
 /// The route label of a path that no route has.
@@ -84,6 +86,14 @@ struct Passage {
     method: &'static str,
     is_api: bool,
     watch: Stopwatch,
+    trace: Option<Trace>,
+}
+
+/// The trace a request is part of.
+struct Trace {
+    id: String,
+    /// This server's part of it as a `traceresponse` header; `None` when none is exported.
+    response: Option<String>,
 }
 
 /// The outermost middleware.
@@ -94,15 +104,16 @@ where
     let Some(app) = request.app_data::<web::Data<App>>().cloned() else {
         return Err(Problem::internal("the application state is not there").into());
     };
-    let passage = Passage {
+    let mut passage = Passage {
         id: RequestId::new(app.clock.now()),
         route: request.match_pattern().map_or(Cow::Borrowed(UNMATCHED), Cow::Owned),
         method: method_name(request.method()),
         is_api: request.path().starts_with("/v1/"),
         watch: Stopwatch::start(),
+        trace: None,
     };
     request.extensions_mut().insert(passage.id.clone());
-    let span = span(&passage, request.headers());
+    let span = span(&mut passage, request.headers());
     pass(app, passage, request, next).instrument(span).await
 }
 
@@ -160,7 +171,13 @@ fn lost(app: &App, passage: Passage, problem: Problem) -> Error {
 
 fn conclude(app: &App, passage: &Passage, status: StatusCode, note: &AccessNote) {
     let took = passage.watch.elapsed();
-    app.metrics.request(passage.route.clone(), passage.method, status.as_u16(), took);
+    app.metrics.request(
+        passage.route.clone(),
+        passage.method,
+        status.as_u16(),
+        took,
+        passage.trace.as_ref().map(|trace| trace.id.as_str()),
+    );
     access_line(&passage.route, passage.method, status.as_u16(), took, note);
 }
 
@@ -182,17 +199,19 @@ pub fn access_line(route: &str, method: &str, status: u16, took: Duration, note:
 }
 
 /// A span at the highest level, so that no filter takes the request id out of the lines within it.
-fn span(passage: &Passage, headers: &HeaderMap) -> tracing::Span {
+fn span(passage: &mut Passage, headers: &HeaderMap) -> tracing::Span {
     let span = tracing::error_span!("request", request_id = passage.id.as_str(), trace_id = tracing::field::Empty);
     let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
     let given = traceparent.and_then(trace_id);
     #[cfg(feature = "otlp")]
-    if let Some(trace_id) = crate::telemetry::otlp::join(&span, given.and(traceparent), &passage.route, passage.method) {
-        span.record("trace_id", trace_id);
+    if let Some(joined) = crate::telemetry::otlp::join(&span, given.and(traceparent), &passage.route, passage.method) {
+        span.record("trace_id", joined.trace_id.as_str());
+        passage.trace = Some(Trace { id: joined.trace_id, response: Some(joined.response) });
         return span;
     }
     if let Some(trace_id) = given {
         span.record("trace_id", trace_id);
+        passage.trace = Some(Trace { id: trace_id.to_owned(), response: None });
     }
     span
 }
@@ -250,6 +269,10 @@ fn bare(status: StatusCode) -> Problem {
 fn dress(headers: &mut HeaderMap, passage: &Passage) {
     if let Ok(id) = HeaderValue::from_str(passage.id.as_str()) {
         headers.insert(HeaderName::from_static(REQUEST_ID_HEADER), id);
+    }
+    let response = passage.trace.as_ref().and_then(|trace| trace.response.as_deref());
+    if let Some(value) = response.and_then(|text| HeaderValue::from_str(text).ok()) {
+        headers.insert(HeaderName::from_static(TRACE_RESPONSE_HEADER), value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));

@@ -8,11 +8,11 @@ use std::{
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, exemplar::HistogramWithExemplars, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
-use crate::domain::policy::ActivePolicy;
+use crate::domain::policy::{ActivePolicy, Constraint, Policy};
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -96,9 +96,14 @@ labels! {
     CauseLabel { cause: &'static str }
     ExposureLabels { experiment: String, arm: String, surface: String }
     BuildInfo { version: &'static str, commit: &'static str }
+    Group { surface: String, dimension: &'static str, group: String }
+    GroupBound { surface: String, policy: String, dimension: &'static str, group: String, bound: &'static str }
+    Exemplar { trace_id: String }
 }
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+/// Each bucket names the trace of a request that fell into it, where there is one.
+type TracedHistograms<L> = Family<L, HistogramWithExemplars<Exemplar>, fn() -> HistogramWithExemplars<Exemplar>>;
 
 /// Declares a metric in one place: field, type, exposed name, help.
 macro_rules! metrics {
@@ -128,7 +133,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    requests: Histograms<Request> = Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
+    requests: TracedHistograms<Request> = Family::new_with_constructor(|| HistogramWithExemplars::new(REQUEST_SECONDS.into_iter())),
         "http_server_request_duration_seconds", "Time from the request's head to the answer";
     inflight: Gauge = Gauge::default(),
         "feed_http_inflight_requests", "Requests being served";
@@ -154,6 +159,10 @@ metrics! {
         "feed_items_served_total", "Items served by kind of slot";
     constraints_relaxed: Family<ConstraintRelaxed, Counter> = Family::default(),
         "feed_constraint_relaxed_total", "Positions at which a constraint could not be met";
+    exposed: Family<Group, Counter> = Family::default(),
+        "feed_exposures_total", "Positions given to the groups that a policy's constraints name";
+    exposure_targets: Family<GroupBound, Gauge<f64, AtomicU64>> = Family::default(),
+        "feed_exposure_target_ratio", "Share of positions that a constraint promises to a group or caps it at";
     targets_missed: Family<SurfaceMissed, Counter> = Family::default(),
         "feed_target_missed_total", "Feeds whose policy's target was not reached";
     policies: Family<PolicyInfo, Gauge> = Family::default(),
@@ -186,10 +195,11 @@ metrics! {
 const CUSTOM_EVENT: &str = "custom";
 
 impl Metrics {
-    /// A request was answered. `route` is a pattern of the route table, never a raw path.
-    pub fn request(&self, route: Cow<'static, str>, method: &'static str, status: u16, took: Duration) {
+    /// A request was answered. `route` is a pattern of the route table, never a raw path; `trace_id` becomes an exemplar.
+    pub fn request(&self, route: Cow<'static, str>, method: &'static str, status: u16, took: Duration, trace_id: Option<&str>) {
         let labels = Request { http_route: route, http_request_method: method, http_response_status_code: status };
-        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
+        let exemplar = trace_id.map(|id| Exemplar { trace_id: id.to_owned() });
+        self.requests.get_or_create(&labels).observe(took.as_secs_f64(), exemplar, None);
     }
 
     /// Counts a request as being served until the value is dropped, also when its client goes away.
@@ -244,14 +254,21 @@ impl Metrics {
         self.constraints_relaxed.get_or_create(&ConstraintRelaxed { constraint, why }).inc();
     }
 
+    /// `count` positions of a page went to items whose `dimension` (a facet's name) is `group`, which a constraint names.
+    pub fn exposed(&self, surface: &str, dimension: &'static str, group: &str, count: u64) {
+        let labels = Group { surface: surface.to_owned(), dimension, group: group.to_owned() };
+        self.exposed.get_or_create(&labels).inc_by(count);
+    }
+
     /// `why` is `Missed::name`.
     pub fn target_missed(&self, surface: &str, why: &'static str) {
         self.targets_missed.get_or_create(&SurfaceMissed { surface: surface.to_owned(), why }).inc();
     }
 
-    /// Replaces the active policies: each with its surface.
+    /// Replaces the active policies, each with its surface, and what their constraints ask for.
     pub fn set_policies<'a>(&self, active: impl Iterator<Item = (&'a str, &'a Arc<ActivePolicy>)>) {
         self.policies.clear();
+        self.exposure_targets.clear();
         for (surface, active) in active {
             let labels = PolicyInfo {
                 surface: surface.to_owned(),
@@ -260,6 +277,20 @@ impl Metrics {
                 digest: active.digest.clone(),
             };
             self.policies.get_or_create(&labels).set(1);
+            self.set_targets(surface, &active.policy);
+        }
+    }
+
+    fn set_targets(&self, surface: &str, policy: &Policy) {
+        for named in policy.constraint.iter().filter_map(Constraint::share) {
+            let labels = GroupBound {
+                surface: surface.to_owned(),
+                policy: policy.id.clone(),
+                dimension: named.facet.name(),
+                group: named.value.to_string(),
+                bound: named.bound,
+            };
+            self.exposure_targets.get_or_create(&labels).set(named.ratio);
         }
     }
 
@@ -353,13 +384,14 @@ mod tests {
     #[test]
     fn recorded_values_are_exposed_under_the_declared_names() {
         let metrics = Metrics::new();
-        metrics.request(Cow::Borrowed("/v1/feed"), "GET", 200, Duration::from_millis(3));
+        metrics.request(Cow::Borrowed("/v1/feed"), "GET", 200, Duration::from_millis(3), Some("0af7651916cd43dd8448eb211c80319c"));
         metrics.response("home", "balanced", Outcome::Degraded);
         metrics.event(&EventKind::Custom("x_party".into()), "accepted");
         metrics.page("home", "balanced", 0.6, 0.95, 7);
         metrics.constraint_relaxed("min_share", "supply");
         let page = metrics.encode().unwrap();
         for line in [
+            "le=\"0.003\",http_route=\"/v1/feed\",http_request_method=\"GET\",http_response_status_code=\"200\"} 1 # {trace_id=\"0af7651916cd43dd8448eb211c80319c\"} 0.003",
             "http_server_request_duration_seconds_count{http_route=\"/v1/feed\",http_request_method=\"GET\",http_response_status_code=\"200\"} 1",
             "feed_responses_total{surface=\"home\",policy=\"balanced\",outcome=\"degraded\"} 1",
             "feed_events_total{type=\"custom\",result=\"accepted\"} 1",

@@ -45,9 +45,18 @@ impl Drop for Traces {
     }
 }
 
+/// A request's part of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// 32 hex digits.
+    pub trace_id: String,
+    /// For the answer's `traceresponse` header: the trace, this request's span, and whether it is exported.
+    pub response: String,
+}
+
 /// Makes `span` a child of the caller's span (its `traceparent` header), describes it, and says which trace it is in.
 /// `None` when no exporter is installed.
-pub fn join(span: &Span, traceparent: Option<&str>, route: &str, method: &'static str) -> Option<String> {
+pub fn join(span: &Span, traceparent: Option<&str>, route: &str, method: &'static str) -> Option<Joined> {
     if let Some(traceparent) = traceparent {
         let parent: Context = TraceContextPropagator::new().extract(&OneHeader(traceparent));
         span.set_parent(parent).ok()?;
@@ -56,7 +65,10 @@ pub fn join(span: &Span, traceparent: Option<&str>, route: &str, method: &'stati
     span.set_attribute("http.request.method", method);
     let context = span.context();
     let context = context.span().span_context().clone();
-    context.is_valid().then(|| context.trace_id().to_string())
+    context.is_valid().then(|| Joined {
+        trace_id: context.trace_id().to_string(),
+        response: format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags().to_u8()),
+    })
 }
 
 struct OneHeader<'a>(&'a str);
@@ -85,8 +97,10 @@ mod tests {
         tracing::subscriber::with_default(tracing_subscriber::registry().with(traces.layer()), || {
             let span = tracing::error_span!("request");
             let joined = join(&span, Some(&format!("00-{TRACE}-b7ad6b7169203331-01")), "/v1/feed", "GET");
-            assert_eq!(joined.as_deref(), Some(TRACE));
-            let own = join(&tracing::error_span!("request"), None, "/v1/feed", "GET").unwrap();
+            let joined = joined.unwrap();
+            assert_eq!(joined.trace_id, TRACE);
+            assert!(joined.response.starts_with(&format!("00-{TRACE}-")) && joined.response.ends_with("-01"), "{}", joined.response);
+            let own = join(&tracing::error_span!("request"), None, "/v1/feed", "GET").unwrap().trace_id;
             assert!(own.len() == 32 && own != TRACE, "{own}");
         });
     }

@@ -43,4 +43,6 @@ mod shutdown;
 mod store_conformance;
 mod support;
 mod tidy;
+#[cfg(feature = "otlp")]
+mod traces;
 mod transparency;

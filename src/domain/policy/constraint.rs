@@ -62,7 +62,28 @@ pub enum Constraint {
     Pin { facet: Facet, value: FacetValue, position: u32 },
 }
 
+/// A group of items by name, and the share of positions it is promised or capped at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupShare<'a> {
+    pub facet: Facet,
+    pub value: &'a FacetValue,
+    /// `min` or `max`.
+    pub bound: &'static str,
+    /// In (0, 1].
+    pub ratio: f64,
+}
+
 impl Constraint {
+    /// The share of positions it asks for, if it names a group.
+    pub fn share(&self) -> Option<GroupShare<'_>> {
+        let (facet, value, bound, count, per) = match self {
+            Self::MaxShare { facet, value: Some(value), max, per, .. } => (*facet, value, "max", *max, *per),
+            Self::MinShare { facet, value, min, per, .. } => (*facet, value, "min", *min, *per),
+            _ => return None,
+        };
+        Some(GroupShare { facet, value, bound, ratio: f64::from(count) / f64::from(per) })
+    }
+
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::MaxShare { .. } => "max_share",

@@ -11,6 +11,7 @@ mod controls;
 mod cursor;
 mod decisions;
 mod degraded;
+mod deploy;
 mod dial;
 mod documents;
 mod drain;

@@ -19,6 +19,8 @@ enum Command {
     Check(Check),
     /// Print every key with its default and what it does
     Default,
+    /// Print every key as a page of Markdown, with its kind and default
+    Reference,
 }
 
 #[derive(Debug, Args)]
@@ -37,6 +39,16 @@ impl Config {
     pub(super) fn run(self) -> ExitCode {
         match self.command {
             Command::Check(check) => check.run(),
+            Command::Reference => match Settings::reference() {
+                Ok(page) => {
+                    print!("{page}");
+                    ExitCode::SUCCESS
+                }
+                Err(message) => {
+                    eprintln!("error: {message}");
+                    ExitCode::FAILURE
+                }
+            },
             Command::Default => {
                 print!("{}", Settings::documented());
                 ExitCode::SUCCESS

@@ -12,6 +12,7 @@ mod fault;
 mod layers;
 mod limits;
 mod privacy;
+mod reference;
 mod secret;
 mod surfaces;
 mod template;
@@ -237,10 +238,20 @@ impl Settings {
         layers::load(layers)
     }
 
+    /// The reference page of every key: `docs/configuration.md`. Errors: the documented defaults and the settings differ.
+    pub fn reference() -> Result<String, String> {
+        reference::page()
+    }
+
     /// The file that documents every key; its values are [`Settings::default`].
     pub const fn documented() -> &'static str {
         include_str!("../../config/default.toml")
     }
+}
+
+/// Whether a settings file sets a key whose value is secret.
+pub fn secrets_in(text: &str) -> bool {
+    template::names_secrets(text)
 }
 
 /// An address and port. No name is resolved: what is listened on must not depend on a name server.

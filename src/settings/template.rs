@@ -20,6 +20,20 @@ const SECRET_KEYS: [&str; 7] = [
 /// Longest value repeated in a message, in characters.
 const SHOWN_VALUE_MAX_CHARS: usize = 60;
 
+/// Whether a settings file gives one of [`SECRET_KEYS`] a value. A file that is not TOML gives none.
+pub(super) fn names_secrets(text: &str) -> bool {
+    let Ok(table) = toml::from_str::<Table>(text) else { return false };
+    SECRET_KEYS.iter().any(|key| {
+        let mut parts = key.split('.');
+        let first = parts.next().and_then(|part| table.get(part));
+        match parts.fold(first, |value, part| value.and_then(|value| value.get(part))) {
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Array(items)) => !items.is_empty(),
+            _ => false,
+        }
+    })
+}
+
 /// What stands at a path of the defaults.
 pub(super) enum Shape<'a> {
     Section,

@@ -58,6 +58,14 @@ fn every_field_of_the_access_line_is_documented() {
     assert!(fields(&lines[1]).is_disjoint(&["surface", "policy", "degraded", "items"].map(str::to_owned).into()), "{}", lines[1]);
 }
 
+/// `polyphony config reference > docs/configuration.md` makes it anew.
+#[test]
+fn every_setting_is_documented() {
+    let page = polyphony::settings::Settings::reference().unwrap();
+    assert!(page == document("configuration.md"), "docs/configuration.md is not what `polyphony config reference` prints");
+    assert!(page.contains("### `store.redis.timeout`\n\nDuration, default `\"50ms\"`. Time for one command"), "{page}");
+}
+
 #[test]
 fn every_problem_is_documented() {
     let text = document("problems.md");

@@ -49,6 +49,12 @@ impl Healthcheck {
     }
 }
 
+/// Whether a server of this kind answers where one that listens on `listen` would.
+pub(super) fn is_polyphony(listen: SocketAddr) -> bool {
+    let target = Target { authority: reachable(listen).to_string(), path: "/livez".to_owned() };
+    matches!(probe(&target), Ok(200))
+}
+
 #[derive(Debug, PartialEq)]
 struct Target {
     authority: String,

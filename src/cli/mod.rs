@@ -5,6 +5,7 @@ mod card;
 mod config;
 mod consent;
 mod demo;
+mod doctor;
 mod evaluate;
 mod experiment;
 mod ground;
@@ -58,6 +59,8 @@ enum Command {
     Show(show::Show),
     /// Ask a running server whether it is ready; exit 0 if it is (for container health checks)
     Healthcheck(healthcheck::Healthcheck),
+    /// Check an installation: settings, files, limits, store, policy; say what to do about each fault
+    Doctor(doctor::Doctor),
     /// Print the API's OpenAPI 3.1 document
     Openapi,
     /// See to the keys that seal what is kept about people
@@ -81,6 +84,7 @@ impl Cli {
             Command::Verify(command) => command.run(),
             Command::Show(command) => command.run(),
             Command::Healthcheck(command) => command.run(),
+            Command::Doctor(command) => command.run(),
             Command::Openapi => {
                 println!("{}", crate::http::openapi::json());
                 ExitCode::SUCCESS

@@ -13,6 +13,7 @@ mod decisions;
 mod degraded;
 mod deploy;
 mod dial;
+mod doctor;
 mod documents;
 mod drain;
 mod erasure;

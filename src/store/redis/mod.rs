@@ -12,6 +12,7 @@ mod errors;
 mod key_table;
 mod keys;
 mod link;
+pub mod look;
 mod options;
 mod people;
 mod scripts;

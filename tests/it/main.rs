@@ -19,6 +19,7 @@ mod drain;
 mod erasure;
 mod evaluate;
 mod events;
+mod failures;
 mod feed;
 mod fleet;
 mod forms;

@@ -22,8 +22,8 @@ const SENDERS: usize = 4;
 
 /// What senders were told until the server was gone.
 #[derive(Default)]
-struct Told {
-    acknowledged: Vec<(String, String)>,
+pub struct Told {
+    pub acknowledged: Vec<(String, String)>,
     /// Requests that were begun and not answered as they should be.
     broken: Vec<String>,
 }
@@ -45,7 +45,7 @@ impl Told {
 
 /// Who sends.
 #[derive(Clone, Copy, PartialEq)]
-enum Sender {
+pub enum Sender {
     /// Goes on until no connection can be made.
     Stubborn,
     /// Stops when the server says that it is about to, as a load balancer does.
@@ -86,7 +86,7 @@ async fn send(address: std::net::SocketAddr, user: String, began: Arc<AtomicBool
 }
 
 /// Traffic until the server is gone, which `end` brings about once it flows.
-async fn traffic(server: Process, sender: Sender, end: impl AsyncFnOnce(Process)) -> Told {
+pub async fn traffic(server: Process, sender: Sender, end: impl AsyncFnOnce(Process)) -> Told {
     let began: Vec<Arc<AtomicBool>> = (0..SENDERS).map(|_| Arc::default()).collect();
     let address = server.address();
     let start = |(n, began): (usize, &Arc<AtomicBool>)| tokio::spawn(send(address, format!("u{n}"), Arc::clone(began), sender));
@@ -104,7 +104,7 @@ async fn traffic(server: Process, sender: Sender, end: impl AsyncFnOnce(Process)
 }
 
 /// Every acknowledged event is known.
-async fn assert_kept(server: &Process, told: &Told) {
+pub async fn assert_kept(server: &Process, told: &Told) {
     for user in 0..SENDERS {
         let user = format!("u{user}");
         let ids: Vec<String> = told.acknowledged.iter().filter(|(of, _)| *of == user).map(|(_, id)| id.clone()).collect();

@@ -1,6 +1,7 @@
 //! What the integration tests share.
 
 pub mod app;
+pub mod faults;
 pub mod garbage;
 pub mod process;
 pub mod proxy;

@@ -28,13 +28,28 @@ pub struct Recipe {
     redis: bool,
     /// Whether the settings say the policy.
     own_policy: bool,
+    /// Whether a file that may not grow is an error for the process, and not its end.
+    ignores_file_size_signal: bool,
 }
 
 impl Recipe {
     pub fn serve() -> Self {
         // Consent has tests of its own; people of all others have not said no.
         let arguments = ["--set", "consent.default=assumed"].map(str::to_owned).to_vec();
-        Self { command: "serve", arguments, folder: Arc::new(tempfile::tempdir().unwrap()), redis: false, own_policy: true }
+        Self {
+            command: "serve",
+            arguments,
+            folder: Arc::new(tempfile::tempdir().unwrap()),
+            redis: false,
+            own_policy: true,
+            ignores_file_size_signal: false,
+        }
+    }
+
+    /// A write past [`Process::limit_file_size`] fails, as on a full disk, and does not end the process.
+    pub fn without_file_size_signal(mut self) -> Self {
+        self.ignores_file_size_signal = true;
+        self
     }
 
     pub fn demo() -> Self {
@@ -69,6 +84,29 @@ impl Recipe {
         Process::start(self)
     }
 
+    /// Starts it, which must fail: its exit code and what it said.
+    pub fn fails(&self) -> (Option<i32>, String) {
+        let output = self.command().output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    }
+
+    fn command(&self) -> Command {
+        let binary = env!("CARGO_BIN_EXE_polyphony");
+        let mut command = Command::new(if self.ignores_file_size_signal { "sh" } else { binary });
+        if self.ignores_file_size_signal {
+            // What is ignored stays so in what is executed.
+            command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", binary]);
+        }
+        command.arg(self.command).args(["--listen", "127.0.0.1:0", "--data"]).arg(self.data());
+        // Long limits, so that a busy machine alone degrades nothing. Later `--set`s win: a test may ask for others.
+        let policy = self.own_policy.then_some("policy.retrieve.deadline=500ms");
+        for setting in ["telemetry.log_level=info", "store.redis.timeout=500ms"].into_iter().chain(policy) {
+            command.args(["--set", setting]);
+        }
+        command.args(&self.arguments).env_clear().current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
     /// Starts it and waits until it answers feeds.
     pub async fn ready(&self) -> Process {
         let process = self.start();
@@ -88,15 +126,8 @@ pub struct Process {
 
 impl Process {
     fn start(recipe: &Recipe) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_polyphony"));
-        command.arg(recipe.command).args(["--listen", "127.0.0.1:0", "--data"]).arg(recipe.data());
-        // Long limits, so that a busy machine alone degrades nothing. Later `--set`s win: a test may ask for others.
-        let policy = recipe.own_policy.then_some("policy.retrieve.deadline=500ms");
-        for setting in ["telemetry.log_level=info", "store.redis.timeout=500ms"].into_iter().chain(policy) {
-            command.args(["--set", setting]);
-        }
-        command.args(&recipe.arguments);
-        command.env_clear().current_dir(recipe.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = recipe.command();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let output = Arc::new(Mutex::new(String::new()));
         collect(child.stdout.take().unwrap(), &output);
@@ -199,6 +230,13 @@ impl Process {
 
     pub fn resume(&self) {
         self.signal("-CONT");
+    }
+
+    /// No file of it may grow past so many bytes; `None`: as far as they like.
+    pub fn limit_file_size(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let set = Command::new("prlimit").args(["--pid", &self.child.id().to_string(), &format!("--fsize={limit}:unlimited")]).status();
+        assert!(set.unwrap().success(), "prlimit, which comes with util-linux");
     }
 
     fn signal(&self, signal: &str) {

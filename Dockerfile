@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 #
 #   docker build -t polyphony .
-#   docker run --rm -p 127.0.0.1:7720:7720 -e POLYPHONY__AUTH__SERVER_KEYS="$(openssl rand -hex 32)" polyphony
+#   docker run --rm --read-only -p 127.0.0.1:7720:7720 -e POLYPHONY__AUTH__SERVER_KEYS="$(openssl rand -hex 32)" polyphony
 #
 # The image is the binary, its C library and nothing else: no shell, no root, one writable place (/data).
 
@@ -9,6 +9,10 @@ FROM rust:1.95-slim-bookworm AS build
 # The image's own toolchain is the one that rust-toolchain.toml names; saying so saves fetching rustfmt and clippy.
 ENV RUSTUP_TOOLCHAIN=1.95.0 \
     CARGO_PROFILE_RELEASE_STRIP=debuginfo
+# Makes the list of parts (CycloneDX). Before the source, so that it is compiled once.
+ARG CARGO_CYCLONEDX_VERSION=0.5.7
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    cargo install --locked --root /sbom "cargo-cyclonedx@$CARGO_CYCLONEDX_VERSION"
 WORKDIR /src
 COPY . .
 # Shown by /version.
@@ -20,6 +24,10 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     POLYPHONY_COMMIT="$REVISION" cargo build --release --locked --bin polyphony \
     && cp target/release/polyphony /polyphony \
     && mkdir /data
+# What it is made of, for scanners: every crate with version, licence and checksum.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    PATH="/sbom/bin:$PATH" cargo cyclonedx --format json --spec-version 1.5 --override-filename sbom \
+    && mv sbom.json /sbom.cdx.json
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 ARG VERSION=dev
@@ -32,6 +40,7 @@ LABEL org.opencontainers.image.title="polyphony" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /polyphony /polyphony
+COPY --from=build /sbom.cdx.json /sbom.cdx.json
 COPY LICENSE-MIT LICENSE-APACHE /licenses/
 # A new volume takes the owner of the folder it covers; 65532 is the image's `nonroot`.
 COPY --from=build --chown=65532:65532 /data /data

@@ -38,14 +38,29 @@ pub(super) fn look(settings: &Settings, is_running: bool, findings: &mut Finding
         return;
     }
     runtime.block_on(async {
-        if redis("store", url, settings, findings).await {
+        let mut is_there = true;
+        for node in nodes(url) {
+            is_there &= redis("store", &node, settings, findings).await;
+        }
+        if is_there {
             catalogue(settings, findings).await;
         }
         let keys = settings.privacy.keys.redis.url.expose();
-        if !keys.is_empty() {
-            redis("key store", keys, settings, findings).await;
+        for node in nodes(keys) {
+            redis("key store", &node, settings, findings).await;
         }
     });
+}
+
+/// A URL per host: a cluster's or Sentinels' URL names several, with commas between them. None where there is no URL.
+fn nodes(url: &str) -> Vec<String> {
+    if url.is_empty() {
+        return Vec::new();
+    }
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let start = url[start..].rfind('@').map_or(start, |at| start + at + 1);
+    let end = url[start..].find(['/', '?']).map_or(url.len(), |at| start + at);
+    url[start..end].split(',').map(|host| format!("{}{host}{}", &url[..start], &url[end..])).collect()
 }
 
 async fn embedded(settings: &Settings, is_running: bool, findings: &mut Findings) {
@@ -68,6 +83,10 @@ async fn redis(check: &'static str, url: &str, settings: &Settings, findings: &m
             return false;
         }
     };
+    if looked.mode == "sentinel" {
+        findings.ok(check, format!("a Sentinel, version {}", looked.version_text));
+        return true;
+    }
     reached(check, &looked, settings, findings);
     memory(check, &looked, findings);
     persistence(check, &looked, findings);
@@ -90,7 +109,7 @@ fn reached(check: &'static str, looked: &Looked, settings: &Settings, findings: 
     if looked.version < REDIS_MIN {
         let fix = format!("Redis {}.{} or Valkey; older ones lack what the scripts use", REDIS_MIN.0, REDIS_MIN.1);
         findings.fault(check, detail, fix);
-    } else if looked.role != "master" {
+    } else if looked.role != "master" && looked.mode != "cluster" {
         findings.fault(check, detail, "name the primary in store.redis.url: a replica takes no writes");
     } else if looked.round_trip > limit {
         findings.fault(
@@ -191,5 +210,18 @@ async fn catalogue(settings: &Settings, findings: &mut Findings) {
         findings.warn("catalogue", "no items: feeds answer 503 until there are", "POST /v1/items, or polyphony import");
     } else {
         findings.ok("catalogue", format!("{items} items, embeddings of {dimension} numbers"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_host_of_a_url_is_looked_at() {
+        assert_eq!(nodes("redis://h:1/0"), ["redis://h:1/0"]);
+        assert_eq!(nodes("redis://u:p@a:1,b:2/0"), ["redis://u:p@a:1/0", "redis://u:p@b:2/0"]);
+        assert_eq!(nodes("unix:///run/redis.sock"), ["unix:///run/redis.sock"]);
+        assert_eq!(nodes(""), [""; 0]);
     }
 }

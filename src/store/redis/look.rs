@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use redis::aio::MultiplexedConnection;
 
-use super::{errors::store_error, options::client_of};
+use super::{errors::store_error, redacted_url};
 use crate::{
     clock::{Clock, Stopwatch},
     domain::Time,
@@ -22,6 +22,8 @@ pub struct Looked {
     /// `redis_version`: major and minor.
     pub version: (u32, u32),
     pub version_text: String,
+    /// `standalone`, `cluster` or `sentinel`.
+    pub mode: String,
     /// `master` takes writes.
     pub role: String,
     /// What it does when it is full; `noeviction` refuses writes and forgets nothing.
@@ -46,7 +48,10 @@ pub async fn look(url: &str, clock: &dyn Clock) -> Result<Looked, StoreError> {
 }
 
 async fn look_at(url: &str, clock: &dyn Clock) -> Result<Looked, StoreError> {
-    let client = client_of(url)?;
+    let client = redis::Client::open(url).map_err(|fault| {
+        let shown = redacted_url(url);
+        StoreError::Refused(format!("`{shown}` is not a Redis URL ({fault}); write e.g. redis://user:password@host:6379/0"))
+    })?;
     let mut connection = client.get_multiplexed_async_connection().await.map_err(|error| store_error(&error))?;
     let info: String = redis::cmd("INFO").query_async(&mut connection).await.map_err(|error| store_error(&error))?;
     let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default().trim();
@@ -57,6 +62,7 @@ async fn look_at(url: &str, clock: &dyn Clock) -> Result<Looked, StoreError> {
     let saves: redis::RedisResult<HashMap<String, String>> = redis::cmd("CONFIG").arg("GET").arg("save").query_async(&mut connection).await;
     Ok(Looked {
         version,
+        mode: field("redis_mode").to_owned(),
         role: field("role").to_owned(),
         maxmemory_policy: field("maxmemory_policy").to_owned(),
         used_bytes: number("used_memory"),

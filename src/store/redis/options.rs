@@ -68,7 +68,7 @@ impl RedisOptions {
     }
 }
 
-pub(super) fn client_of(url: &str) -> Result<Client, StoreError> {
+fn client_of(url: &str) -> Result<Client, StoreError> {
     let wrong = |fault: redis::RedisError| {
         let shown = redacted_url(url);
         let fault = fault.to_string();

@@ -1,8 +1,11 @@
 //! What the integration tests share.
 
 pub mod app;
+pub mod cluster;
 pub mod garbage;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod sentinel;
+pub mod tls;
 pub mod world;

@@ -217,7 +217,13 @@ impl App {
     fn followed(&self, report: &Report<'_>) {
         match report {
             Report::Loaded { corrupt } => self.loaded(*corrupt),
-            Report::Applied { records } => tracing::debug!(records, "catalogue changes applied"),
+            Report::Applied { records, logged_at } => {
+                if let Some(logged_at) = logged_at {
+                    let lag_ms = u64::try_from(self.now().since(*logged_at)).unwrap_or(0);
+                    self.metrics.catalogue_lag(Duration::from_millis(lag_ms));
+                }
+                tracing::debug!(records, "catalogue changes applied");
+            }
             Report::Failed(error) => tracing::warn!(reason = error.reason(), %error, "the catalogue cannot be followed; trying again"),
         }
         self.metrics.catalogue_items(self.feed.catalogue.snapshot().len());

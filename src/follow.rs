@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     catalogue::{Catalogue, CatalogueRecord},
+    domain::Time,
     store::{Changes, LogPosition, Store, StoreError},
 };
 
@@ -21,8 +22,8 @@ const MAX_READS: u32 = 4;
 pub enum Report<'a> {
     /// The whole catalogue is loaded; so many damaged records were skipped.
     Loaded { corrupt: u64 },
-    /// So many changes were applied.
-    Applied { records: usize },
+    /// So many changes were applied; the last was logged at that time, by the store's clock, where it says so.
+    Applied { records: usize, logged_at: Option<Time> },
     /// The store failed; the follower will try again.
     Failed(&'a StoreError),
 }
@@ -101,7 +102,7 @@ async fn advance(
             true
         };
         if is_applied {
-            report(Report::Applied { records: count });
+            report(Report::Applied { records: count, logged_at: store.logged_at(&next) });
             return Ok(Some(next));
         }
     }

@@ -1,16 +1,16 @@
 //! Opens the store that the settings ask for.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
 
 use crate::{
     clock::Clock,
-    settings::{Secret, Settings},
+    settings::{RedisTls, Secret, Settings},
     store::{
         KeyOptions, Store, StoreOptions,
         embedded::{EmbeddedOptions, EmbeddedStore},
-        redis::{RedisOptions, RedisStore},
+        redis::{RedisOptions, RedisStore, TlsFiles},
         seal::MasterKeys,
     },
 };
@@ -31,6 +31,9 @@ pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result
     }
     let options = RedisOptions {
         url: redis.url.expose().to_owned(),
+        mode: redis.mode,
+        sentinel: redis.sentinel.clone(),
+        tls: tls_files(&redis.tls),
         key_prefix: format!("{}:", redis.key_prefix),
         timeout: redis.timeout,
         change_log_max: redis.change_log_max as usize,
@@ -38,6 +41,11 @@ pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result
         ..RedisOptions::default()
     };
     Ok(Arc::new(RedisStore::new(options, clock).context("cannot use store.redis.url")?))
+}
+
+fn tls_files(tls: &RedisTls) -> TlsFiles {
+    let named = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
+    TlsFiles { ca: named(&tls.ca_file), client: named(&tls.cert_file).zip(named(&tls.key_file)) }
 }
 
 /// Where people's keys are, and what wraps them.

@@ -32,11 +32,6 @@ pub const LIMIT_PER_MINUTE_MAX: u32 = 10_000_000;
 pub const SECRET_BYTES_MIN: usize = 32;
 pub const PROFILE_TTL_MIN: Span = Span::days(1);
 pub const PROFILE_TTL_MAX: Span = Span::days(3_650);
-pub const REDIS_TIMEOUT_MIN: Span = Span::millis(1);
-pub const REDIS_TIMEOUT_MAX: Span = Span::secs(10);
-pub const REDIS_KEY_PREFIX_MAX_BYTES: usize = 32;
-pub const CHANGE_LOG_ENTRIES_MIN: u32 = 1_000;
-pub const CHANGE_LOG_ENTRIES_MAX: u32 = 10_000_000;
 pub const DIMENSION_MIN: usize = 8;
 pub const DIMENSION_MAX: usize = 4_096;
 pub const JOURNAL_QUEUE_RECORDS_MIN: usize = 100;
@@ -51,7 +46,7 @@ pub const SURFACE_NAME_MAX_BYTES: usize = 64;
 /// One that wraps, and those that are on their way out.
 const MASTER_KEYS_MAX: usize = 16;
 const MASTER_KEY_DIGITS: usize = 64;
-const REDIS_SCHEMES: [&str; 3] = ["redis://", "redis+unix://", "unix://"];
+pub(super) const REDIS_SCHEMES: [&str; 4] = ["redis://", "rediss://", "redis+unix://", "unix://"];
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 impl Settings {
@@ -192,21 +187,7 @@ impl Settings {
         if store.embedded.path.as_os_str().is_empty() {
             found.is("store.embedded.path", "is empty; expected the path of a file, e.g. \"data/polyphony.redb\"".into());
         }
-        let url = store.redis.url.expose();
-        if !url.is_empty() && !REDIS_SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
-            found.is("store.redis.url", "has another scheme; expected \"redis://host:6379/0\", \"unix:///path/to.sock\" or \"\"".into());
-        }
-        let prefix = &store.redis.key_prefix;
-        let fits = (1..=REDIS_KEY_PREFIX_MAX_BYTES).contains(&prefix.len())
-            && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-        if !fits {
-            found.is(
-                "store.redis.key_prefix",
-                format!("is \"{prefix}\"; expected 1 to {REDIS_KEY_PREFIX_MAX_BYTES} of a-z, A-Z, 0-9, _ and -"),
-            );
-        }
-        found.range("store.redis.timeout", store.redis.timeout, REDIS_TIMEOUT_MIN, REDIS_TIMEOUT_MAX);
-        found.range("store.redis.change_log_max", store.redis.change_log_max, CHANGE_LOG_ENTRIES_MIN, CHANGE_LOG_ENTRIES_MAX);
+        store.redis.check(found);
         found.range("catalogue.dimension", self.catalogue.dimension, DIMENSION_MIN, DIMENSION_MAX);
     }
 
@@ -280,7 +261,7 @@ fn is_loopback(address: IpAddr) -> bool {
 }
 
 #[derive(Default)]
-struct Found(Vec<Fault>);
+pub(super) struct Found(Vec<Fault>);
 
 impl Found {
     fn add(&mut self, key: &str, message: String) {
@@ -288,11 +269,11 @@ impl Found {
     }
 
     /// `detail` is about the key: "is 7; expected …".
-    fn is(&mut self, key: &str, detail: String) {
+    pub(super) fn is(&mut self, key: &str, detail: String) {
         self.add(key, about(key, &detail));
     }
 
-    fn range<T: PartialOrd + fmt::Display>(&mut self, key: &str, value: T, low: T, high: T) {
+    pub(super) fn range<T: PartialOrd + fmt::Display>(&mut self, key: &str, value: T, low: T, high: T) {
         let within = value >= low && value <= high;
         if !within {
             self.is(key, format!("is {value}; expected {low} to {high}"));

@@ -13,6 +13,7 @@ mod layers;
 mod limits;
 mod privacy;
 mod reference;
+mod redis;
 mod secret;
 mod surfaces;
 mod template;
@@ -25,6 +26,7 @@ pub use fault::{Fault, Faults, Place};
 pub use layers::{ENVIRONMENT_PREFIX, Layers, Override};
 pub use limits::Limits;
 pub use privacy::{GpcSetting, Keys, Privacy};
+pub use redis::{RedisMode, RedisStore, RedisTls, Sentinel};
 pub use secret::Secret;
 pub use surfaces::{is_surface_name, shipped as shipped_surfaces};
 
@@ -117,19 +119,6 @@ pub struct EmbeddedStore {
     pub path: PathBuf,
 }
 
-/// One store for several servers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RedisStore {
-    /// May hold a password. Empty: the embedded store is used.
-    pub url: Secret,
-    pub key_prefix: String,
-    /// For one command; later the answer is a degraded one.
-    pub timeout: Span,
-    /// Entries of the catalogue's change log.
-    pub change_log_max: u32,
-}
-
 /// What every item has in common.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -193,7 +182,7 @@ impl Default for Settings {
             store: Store {
                 profile_ttl: Span::days(400),
                 embedded: EmbeddedStore { path: PathBuf::from("data/polyphony.redb") },
-                redis: RedisStore { url: Secret::default(), key_prefix: "pf".into(), timeout: Span::millis(50), change_log_max: 100_000 },
+                redis: RedisStore::default(),
             },
             catalogue: Catalogue { dimension: 384 },
             journal: Journal {

@@ -53,6 +53,9 @@ impl Store for Metered {
     async fn changes(&self, position: &LogPosition, wait: Duration) -> Result<Changes, StoreError> {
         self.inner.changes(position, wait).await
     }
+    fn logged_at(&self, position: &LogPosition) -> Option<Time> {
+        self.inner.logged_at(position)
+    }
     async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
         self.timed("person", self.inner.person(user)).await
     }

@@ -199,6 +199,11 @@ pub trait Store: Send + Sync + 'static {
     /// Waits up to `wait` for changes after `position`. Not subject to the store's time limit.
     async fn changes(&self, position: &LogPosition, wait: std::time::Duration) -> Result<Changes, StoreError>;
 
+    /// When the change at `position` was logged, by the store's clock; `None` where nobody else writes the log.
+    fn logged_at(&self, _position: &LogPosition) -> Option<Time> {
+        None
+    }
+
     /// Profile and consent log in one round trip, or `None` for an unknown person.
     async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError>;
 

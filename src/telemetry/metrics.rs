@@ -26,6 +26,7 @@ const CANDIDATES: [f64; 10] = [0.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000
 const RATIO: [f64; 13] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0];
 const TOPICS: [f64; 11] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0];
 /// Offline queues bring events hours or days late.
+const CATALOGUE_LAG_SECONDS: [f64; 9] = [0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
 const EVENT_LAG_SECONDS: [f64; 12] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0, 21_600.0, 86_400.0, 604_800.0];
 
 /// What became of a feed request.
@@ -187,6 +188,8 @@ metrics! {
         "feed_journal_records_total", "Journal records";
     catalogue_items: Gauge = Gauge::default(),
         "feed_catalogue_items", "Items in the catalogue";
+    catalogue_lag: Histogram = Histogram::new(CATALOGUE_LAG_SECONDS),
+        "feed_catalogue_lag_seconds", "Time from a change of the catalogue to its being served here";
     build: Family<BuildInfo, Gauge> = Family::default(),
         "feed_build_info", "1, with the version of this server";
 }
@@ -345,6 +348,11 @@ impl Metrics {
 
     pub fn catalogue_items(&self, count: usize) {
         self.catalogue_items.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// From its entry in the change log, by the store's clock.
+    pub fn catalogue_lag(&self, lag: Duration) {
+        self.catalogue_lag.observe(lag.as_secs_f64());
     }
 
     pub fn build(&self, version: &'static str, commit: &'static str) {

@@ -1,25 +1,18 @@
 //! The promises of `Store`, checked on every store: one suite, one module per implementation.
 
+mod cluster;
 mod consents;
+mod deployments;
 mod embedded;
 mod erasure;
 mod redis;
 mod sample;
 mod suite;
 
-/// One test per promise of the suite, on the store that `$fixture` makes.
-macro_rules! conforms {
-    ($fixture:expr; $($promise:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $promise() {
-                let fixture = $fixture;
-                crate::store_conformance::suite::$promise(fixture.store(), &fixture.clock).await;
-            }
-        )*
-    };
-    ($fixture:expr) => {
-        crate::store_conformance::conforms! { $fixture;
+/// Hands the promises of the suite to a macro, after what it gets itself.
+macro_rules! promises {
+    ($with:ident! { $($before:tt)* }) => {
+        crate::store_conformance::$with! { $($before)*
             a_profile_comes_back_as_written
             concurrent_writers_lose_nothing
             a_stale_revision_conflicts
@@ -59,4 +52,36 @@ macro_rules! conforms {
         }
     };
 }
+use promises;
+
+/// One test per promise of the suite, on the store that `$fixture` makes.
+macro_rules! conforms {
+    ($fixture:expr; $($promise:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let fixture = $fixture;
+                crate::store_conformance::suite::$promise(fixture.store(), &fixture.clock).await;
+            }
+        )*
+    };
+    ($fixture:expr) => {
+        crate::store_conformance::promises! { conforms! { $fixture; } }
+    };
+}
 use conforms;
+
+/// Every promise one after the other, where what a store stands on takes long to come up: `$fresh` makes an empty store and its
+/// clock from a promise's name.
+macro_rules! keeps_all {
+    ($fresh:expr; $($promise:ident)*) => {
+        $(
+            let (store, clock) = $fresh(stringify!($promise));
+            crate::store_conformance::suite::$promise(store, &clock).await;
+        )*
+    };
+    ($fresh:expr) => {
+        crate::store_conformance::promises! { keeps_all! { $fresh; } }
+    };
+}
+use keeps_all;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
-use redis::Pipeline;
+use redis::Value;
 
 use super::{
     RedisStore,
     keys::{CATALOGUE_BUCKETS, bucket},
-    link::Lane,
+    link::{Ask, Lane},
 };
 use crate::{
     domain::{Item, ItemId, Span},
@@ -26,14 +26,15 @@ const SCAN_RECORDS: usize = 500;
 impl RedisStore {
     pub(super) async fn write_items(&self, items: &[Item]) -> Result<(), StoreError> {
         for batch in items.chunks(BATCH_ITEMS) {
-            let mut pipeline = Pipeline::new();
+            let mut sets = Vec::with_capacity(batch.len());
             for item in batch {
-                let set = pipeline.cmd("HSET").arg(self.keys.items(bucket(&item.id)));
-                set.arg(item.id.as_str()).arg(codec::item::encode(item)?).ignore();
+                let mut set = redis::cmd("HSET");
+                set.arg(self.keys.items(bucket(&item.id))).arg(item.id.as_str()).arg(codec::item::encode(item)?);
+                sets.push(set);
             }
             // After the items: a reader that sees the entry finds the item.
-            batch.iter().for_each(|item| self.log(&mut pipeline, &item.id, Touch::Put));
-            self.link.call(Lane::Bulk, |mut connection| async move { pipeline.exec_async(&mut connection).await }).await?;
+            let entries = batch.iter().map(|item| self.entry(&item.id, Touch::Put)).collect();
+            self.link.ask_many(Lane::Bulk, sets, entries).await?;
         }
         Ok(())
     }
@@ -41,17 +42,20 @@ impl RedisStore {
     pub(super) async fn remove_items(&self, ids: &[ItemId]) -> Result<Vec<bool>, StoreError> {
         let mut there = Vec::with_capacity(ids.len());
         for batch in ids.chunks(BATCH_ITEMS) {
-            let mut pipeline = Pipeline::new();
+            let mut deletions = Vec::with_capacity(2 * batch.len());
             for id in batch {
                 // The item first: without it, nobody adds to its popularity again.
-                pipeline.cmd("HDEL").arg(self.keys.items(bucket(id))).arg(id.as_str());
-                pipeline.cmd("HDEL").arg(self.keys.popularity(bucket(id))).arg(id.as_str()).ignore();
+                for key in [self.keys.items(bucket(id)), self.keys.popularity(bucket(id))] {
+                    let mut delete = redis::cmd("HDEL");
+                    delete.arg(key).arg(id.as_str());
+                    deletions.push(delete);
+                }
             }
             // Also for those that were not there: an earlier try may have deleted them and failed to say so.
-            batch.iter().for_each(|id| self.log(&mut pipeline, id, Touch::Deleted));
-            let work = |mut connection| async move { pipeline.query_async(&mut connection).await };
-            let deleted: Vec<u32> = self.link.call(Lane::Bulk, work).await?;
-            there.extend(deleted.into_iter().map(|count| count > 0));
+            let entries = batch.iter().map(|id| self.entry(id, Touch::Deleted)).collect();
+            let answers = self.link.ask_many(Lane::Bulk, deletions, entries).await?;
+            let of_items = answers.into_iter().step_by(2).take(batch.len());
+            there.extend(of_items.map(|answer| matches!(answer, Value::Int(1..))));
         }
         Ok(there)
     }
@@ -65,14 +69,14 @@ impl RedisStore {
             Span::FOREVER => -1,
             span => span.as_millis(),
         };
-        let add = |(bucket, deltas): (u8, Vec<&PopularityDelta>)| {
+        let add = async |(bucket, deltas): (u8, Vec<&PopularityDelta>)| {
             let mut add = self.scripts.add_popularity.key(self.keys.items(bucket));
             add.key(self.keys.popularity(bucket)).arg(half_life_ms);
             for delta in deltas {
                 let used = delta.used;
                 add.arg(delta.item.as_str()).arg(delta.at.0).arg(used.weight).arg(used.impressions).arg(used.opens);
             }
-            self.link.call(Lane::Bulk, move |mut connection| async move { add.invoke_async::<Vec<String>>(&mut connection).await })
+            self.link.ask::<Vec<String>>(Lane::Bulk, Ask::Script(&add)).await
         };
         let touched = try_join_all(buckets.into_iter().map(add)).await?;
         let touched = touched.into_iter().flatten().filter_map(|id| Some((ItemId::new(id).ok()?, Touch::Popularity)));
@@ -80,9 +84,8 @@ impl RedisStore {
         if touched.is_empty() {
             return Ok(());
         }
-        let mut pipeline = Pipeline::new();
-        touched.iter().for_each(|(id, _)| self.log(&mut pipeline, id, Touch::Popularity));
-        self.link.call(Lane::Bulk, |mut connection| async move { pipeline.exec_async(&mut connection).await }).await
+        let entries = touched.iter().map(|(id, _)| self.entry(id, Touch::Popularity)).collect();
+        self.link.ask_many(Lane::Bulk, entries, Vec::new()).await.map(drop)
     }
 
     pub(super) async fn load(&self, sink: &mut (dyn FnMut(Vec<CatalogueRecord>) + Send)) -> Result<(LogPosition, u64), StoreError> {
@@ -107,8 +110,7 @@ impl RedisStore {
         loop {
             let mut step = redis::cmd("HSCAN");
             step.arg(&key).arg(cursor).arg("COUNT").arg(SCAN_RECORDS);
-            let work = |mut connection| async move { step.query_async(&mut connection).await };
-            let (next, flat): (u64, Vec<Vec<u8>>) = self.link.call(Lane::Bulk, work).await?;
+            let (next, flat): (u64, Vec<Vec<u8>>) = self.link.ask(Lane::Bulk, Ask::Read(&step)).await?;
             let mut records = Vec::with_capacity(flat.len() / 2);
             for [id, bytes] in flat.as_chunks::<2>().0 {
                 match decode(id, bytes) {

@@ -6,14 +6,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use parking_lot::Mutex;
-use redis::{AsyncConnectionConfig, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
+use redis::{Cmd, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::time::{Instant, timeout};
 
 use super::{
     RedisStore,
     errors::{ends_connection, store_error},
     keys::bucket,
-    link::{CONNECT_LIMIT, Lane},
+    link::{Ask, Lane},
 };
 use crate::{
     domain::ItemId,
@@ -46,18 +46,19 @@ impl Touch {
 }
 
 impl RedisStore {
-    /// Adds to `pipeline` the log entry of a change.
-    pub(super) fn log(&self, pipeline: &mut Pipeline, id: &ItemId, touch: Touch) {
-        let add = pipeline.cmd("XADD").arg(self.keys.changes()).arg("MAXLEN").arg("~").arg(self.options.change_log_max);
-        add.arg("*").arg(touch.letter()).arg(id.as_str()).ignore();
+    /// What adds the log entry of a change.
+    pub(super) fn entry(&self, id: &ItemId, touch: Touch) -> Cmd {
+        let mut add = redis::cmd("XADD");
+        add.arg(self.keys.changes()).arg("MAXLEN").arg("~").arg(self.options.change_log_max);
+        add.arg("*").arg(touch.letter()).arg(id.as_str());
+        add
     }
 
     /// After everything logged so far.
     pub(super) async fn log_end(&self) -> Result<LogPosition, StoreError> {
         let mut last = redis::cmd("XREVRANGE");
         last.arg(self.keys.changes()).arg("+").arg("-").arg("COUNT").arg(1);
-        let work = |mut connection| async move { last.query_async(&mut connection).await };
-        let entries: Vec<(String, Value)> = self.link.call(Lane::Bulk, work).await?;
+        let entries: Vec<(String, Value)> = self.link.ask(Lane::Bulk, Ask::Read(&last)).await?;
         Ok(LogPosition(entries.into_iter().next().map_or_else(|| START.into(), |(id, _)| id)))
     }
 
@@ -86,8 +87,7 @@ impl RedisStore {
     async fn log_entries(&self, position: &LogPosition) -> Result<Option<Vec<(String, String, String)>>, StoreError> {
         let mut read = self.scripts.read_log.key(self.keys.changes());
         read.arg(&position.0).arg(MAX_CHANGES_PER_READ);
-        let work = |mut connection| async move { read.invoke_async(&mut connection).await };
-        let flat: Option<Vec<String>> = self.link.call(Lane::Bulk, work).await?;
+        let flat: Option<Vec<String>> = self.link.ask(Lane::Bulk, Ask::ReadScript(&read)).await?;
         Ok(flat.map(|flat| flat.as_chunks::<3>().0.iter().cloned().map(Into::into).collect()))
     }
 
@@ -101,9 +101,7 @@ impl RedisStore {
                 outcome => return outcome,
             }
         }
-        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_LIMIT)).set_response_timeout(None);
-        let connecting = self.link.client().get_multiplexed_async_connection_with_config(&config);
-        let connection = connecting.await.map_err(|error| store_error(&error))?;
+        let connection = self.link.dialer().dial_for(&self.keys.changes()).await.map_err(|error| store_error(&error))?;
         self.block(connection, position, wait).await
     }
 
@@ -126,17 +124,20 @@ impl RedisStore {
         for (id, _) in &touched {
             buckets.entry(bucket(id)).or_default().push(id);
         }
-        let mut pipeline = Pipeline::new();
+        let mut gets = Vec::with_capacity(2 * buckets.len());
         for (bucket, ids) in &buckets {
             for key in [self.keys.items(*bucket), self.keys.popularity(*bucket)] {
-                let get = pipeline.cmd("HMGET").arg(key);
+                let mut get = redis::cmd("HMGET");
+                get.arg(key);
                 for id in ids {
                     get.arg(id.as_str());
                 }
+                gets.push(get);
             }
         }
-        let work = |mut connection| async move { pipeline.query_async(&mut connection).await };
-        let answers: Vec<Vec<Option<Vec<u8>>>> = self.link.call(Lane::Bulk, work).await?;
+        let answers = self.link.ask_many(Lane::Bulk, gets, Vec::new()).await?;
+        let read = |answer| redis::from_redis_value::<Vec<Option<Vec<u8>>>>(answer).map_err(|error| store_error(&error.into()));
+        let answers = answers.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
 
         let mut stored = std::collections::HashMap::new();
         for (ids, answers) in buckets.values().zip(answers.as_chunks::<2>().0) {

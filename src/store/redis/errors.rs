@@ -12,7 +12,13 @@ pub(super) fn store_error(error: &RedisError) -> StoreError {
         return StoreError::Timeout;
     }
     match error.kind() {
-        ErrorKind::Io | ErrorKind::AuthenticationFailed | ErrorKind::RESP3NotSupported => StoreError::Unreachable(error.to_string()),
+        ErrorKind::Io
+        | ErrorKind::AuthenticationFailed
+        | ErrorKind::RESP3NotSupported
+        | ErrorKind::ClusterConnectionNotFound
+        | ErrorKind::MasterNameNotFoundBySentinel
+        | ErrorKind::NoValidReplicasFoundBySentinel
+        | ErrorKind::EmptySentinelList => StoreError::Unreachable(error.to_string()),
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => StoreError::Corrupt { what: ANSWER, detail: error.to_string() },
         _ => answer(error),
     }
@@ -36,10 +42,16 @@ fn answer(error: &RedisError) -> StoreError {
         "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "NOAUTH" | "WRONGPASS" => StoreError::Unreachable(text),
         "WRONGTYPE" => StoreError::Corrupt { what: "key", detail: text },
         "MOVED" | "ASK" | "CROSSSLOT" => {
-            StoreError::Refused(format!("{text}; this is one node of a Redis Cluster, which is not supported: use a single primary"))
+            StoreError::Refused(format!("{text}; this is a node of a Redis Cluster: set store.redis.mode = \"cluster\""))
         }
         _ => StoreError::Refused(text),
     }
+}
+
+/// Whether Redis said so before it did anything.
+pub(super) fn changed_nothing(error: &RedisError) -> bool {
+    let said = matches!(error.code(), Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "READONLY" | "MOVED" | "ASK"));
+    said && error.clone().into_server_errors().is_none_or(|faults| faults.len() == 1)
 }
 
 /// Whether the next call should dial again: the name may lead to another server by then.
@@ -73,7 +85,7 @@ mod tests {
         assert!(matches!(said("NOAUTH", "Authentication required."), StoreError::Unreachable(_)));
         assert!(matches!(said("WRONGTYPE", "Operation against a key"), StoreError::Corrupt { what: "key", .. }));
         assert!(matches!(said("MISCONF", "unable to persist to disk"), StoreError::Refused(_)));
-        assert!(matches!(said("MOVED", "1234 10.0.0.1:6379"), StoreError::Refused(text) if text.contains("single primary")));
+        assert!(matches!(said("MOVED", "1234 10.0.0.1:6379"), StoreError::Refused(text) if text.contains("mode = \"cluster\"")));
         let readonly = said("READONLY", "You can't write against a read only replica.");
         assert!(matches!(readonly, StoreError::Refused(_)) && ends_connection(&readonly));
         let nonsense = store_error(&(ErrorKind::Parse, "not the protocol").into());

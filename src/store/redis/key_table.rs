@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{
     RedisStore,
-    link::{Lane, Link},
+    link::{Ask, Lane, Link},
     people::ttl_ms,
 };
 use crate::{
@@ -24,8 +24,6 @@ const KEY_OUTLIVES_ROWS: Span = Span::days(30);
 const MASTER: &str = "keys:master";
 const ROOT_NAME: &str = "keys:root";
 const ERASURES: &str = "erasures";
-/// Key rows asked for in one step of a scan. A hint: Redis may send more.
-const SCAN_KEYS: usize = 1_000;
 
 impl RedisStore {
     fn key_link(&self) -> &Link {
@@ -68,7 +66,7 @@ impl RedisStore {
     async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let mut get = redis::cmd("GET");
         get.arg(self.keys.named(name));
-        self.key_link().call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await
+        self.key_link().ask(Lane::Serving, Ask::Read(&get)).await
     }
 
     /// What is kept under `name`; `fresh` if there is nothing.
@@ -80,8 +78,7 @@ impl RedisStore {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("SETNX").arg(self.keys.named(name)).arg(fresh).ignore();
         pipeline.cmd("GET").arg(self.keys.named(name));
-        let work = |mut connection| async move { pipeline.query_async(&mut connection).await };
-        let (kept,): (Vec<u8>,) = self.key_link().call(Lane::Serving, work).await?;
+        let (kept,): (Vec<u8>,) = self.key_link().ask(Lane::Serving, Ask::Together(&pipeline)).await?;
         Ok(kept)
     }
 
@@ -94,8 +91,7 @@ impl RedisStore {
     pub(super) async fn current_key(&self, who: &Lookup) -> Result<Option<Arc<PersonKey>>, StoreError> {
         let mut get = redis::cmd("GET");
         get.arg(self.keys.key(who));
-        let work = |mut connection| async move { get.query_async(&mut connection).await };
-        let row: Option<Vec<u8>> = self.key_link().call(Lane::Serving, work).await?;
+        let row: Option<Vec<u8>> = self.key_link().ask(Lane::Serving, Ask::Read(&get)).await?;
         self.key_in(who, row.as_deref()).await
     }
 
@@ -128,7 +124,7 @@ impl RedisStore {
         // The tombstone comes before the key's end: whoever makes a key after that end sees it here.
         let mut exists = redis::cmd("EXISTS");
         exists.arg(self.keys.erased(who));
-        if self.link.call(Lane::Serving, |mut connection| async move { exists.query_async(&mut connection).await }).await? {
+        if self.link.ask(Lane::Serving, Ask::Read(&exists)).await? {
             self.destroy_late_key(who).await?;
             return Err(StoreError::Erased);
         }
@@ -153,8 +149,7 @@ impl RedisStore {
         let fresh = self.ring().await?.masters().make(who)?;
         let mut set = redis::cmd("SET");
         set.arg(self.keys.key(who)).arg(&fresh).arg("NX").arg("GET").arg("PX").arg(self.key_ttl_ms());
-        let work = |mut connection| async move { set.query_async(&mut connection).await };
-        let before: Option<Vec<u8>> = self.key_link().call(Lane::Serving, work).await?;
+        let before: Option<Vec<u8>> = self.key_link().ask(Lane::Serving, Ask::Write(&set)).await?;
         let key = self.ring().await?.key_of(who, before.as_deref().unwrap_or(&fresh))?;
         Ok((key, before.is_none()))
     }
@@ -166,8 +161,7 @@ impl RedisStore {
         }
         let mut destroy = self.scripts.destroy_late.key(self.keys.erased(who));
         destroy.key(self.keys.key(who));
-        let work = |mut connection| async move { destroy.invoke_async::<()>(&mut connection).await };
-        let destroyed = self.link.call(Lane::Serving, work).await;
+        let destroyed = self.link.ask::<()>(Lane::Serving, Ask::Script(&destroy)).await;
         self.ring().await?.forget(who);
         destroyed
     }
@@ -176,7 +170,7 @@ impl RedisStore {
     pub(super) async fn destroy_key(&self, who: &Lookup) -> Result<(), StoreError> {
         let mut delete = redis::cmd("DEL");
         delete.arg(self.keys.key(who));
-        let deleted = self.key_link().call(Lane::Serving, |mut connection| async move { delete.exec_async(&mut connection).await }).await;
+        let deleted = self.key_link().ask::<()>(Lane::Serving, Ask::Write(&delete)).await;
         self.ring().await?.forget(who);
         deleted
     }
@@ -185,21 +179,21 @@ impl RedisStore {
     pub(super) async fn keep_key(&self, who: &Lookup) -> Result<(), StoreError> {
         let mut expire = redis::cmd("PEXPIRE");
         expire.arg(self.keys.key(who)).arg(self.key_ttl_ms()).arg("GT");
-        self.key_link().call(Lane::Serving, |mut connection| async move { expire.exec_async(&mut connection).await }).await
+        self.key_link().ask::<()>(Lane::Serving, Ask::Write(&expire)).await
     }
 
     /// Tells the other processes on this store of an erasure.
     pub(super) async fn announce_erasure(&self, who: &Lookup, now: Time) -> Result<(), StoreError> {
         let mut announce = self.scripts.announce_erasure.key(self.keys.named(ERASURES));
         announce.arg(&**who).arg(now.0).arg(TOMBSTONE_TTL.as_millis());
-        self.link.call(Lane::Serving, |mut connection| async move { announce.invoke_async(&mut connection).await }).await
+        self.link.ask(Lane::Serving, Ask::Script(&announce)).await
     }
 
     pub(super) async fn follow_erasures(&self, since: Time) -> Result<HashSet<String>, StoreError> {
         let ring = self.ring().await?;
         let mut range = redis::cmd("ZRANGEBYSCORE");
         range.arg(self.keys.named(ERASURES)).arg(format!("({}", since.0)).arg("+inf");
-        let erased = self.link.call(Lane::Serving, |mut connection| async move { range.query_async(&mut connection).await });
+        let erased = self.link.ask(Lane::Serving, Ask::Read(&range));
         let known = ring.root_row();
         let (erased, root): (HashSet<String>, Vec<u8>) = try_join(erased, self.read_or_put(ROOT_NAME, &known)).await?;
         if let Some(made) = ring.made() {
@@ -219,37 +213,28 @@ impl RedisStore {
         let masters = self.ring().await?.masters();
         let mut rotated = Rotated::default();
         self.rewrap(&self.keys.named(ROOT_NAME), ROOT, masters, &mut rotated).await?;
-        let (pattern, mut cursor) = (self.keys.named("{p:*}:key"), 0u64);
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCAN_KEYS);
-            let work = |mut connection| async move { scan.query_async(&mut connection).await };
-            let (next, found): (u64, Vec<String>) = self.key_link().call(Lane::Bulk, work).await?;
+        let mut keys = self.key_link().scan(self.keys.named("{p:*}:key")).await?;
+        while let Some(found) = keys.next().await? {
             for key in found {
                 let who = key.split_once("{p:").and_then(|(_, rest)| rest.split_once('}')).map_or("", |(who, _)| who);
                 self.rewrap(&key, who, masters, &mut rotated).await?;
             }
-            if next == 0 {
-                return Ok(rotated);
-            }
-            cursor = next;
         }
+        Ok(rotated)
     }
 
     /// Wraps one row anew, if nobody changed it meanwhile.
     async fn rewrap(&self, key: &str, who: &str, masters: &MasterKeys, rotated: &mut Rotated) -> Result<(), StoreError> {
         let mut get = redis::cmd("GET");
         get.arg(key);
-        let work = |mut connection| async move { get.query_async(&mut connection).await };
-        let row: Option<Vec<u8>> = self.key_link().call(Lane::Bulk, work).await?;
+        let row: Option<Vec<u8>> = self.key_link().ask(Lane::Bulk, Ask::Read(&get)).await?;
         let Some(row) = row else { return Ok(()) };
         match masters.rewrap(who, &row) {
             Ok(None) => rotated.current += 1,
             Ok(Some(new)) => {
                 let mut swap = self.scripts.swap_key.key(key);
                 swap.arg(row).arg(new);
-                let work = |mut connection| async move { swap.invoke_async(&mut connection).await };
-                let swapped: u64 = self.key_link().call(Lane::Bulk, work).await?;
+                let swapped: u64 = self.key_link().ask(Lane::Bulk, Ask::Script(&swap)).await?;
                 rotated.rewrapped += swapped;
             }
             Err(_) => rotated.unreadable += 1,

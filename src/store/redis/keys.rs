@@ -140,6 +140,24 @@ pub(super) fn bucket(id: &ItemId) -> u8 {
     (id.hash64() % u64::from(CATALOGUE_BUCKETS)) as u8
 }
 
+/// Slots of a Redis Cluster.
+pub(super) const SLOTS: u16 = 16_384;
+
+/// The slot of a key in a Redis Cluster: the CRC of its hash tag.
+pub(super) fn slot(key: &[u8]) -> u16 {
+    crc16::State::<crc16::XMODEM>::calculate(hashed(key)) % SLOTS
+}
+
+/// What Redis Cluster hashes of a key: between the first `{` and the first `}` after it.
+fn hashed(key: &[u8]) -> &[u8] {
+    let Some(open) = key.iter().position(|byte| *byte == b'{') else { return key };
+    let after = &key[open + 1..];
+    match after.iter().position(|byte| *byte == b'}') {
+        Some(length @ 1..) => &after[..length],
+        _ => key,
+    }
+}
+
 /// `text` without braces: a tag ends at the first `}`.
 fn tag(text: &str) -> Cow<'_, str> {
     if text.contains(['%', '{', '}']) { text.replace('%', "%25").replace('{', "%7B").replace('}', "%7D").into() } else { text.into() }
@@ -155,12 +173,15 @@ mod tests {
         store::seal::{KeyRing, MasterKeys, ROOT},
     };
 
-    /// What Redis Cluster hashes of a key: between the first `{` and the first `}` after it.
-    fn hashed(key: &str) -> &str {
-        let Some((_, after)) = key.split_once('{') else { return key };
-        match after.split_once('}') {
-            Some((tag, _)) if !tag.is_empty() => tag,
-            _ => key,
+    fn tag_of(key: &str) -> &str {
+        std::str::from_utf8(hashed(key.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn slots_are_those_of_redis() {
+        // By `CLUSTER KEYSLOT`.
+        for (key, expected) in [("foo", 12_182), ("bar", 5_061), ("{foo}bar", 12_182), ("x{}y", 16_116), ("{a}b}c", 15_495)] {
+            assert_eq!(slot(key.as_bytes()), expected, "{key}");
         }
     }
 
@@ -176,10 +197,10 @@ mod tests {
         let mut tags = HashSet::new();
         for who in lookups() {
             let feed = FeedId::new("fd}{_1").unwrap();
-            let tag = hashed(&keys.profile(&who)).to_owned();
+            let tag = tag_of(&keys.profile(&who)).to_owned();
             let own = [keys.dedupe(&who), keys.feeds(&who), keys.feed(Some(&who), &feed), keys.key(&who), keys.erased(&who)];
             for key in own.into_iter().chain([keys.consents(&who)]) {
-                assert_eq!(hashed(&key), tag, "{key}");
+                assert_eq!(tag_of(&key), tag, "{key}");
             }
             assert!(tag.starts_with("p:") && tags.insert(tag.clone()), "{tag}");
         }

@@ -7,6 +7,7 @@
 mod breaker;
 mod catalogue;
 mod changes;
+mod dial;
 mod earlier;
 mod errors;
 mod key_table;
@@ -15,6 +16,7 @@ mod link;
 pub mod look;
 mod options;
 mod people;
+mod scan;
 mod scripts;
 
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
@@ -23,11 +25,11 @@ use async_trait::async_trait;
 use redis::Pipeline;
 use tokio::sync::OnceCell;
 
-pub use self::options::{RedisOptions, redacted_url};
+pub use self::options::{RedisOptions, TlsFiles, redacted_url};
 use self::{
     changes::Idle,
     keys::Keys,
-    link::{Lane, Link},
+    link::{Ask, Lane, Link},
     scripts::Scripts,
 };
 use super::{
@@ -66,8 +68,8 @@ impl RedisStore {
     ///
     /// Errors: [`StoreError::Refused`] for a URL or key prefix that cannot be used.
     pub fn new(options: RedisOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let link = |client| Link::new(client, options.timeout.as_std(), options.bulk_timeout.as_std());
-        let (key_link, link) = (options.key_client()?.map(link), link(options.client()?));
+        let link = |dialer| Link::new(dialer, options.timeout.as_std(), options.bulk_timeout.as_std());
+        let (key_link, link) = (options.key_dialer()?.map(link), link(options.dialer()?));
         let keys = Keys::new(&options.key_prefix);
         Ok(Self { link, key_link, ring: OnceCell::new(), keys, scripts: Scripts::new(), idle: Idle::default(), clock, options })
     }
@@ -99,6 +101,11 @@ impl Store for RedisStore {
 
     async fn changes(&self, position: &LogPosition, wait: Duration) -> Result<Changes, StoreError> {
         self.read_changes(position, wait).await
+    }
+
+    fn logged_at(&self, position: &LogPosition) -> Option<Time> {
+        let (ms, _) = position.0.split_once('-')?;
+        ms.parse().ok().map(Time)
     }
 
     async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
@@ -161,20 +168,19 @@ impl Store for RedisStore {
     async fn put_policy(&self, digest: &str, json: &str) -> Result<(), StoreError> {
         let mut set = redis::cmd("SET");
         set.arg(self.keys.policy(digest)).arg(json);
-        self.link.call(Lane::Serving, |mut connection| async move { set.exec_async(&mut connection).await }).await
+        self.link.ask::<()>(Lane::Serving, Ask::Write(&set)).await
     }
 
     async fn policy(&self, digest: &str) -> Result<Option<String>, StoreError> {
         let mut get = redis::cmd("GET");
         get.arg(self.keys.policy(digest));
-        self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await
+        self.link.ask(Lane::Serving, Ask::Read(&get)).await
     }
 
     async fn append_activation(&self, expected: u64, line: &str) -> Result<Commit, StoreError> {
         let mut append = self.scripts.append_activation.key(self.keys.activations());
         append.arg(expected).arg(line);
-        let appended: u8 =
-            self.link.call(Lane::Serving, |mut connection| async move { append.invoke_async(&mut connection).await }).await?;
+        let appended: u8 = self.link.ask(Lane::Serving, Ask::Script(&append)).await?;
         Ok(if appended == 1 { Commit::Done } else { Commit::Conflict })
     }
 
@@ -183,22 +189,21 @@ impl Store for RedisStore {
         let first = after.min(u64::MAX >> 2);
         let mut range = redis::cmd("LRANGE");
         range.arg(self.keys.activations()).arg(first).arg(first + MAX_ACTIVATIONS_PER_READ as u64 - 1);
-        self.link.call(Lane::Serving, |mut connection| async move { range.query_async(&mut connection).await }).await
+        self.link.ask(Lane::Serving, Ask::Read(&range)).await
     }
 
     async fn shared_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("SETNX").arg(self.keys.secret()).arg(&fresh).ignore();
         pipeline.cmd("GET").arg(self.keys.secret());
-        let work = |mut connection| async move { pipeline.query_async(&mut connection).await };
-        let (kept,): (Vec<u8>,) = self.link.call(Lane::Serving, work).await?;
+        let (kept,): (Vec<u8>,) = self.link.ask(Lane::Serving, Ask::Together(&pipeline)).await?;
         super::secret(&kept)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
         let mut set = redis::cmd("SET");
         set.arg(self.keys.ping()).arg(self.clock.now().0).arg("PX").arg(PING_TTL_MS);
-        self.link.call(Lane::Serving, |mut connection| async move { set.exec_async(&mut connection).await }).await
+        self.link.ask::<()>(Lane::Serving, Ask::Write(&set)).await
     }
 
     fn kind(&self) -> &'static str {

@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future::try_join;
 
-use super::{RedisStore, link::Lane};
+use super::{
+    RedisStore,
+    link::{Ask, Lane},
+};
 use crate::{
     domain::{
         EventId, FeedId, Profile, Span, Time, UserId,
@@ -40,12 +43,10 @@ impl RedisStore {
         get.arg(self.keys.profile(&who)).arg(self.keys.consents(&who));
         let (key, (profile, consents)) = if self.keys_are_here() {
             get.arg(self.keys.key(&who));
-            let work = |mut connection| async move { get.query_async(&mut connection).await };
-            let (profile, consents, row): (Stored, Stored, Stored) = self.link.call(Lane::Serving, work).await?;
+            let (profile, consents, row): (Stored, Stored, Stored) = self.link.ask(Lane::Serving, Ask::Read(&get)).await?;
             (self.key_in(&who, row.as_deref()).await?, (profile, consents))
         } else {
-            let work = |mut connection| async move { get.query_async::<(Stored, Stored)>(&mut connection).await };
-            try_join(self.current_key(&who), self.link.call(Lane::Serving, work)).await?
+            try_join(self.current_key(&who), self.link.ask::<(Stored, Stored)>(Lane::Serving, Ask::Read(&get))).await?
         };
         // Without its key a row is what a backup brought back: nobody's any more.
         let Some(key) = key else { return Ok(None) };
@@ -70,7 +71,7 @@ impl RedisStore {
         };
         let mut get = redis::cmd("GET");
         get.arg(self.keys.consents(&who));
-        let stored: Stored = self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await?;
+        let stored: Stored = self.link.ask(Lane::Serving, Ask::Read(&get)).await?;
         // What is older than the key is of before an erasure.
         let readable = stored.as_deref().filter(|stored| !is_new && !key.is_foreign(stored));
         let mut log = readable.map(|stored| codec::consent::decode(&key.open(Record::Consents, stored)?)).transpose()?.unwrap_or_default();
@@ -85,7 +86,7 @@ impl RedisStore {
         }
         append.arg(stored.unwrap_or_default()).arg(key.seal(Record::Consents, &codec::consent::encode(&log)?)?);
         append.arg(ttl_ms(CONSENT_KEEP.as_std())).arg(u8::from(lifts)).arg(self.key_ttl_ms()).arg(key.pseudonym().0.as_slice());
-        let code = self.link.call(Lane::Serving, |mut connection| async move { append.invoke_async(&mut connection).await }).await?;
+        let code = self.link.ask(Lane::Serving, Ask::Script(&append)).await?;
         self.committed(&who, code).await
     }
 
@@ -138,7 +139,7 @@ impl RedisStore {
         for id in ids {
             begin.arg(key.map(|key| key.event_digest(id)).unwrap_or_default().as_slice());
         }
-        self.link.call(Lane::Serving, |mut connection| async move { begin.invoke_async(&mut connection).await }).await
+        self.link.ask(Lane::Serving, Ask::ReadScript(&begin)).await
     }
 
     pub(super) async fn write_profile(
@@ -167,8 +168,7 @@ impl RedisStore {
         for id in ids {
             commit.arg(key.event_digest(id).as_slice());
         }
-        let work = |mut connection| async move { commit.invoke_async(&mut connection).await };
-        let code = self.link.call(Lane::Serving, work).await?;
+        let code = self.link.ask(Lane::Serving, Ask::Script(&commit)).await?;
         self.committed(&who, code).await
     }
 
@@ -180,8 +180,7 @@ impl RedisStore {
             erase.key(self.keys.key(&who));
         }
         erase.arg(self.keys.feed_prefix(&who)).arg(now.0).arg(TOMBSTONE_TTL.as_millis());
-        let erased: String =
-            self.link.call(Lane::Serving, |mut connection| async move { erase.invoke_async(&mut connection).await }).await?;
+        let erased: String = self.link.ask(Lane::Serving, Ask::Script(&erase)).await?;
         match self.keys_are_here() {
             // The script did. Whoever comes back from now on has a new one.
             true => self.ring().await?.forget(&who),
@@ -216,8 +215,7 @@ impl RedisStore {
                 put.key(self.keys.key(who)).arg(key.pseudonym().0.as_slice());
             }
         }
-        let work = |mut connection| async move { put.invoke_async::<u8>(&mut connection).await };
-        match (self.link.call(Lane::Serving, work).await?, home) {
+        match (self.link.ask::<u8>(Lane::Serving, Ask::Script(&put)).await?, home) {
             (ERASED, Some((who, _))) => {
                 self.destroy_late_key(&who).await?;
                 Err(StoreError::Erased)
@@ -230,8 +228,7 @@ impl RedisStore {
         let Some(home) = self.home(owner).await? else { return Ok(None) };
         let mut get = redis::cmd("HGETALL");
         get.arg(self.keys.feed(home.as_ref().map(|(who, _)| who), id));
-        let work = |mut connection| async move { get.query_async(&mut connection).await };
-        let mut fields: HashMap<String, Vec<u8>> = self.link.call(Lane::Serving, work).await?;
+        let mut fields: HashMap<String, Vec<u8>> = self.link.ask(Lane::Serving, Ask::Read(&get)).await?;
         let Some(feed) = fields.remove(FEED_FIELD) else { return Ok(None) };
         if home.as_ref().is_some_and(|(_, key)| key.is_foreign(&feed)) {
             return Ok(None);
@@ -248,8 +245,7 @@ impl RedisStore {
         let record = Record::Page(id, number);
         let mut freeze = self.scripts.freeze_page.key(self.keys.feed(home.as_ref().map(|(who, _)| who), id));
         freeze.arg(page_field(number)).arg(sealed(&home, record, codec::feed::encode_page(page)?)?);
-        let work = |mut connection| async move { freeze.invoke_async(&mut connection).await };
-        let frozen: Option<Vec<u8>> = self.link.call(Lane::Serving, work).await?;
+        let frozen: Option<Vec<u8>> = self.link.ask(Lane::Serving, Ask::Script(&freeze)).await?;
         frozen.map(|page| codec::feed::decode_page(&opened(&home, record, page)?)).transpose()
     }
 }

@@ -17,7 +17,10 @@ use polyphony::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::Observed;
+use super::{
+    Observed,
+    deployments::{redis_mode, sentinel, tls_authority, tls_certificate},
+};
 use crate::{
     shutdown::unfinished,
     support::{
@@ -40,14 +43,14 @@ pub struct Operation {
 }
 
 /// The key and its other value; `None` leaves the default.
-type Change = Option<(&'static str, &'static str)>;
+pub(super) type Change = Option<(&'static str, &'static str)>;
 
 /// A server that is not started yet, with the change.
 fn recipe(change: Change) -> Recipe {
     with(Recipe::serve(), change)
 }
 
-fn with(recipe: Recipe, change: Change) -> Recipe {
+pub(super) fn with(recipe: Recipe, change: Change) -> Recipe {
     match change {
         Some((key, value)) => recipe.set(key, value),
         None => recipe,
@@ -87,6 +90,13 @@ operations! {
     "store.profile_ttl" = "2d" => profile_ttl;
     "store.embedded.path" = "elsewhere/store.redb" => embedded_path;
     "store.redis.url" = "redis://127.0.0.1:1" => redis_url;
+    "store.redis.mode" = "cluster" => redis_mode;
+    "store.redis.sentinel.primary" = "another" => sentinel;
+    "store.redis.sentinel.username" = "nobody" => sentinel;
+    "store.redis.sentinel.password" = "wrong" => sentinel;
+    "store.redis.tls.ca_file" = "ca.pem" => tls_authority;
+    "store.redis.tls.cert_file" = "client.pem" => tls_certificate;
+    "store.redis.tls.key_file" = "client.key" => tls_certificate;
     "store.redis.key_prefix" = "other" => key_prefix;
     "store.redis.timeout" = "10s" => redis_timeout;
     "store.redis.change_log_max" = "1000" => change_log_max;

@@ -2,8 +2,11 @@
 
 pub mod app;
 pub mod faults;
+pub mod cluster;
 pub mod garbage;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod sentinel;
+pub mod tls;
 pub mod world;

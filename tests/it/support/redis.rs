@@ -136,13 +136,14 @@ impl Drop for RedisServer {
 }
 
 /// The process behind the port: on a port that was taken, it is not the one that was started.
-fn answering_process(url: &str) -> Option<u32> {
+pub(super) fn answering_process(url: &str) -> Option<u32> {
     let mut connection = redis::Client::open(url).ok()?.get_connection_with_timeout(Duration::from_secs(1)).ok()?;
     let info: String = redis::cmd("INFO").arg("server").query(&mut connection).ok()?;
     info.lines().find_map(|line| line.strip_prefix("process_id:"))?.trim().parse().ok()
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on, below those the kernel hands out.
+pub fn free_port() -> u16 {
     let mut seed = std::collections::hash_map::RandomState::new();
     loop {
         use std::hash::BuildHasher;

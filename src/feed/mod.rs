@@ -31,6 +31,7 @@ use crate::{
     domain::{
         FacetValue, FeedId, ItemId, Profile, SessionId, Time, UserId,
         consent::{ConsentDefault, ConsentRecord, Purpose},
+        sensitive::SensitiveTopics,
         feed::{Draw, Owner, Page, StoredFeed},
         policy::ActivePolicy,
         profile::{Mode, Preferences},
@@ -155,6 +156,8 @@ pub struct FeedService {
     pub local: local::LocalFeeds,
     /// What holds for people who were never asked.
     pub consent: ConsentDefault,
+    /// What is used of people with consent to its category alone.
+    pub sensitive: Arc<SensitiveTopics>,
 }
 
 impl FeedService {
@@ -177,6 +180,7 @@ impl FeedService {
             sources,
             local: local::LocalFeeds::default(),
             consent: ConsentDefault::Assumed,
+            sensitive: Arc::default(),
         }
     }
 
@@ -232,6 +236,12 @@ impl FeedService {
         self.known(user, person, request.mode)
     }
 
+    /// The profile without what is of special categories and not consented to.
+    pub fn usable(&self, profile: Profile, consents: &[ConsentRecord]) -> Profile {
+        let snapshot = self.catalogue.snapshot();
+        self.sensitive.without_withheld(&profile, consents, self.clock.now(), |id, is| snapshot.has_topic(id, is)).unwrap_or(profile)
+    }
+
     /// What of a person a request may use that asks for `asked`.
     fn known(&self, user: &UserId, person: Person, asked: Mode) -> Reader {
         let profile = person.profile.unwrap_or_default();
@@ -242,6 +252,7 @@ impl FeedService {
             mode => mode,
         };
         let owner = if mode.personalises() { Owner::User(user.clone()) } else { Owner::Nobody };
+        let profile = self.usable(profile, &person.consents);
         let profile = match mode {
             Mode::Profile => Some(profile),
             Mode::ExplicitOnly => Some(profile.explicit()),

@@ -134,6 +134,7 @@ impl FeedService {
 const fn reach(constraint: &Constraint) -> u32 {
     match constraint {
         Constraint::MaxShare { per, .. } | Constraint::MinShare { per, .. } | Constraint::MinDistinct { per, .. } => *per,
+        Constraint::Cap { per, .. } => *per,
         Constraint::MinGap { gap, .. } => gap.saturating_add(1),
         Constraint::Pin { position, .. } => position.saturating_add(1),
     }

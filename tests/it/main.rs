@@ -38,6 +38,7 @@ mod privacy;
 mod problems;
 mod rerank;
 mod rollout;
+mod safeguards;
 mod security;
 mod shutdown;
 mod store_conformance;

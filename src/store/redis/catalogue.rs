@@ -70,7 +70,8 @@ impl RedisStore {
             add.key(self.keys.popularity(bucket)).arg(half_life_ms);
             for delta in deltas {
                 let used = delta.used;
-                add.arg(delta.item.as_str()).arg(delta.at.0).arg(used.weight).arg(used.impressions).arg(used.opens);
+                add.arg(delta.item.as_str()).arg(delta.at.0);
+                add.arg(used.weight).arg(used.impressions).arg(used.opens).arg(used.newcomer_weight);
             }
             self.link.call(Lane::Bulk, move |mut connection| async move { add.invoke_async::<Vec<String>>(&mut connection).await })
         };

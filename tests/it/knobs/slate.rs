@@ -235,6 +235,7 @@ impl World {
             clock: world.clock.clone(),
             journal: Arc::new(Journal::off()),
             consent: ConsentDefault::Assumed,
+            sensitive: Arc::default(),
         };
         let personas = demo::personas(SEED, NOW, &items);
         let background = demo::background(SEED, NOW, &items);

@@ -13,6 +13,7 @@ use crate::{
     domain::{
         Event, EventKind, Item, ItemId, Profile, Time, Use, UserId,
         consent::{ConsentDefault, Purpose},
+        privacy::AgeGroup,
         sensitive::SensitiveTopics,
     },
     journal::{EventRecord, Journal, JournalRecord},
@@ -45,6 +46,8 @@ pub enum Unwanted {
     NoDwellConsent,
     /// The item is of a special category that the person did not consent to.
     Sensitive,
+    /// Nothing is inferred about minors.
+    Minor,
     /// The person was erased, and has not consented to anything since.
     Erased,
 }
@@ -57,6 +60,7 @@ impl Unwanted {
             Self::NoProfile => "no_profile",
             Self::NoDwellConsent => "no_dwell_consent",
             Self::Sensitive => "sensitive",
+            Self::Minor => "minor",
             Self::Erased => "erased",
         }
     }
@@ -102,6 +106,11 @@ impl Ingest {
     ///
     /// Errors: the store failed for some person; what was learned before stays learned, and repeating the call is safe.
     pub async fn learn(&self, events: &[Event]) -> Result<Vec<Outcome>, StoreError> {
+        self.learn_of(events, AgeGroup::Adult).await
+    }
+
+    /// As [`Self::learn`], of people of an age group. What minors say is kept; what they do is not.
+    pub async fn learn_of(&self, events: &[Event], age_group: AgeGroup) -> Result<Vec<Outcome>, StoreError> {
         let snapshot = self.catalogue.snapshot();
         let mut outcomes = vec![Outcome::Duplicate; events.len()];
         let mut used = vec![Use::default(); events.len()];
@@ -111,7 +120,7 @@ impl Ingest {
         }
         for (user, mut indices) in by_user {
             indices.sort_by_key(|index| events[*index].at);
-            self.learn_user(user, &indices, events, &snapshot, (&mut outcomes, &mut used)).await?;
+            self.learn_user((user, age_group), &indices, events, &snapshot, (&mut outcomes, &mut used)).await?;
         }
         self.after_acceptance(events, &outcomes, &used).await;
         Ok(outcomes)
@@ -120,20 +129,24 @@ impl Ingest {
     /// One person's events: read, learn, commit; again from the start when somebody else committed first.
     async fn learn_user(
         &self,
-        user: &UserId,
+        (user, age_group): (&UserId, AgeGroup),
         indices: &[usize],
         events: &[Event],
         snapshot: &Snapshot,
         (outcomes, used): (&mut [Outcome], &mut [Use]),
     ) -> Result<(), StoreError> {
         let person = self.store.person(user).await?.unwrap_or_default();
-        let indices: Vec<usize> = indices.iter().copied().filter(|index| match self.unwanted(&person, &events[*index], snapshot) {
-            None => true,
-            Some(unwanted) => {
-                outcomes[*index] = Outcome::Ignored(unwanted);
-                false
-            }
-        }).collect();
+        let indices: Vec<usize> = indices
+            .iter()
+            .copied()
+            .filter(|index| match self.unwanted(&person, age_group, &events[*index], snapshot) {
+                None => true,
+                Some(unwanted) => {
+                    outcomes[*index] = Outcome::Ignored(unwanted);
+                    false
+                }
+            })
+            .collect();
         if indices.is_empty() {
             return Ok(());
         }
@@ -177,7 +190,7 @@ impl Ingest {
     }
 
     /// Why the event is not to be kept; `None`: it may be.
-    fn unwanted(&self, person: &Person, event: &Event, snapshot: &Snapshot) -> Option<Unwanted> {
+    fn unwanted(&self, person: &Person, age_group: AgeGroup, event: &Event, snapshot: &Snapshot) -> Option<Unwanted> {
         let now = self.clock.now();
         let allows = |purpose| self.consent.allows(&person.consents, purpose, now);
         let mode = person.profile.as_ref().map(|profile| profile.preferences.mode).unwrap_or_default();
@@ -191,6 +204,9 @@ impl Ingest {
         }
         if !mode.personalises() && event.kind != EventKind::Follow {
             return Some(Unwanted::NoProfile);
+        }
+        if age_group == AgeGroup::Minor && event.kind != EventKind::Follow {
+            return Some(Unwanted::Minor);
         }
         if event.kind == EventKind::Dwell && !allows(Purpose::Dwell) {
             return Some(Unwanted::NoDwellConsent);

@@ -41,7 +41,12 @@ impl Asked {
 
     /// The first `count` positions from a scored pool, with the dial at `diversity`.
     pub fn page(&self, candidates: &[PoolCandidate], policy: &Policy, diversity: f32, count: usize) -> Page {
-        rank::place(&Pool { candidates, diversity, seed: self.seed, exemplars: &[], dials: Dials::default() }, &[], count, &self.context(policy))
+        rank::place(
+            &Pool { candidates, diversity, seed: self.seed, exemplars: &[], dials: Dials::default() },
+            &[],
+            count,
+            &self.context(policy),
+        )
     }
 
     /// The same with the dial where the policy has it: its `diversity`, or what reaches its target.

@@ -31,10 +31,10 @@ use crate::{
     domain::{
         FacetValue, FeedId, ItemId, Profile, SessionId, Time, UserId,
         consent::{ConsentDefault, ConsentRecord, Purpose},
-        sensitive::SensitiveTopics,
         feed::{Draw, Owner, Page, StoredFeed},
         policy::ActivePolicy,
         profile::{Mode, Preferences},
+        sensitive::SensitiveTopics,
     },
     journal::Journal,
     policy::{
@@ -61,6 +61,8 @@ pub struct FeedRequest {
     /// The most of the person that may be used; what they chose and consented to narrows it. What they blocked stays out
     /// in every mode.
     pub mode: Mode,
+    /// No cap is lifted for a minor.
+    pub is_minor: bool,
     /// Topic to how much, in (0, 1]: what somebody whom nobody names keeps of themselves. Not kept.
     pub interests: BTreeMap<FacetValue, f32>,
     /// 1 to 100; `None` takes the surface's page size.
@@ -233,7 +235,11 @@ impl FeedService {
                 Person::default()
             }
         };
-        self.known(user, person, request.mode)
+        let mut reader = self.known(user, person, request.mode);
+        if let Some(profile) = reader.profile.as_mut().filter(|profile| request.is_minor && profile.preferences.lifts_caps) {
+            Arc::make_mut(profile).preferences.lifts_caps = false;
+        }
+        reader
     }
 
     /// The profile without what is of special categories and not consented to.

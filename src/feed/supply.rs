@@ -146,6 +146,7 @@ fn request(surface: &str, reader: usize) -> FeedRequest {
         surface: surface.to_owned(),
         user: None,
         session: None,
+        is_minor: false,
         mode: Mode::Profile,
         interests: Default::default(),
         limit: None,

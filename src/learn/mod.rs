@@ -22,8 +22,8 @@ use crate::domain::{
     event::UNDO_WINDOW,
     popularity::examination,
     profile::{
-        Action, MAX_ACTIONS, MAX_DISLIKES, MAX_FOLLOWS, MAX_LOCKED_TOPICS, MAX_MUTES, MAX_PREFERRED_TOPICS, MAX_TAUGHT_PER_ITEM, Mode, Mute,
-        MuteTarget, Seen,
+        Action, MAX_ACTIONS, MAX_DISLIKES, MAX_FOLLOWS, MAX_LOCKED_TOPICS, MAX_MUTES, MAX_PREFERRED_TOPICS, MAX_TAUGHT_PER_ITEM, Mode,
+        Mute, MuteTarget, Seen,
     },
 };
 use seen::Sight;

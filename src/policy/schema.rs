@@ -174,7 +174,9 @@ fn field_of(field: &Field) -> Value {
         FieldKind::Duration(..) => json!({ "type": "string", "pattern": DURATION }),
         FieldKind::Range => range(),
         FieldKind::Surfaces => json!({ "type": "array", "items": { "type": "string", "pattern": SURFACE_NAME } }),
-        FieldKind::Texts => json!({ "type": "array", "minItems": 1, "maxItems": MAX_CAP_TOPICS, "items": { "type": "string", "minLength": 1 } }),
+        FieldKind::Texts => {
+            json!({ "type": "array", "minItems": 1, "maxItems": MAX_CAP_TOPICS, "items": { "type": "string", "minLength": 1 } })
+        }
         FieldKind::Flag => json!({ "type": "boolean" }),
         FieldKind::List(name) => list(name, MAX_ARMS),
     }

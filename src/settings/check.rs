@@ -170,7 +170,10 @@ impl Settings {
             }
             for (index, topic) in topics.iter().enumerate() {
                 if topic.trim().is_empty() || topic.len() > MAX_FACET_VALUE_BYTES {
-                    found.is(&format!("{key}[{index}]"), format!("is empty or too long; expected a topic of 1 to {MAX_FACET_VALUE_BYTES} bytes"));
+                    found.is(
+                        &format!("{key}[{index}]"),
+                        format!("is empty or too long; expected a topic of 1 to {MAX_FACET_VALUE_BYTES} bytes"),
+                    );
                 } else if !known.insert(topic.to_lowercase()) {
                     found.is(&format!("{key}[{index}]"), format!("is \"{topic}\", which is listed before; expected each topic once"));
                 }

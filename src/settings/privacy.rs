@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Secret;
 use crate::domain::{
-    privacy::{GpcScope, Pack},
+    privacy::{AgeGroup, GpcScope, Pack},
     sensitive::{Category, SensitiveTopics},
 };
 
@@ -16,6 +16,8 @@ use crate::domain::{
 pub struct Privacy {
     pub pack: Pack,
     pub gpc_scope: GpcSetting,
+    /// What holds for people of whom no age group is said.
+    pub unknown_age: AgeGroup,
     /// 64 hex digits each, the newest first: it wraps people's keys, all of them unwrap. Empty: the store makes one for itself.
     pub master_keys: Vec<Secret>,
     pub keys: Keys,

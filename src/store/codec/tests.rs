@@ -362,7 +362,8 @@ fn every_version_is_fixed() {
         "040200010201730000803f08010301760000803f00000101000000000000000407_02_20_01010501760601_0a_00_01_0161_00_01_0000003f_00_00_00_01_016b_00_00_00_00_01_02_0000803f"
             .replace('_', "")
     );
-    let popularity = hex(&popularity::encode(&Popularity { weight: 1.0, newcomer_weight: 2.0, as_of: Time(-2), impressions: 2.0, opens: 0.5 }));
+    let popularity =
+        hex(&popularity::encode(&Popularity { weight: 1.0, newcomer_weight: 2.0, as_of: Time(-2), impressions: 2.0, opens: 0.5 }));
     assert_eq!(popularity, "03000000000000f03ffeffffffffffffff0000000000000040000000000000e03f0000000000000040");
     let entry = PoolEntry {
         item_hash: 0x0807_0605_0403_0201,

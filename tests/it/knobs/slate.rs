@@ -273,6 +273,7 @@ impl World {
             diversity: (ask == Ask::Diverse).then_some(0.9),
             seed: Some(SEED),
             session: None,
+            is_minor: false,
             cursor: None,
             strict: false,
             exclude: Vec::new(),

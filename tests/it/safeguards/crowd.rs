@@ -55,7 +55,9 @@ async fn ten_thousand_events_of_one_person_count_as_a_few(kind: StoreKind) {
     let (weight, newcomers, _) = popularity(&world, "itm_000");
     assert_eq!((weight, newcomers), (f64::from(MAX_GIVEN_PER_ITEM), 0.0));
     let taught = liking(&world, "ana", "science").await;
-    println!("10,000 events of one person on one item: promised a popularity of at most {MAX_GIVEN_PER_ITEM}, counted {weight}; liking {taught}");
+    println!(
+        "10,000 events of one person on one item: promised a popularity of at most {MAX_GIVEN_PER_ITEM}, counted {weight}; liking {taught}"
+    );
     // What using teaches, and one like.
     assert!(taught > 1.0 && taught <= MAX_TAUGHT_PER_ITEM + 2.0 + 0.1, "{taught}");
     // Opens and impressions say how often an item is opened: they cannot be made up either.

@@ -59,7 +59,16 @@ pub fn profile(events: u64) -> Profile {
             weight: 2.0,
             exemplar: item_id("a"),
         }],
-        seen: (0..3).map(|n| Seen { item_hash: u64::MAX - n, at: Time(NOW.0 + n as i64), opened: n == 1, impressions: n as u8, given: 1, taught: n as u8 }).collect(),
+        seen: (0..3)
+            .map(|n| Seen {
+                item_hash: u64::MAX - n,
+                at: Time(NOW.0 + n as i64),
+                opened: n == 1,
+                impressions: n as u8,
+                given: 1,
+                taught: n as u8,
+            })
+            .collect(),
         mutes: vec![Mute { target: MuteTarget::Facet(Facet::Creator, "crt_9".into()), since: NOW, until: Some(Time(NOW.0 + 7)) }],
         follows: vec!["crt_1".into()],
         locked_topics: ["war".into()].into(),

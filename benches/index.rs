@@ -133,7 +133,7 @@ fn item(n: usize, embedding: Embedding) -> [CatalogueRecord; 2] {
         embedding: Some(embedding),
         attributes: None,
     };
-    let popularity = Popularity { weight: (n % 977) as f64, as_of: NOW, impressions: 0.0, opens: 0.0 };
+    let popularity = Popularity { weight: (n % 977) as f64, as_of: NOW, ..Popularity::default() };
     [CatalogueRecord::Put(Box::new(item)), CatalogueRecord::Popularity(id, popularity)]
 }
 

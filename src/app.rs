@@ -115,10 +115,19 @@ impl App {
             set,
         );
         feed.consent = settings.consent.default;
+        let sensitive = Arc::new(settings.privacy.sensitive.topics());
+        feed.sensitive = Arc::clone(&sensitive);
         let notices = Notices::load(&settings.consent.notices)?;
         let consents = Consents::new(Arc::clone(&store), Arc::clone(&clock));
         let rollout = Rollout::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), Arc::clone(&feed.serving));
-        let ingest = Ingest { store: Arc::clone(&store), catalogue, clock: Arc::clone(&clock), journal, consent: settings.consent.default };
+        let ingest = Ingest {
+            store: Arc::clone(&store),
+            catalogue,
+            clock: Arc::clone(&clock),
+            journal,
+            consent: settings.consent.default,
+            sensitive,
+        };
         Ok(Self {
             auth: Auth::take(&mut settings.auth),
             inflight: Inflight::new(settings.server.max_inflight_requests),

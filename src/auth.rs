@@ -7,7 +7,7 @@ use serde::Deserialize;
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::{
-    domain::{Span, Time, UserId, ids::IdError},
+    domain::{Span, Time, UserId, ids::IdError, privacy::AgeGroup},
     settings,
 };
 
@@ -61,6 +61,8 @@ pub enum Caller {
         id: UserId,
         /// `None`: every surface.
         surfaces: Option<BTreeSet<String>>,
+        /// As whoever signed the token says.
+        age_group: Option<AgeGroup>,
     },
 }
 
@@ -116,6 +118,7 @@ struct Claims {
     exp: f64,
     nbf: Option<f64>,
     surfaces: Option<BTreeSet<String>>,
+    age_group: Option<AgeGroup>,
 }
 
 impl Auth {
@@ -181,7 +184,7 @@ impl Auth {
             return Err(AuthError::NotYet);
         }
         let id = UserId::new(&claims.sub).map_err(AuthError::Subject)?;
-        Ok(Caller::User { id, surfaces: claims.surfaces })
+        Ok(Caller::User { id, surfaces: claims.surfaces, age_group: claims.age_group })
     }
 }
 

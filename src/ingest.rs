@@ -11,12 +11,14 @@ use crate::{
     catalogue::{Catalogue, CatalogueRecord, Snapshot},
     clock::Clock,
     domain::{
-        Event, EventKind, Item, ItemId, UserId,
+        Event, EventKind, Item, ItemId, Profile, Time, Use, UserId,
         consent::{ConsentDefault, Purpose},
+        privacy::AgeGroup,
+        sensitive::SensitiveTopics,
     },
     journal::{EventRecord, Journal, JournalRecord},
     learn::{self, LearnError},
-    store::{Commit, PopularityDelta, Store, StoreError},
+    store::{Commit, Person, PopularityDelta, Store, StoreError},
 };
 
 /// Times a profile is read and tried again when somebody else wrote it meanwhile.
@@ -40,6 +42,12 @@ pub enum Unwanted {
     NoConsent,
     /// The person chose feeds that use nothing inferred of them and nothing they do.
     NoProfile,
+    /// How long the person looks may not be learned from.
+    NoDwellConsent,
+    /// The item is of a special category that the person did not consent to.
+    Sensitive,
+    /// Nothing is inferred about minors.
+    Minor,
     /// The person was erased, and has not consented to anything since.
     Erased,
 }
@@ -50,6 +58,9 @@ impl Unwanted {
         match self {
             Self::NoConsent => "no_consent",
             Self::NoProfile => "no_profile",
+            Self::NoDwellConsent => "no_dwell_consent",
+            Self::Sensitive => "sensitive",
+            Self::Minor => "minor",
             Self::Erased => "erased",
         }
     }
@@ -72,6 +83,8 @@ pub struct Ingest {
     pub journal: Arc<Journal>,
     /// What holds for people who were never asked.
     pub consent: ConsentDefault,
+    /// What is learned from with consent to its category alone.
+    pub sensitive: Arc<SensitiveTopics>,
 }
 
 impl Ingest {
@@ -93,35 +106,47 @@ impl Ingest {
     ///
     /// Errors: the store failed for some person; what was learned before stays learned, and repeating the call is safe.
     pub async fn learn(&self, events: &[Event]) -> Result<Vec<Outcome>, StoreError> {
+        self.learn_of(events, AgeGroup::Adult).await
+    }
+
+    /// As [`Self::learn`], of people of an age group. What minors say is kept; what they do is not.
+    pub async fn learn_of(&self, events: &[Event], age_group: AgeGroup) -> Result<Vec<Outcome>, StoreError> {
         let snapshot = self.catalogue.snapshot();
         let mut outcomes = vec![Outcome::Duplicate; events.len()];
+        let mut used = vec![Use::default(); events.len()];
         let mut by_user: BTreeMap<&UserId, Vec<usize>> = BTreeMap::new();
         for (index, event) in events.iter().enumerate() {
             by_user.entry(&event.user).or_default().push(index);
         }
         for (user, mut indices) in by_user {
             indices.sort_by_key(|index| events[*index].at);
-            self.learn_user(user, &indices, events, &snapshot, &mut outcomes).await?;
+            self.learn_user((user, age_group), &indices, events, &snapshot, (&mut outcomes, &mut used)).await?;
         }
-        self.after_acceptance(events, &outcomes).await;
+        self.after_acceptance(events, &outcomes, &used).await;
         Ok(outcomes)
     }
 
     /// One person's events: read, learn, commit; again from the start when somebody else committed first.
     async fn learn_user(
         &self,
-        user: &UserId,
+        (user, age_group): (&UserId, AgeGroup),
         indices: &[usize],
         events: &[Event],
         snapshot: &Snapshot,
-        outcomes: &mut [Outcome],
+        (outcomes, used): (&mut [Outcome], &mut [Use]),
     ) -> Result<(), StoreError> {
-        let unwanted = self.unwanted(user).await?;
-        let (ignored, indices): (Vec<usize>, Vec<usize>) =
-            indices.iter().partition(|index| unwanted.is_some_and(|unwanted| !is_kept_regardless(&events[**index], unwanted)));
-        for index in ignored {
-            outcomes[index] = unwanted.map_or(Outcome::Duplicate, Outcome::Ignored);
-        }
+        let person = self.store.person(user).await?.unwrap_or_default();
+        let indices: Vec<usize> = indices
+            .iter()
+            .copied()
+            .filter(|index| match self.unwanted(&person, age_group, &events[*index], snapshot) {
+                None => true,
+                Some(unwanted) => {
+                    outcomes[*index] = Outcome::Ignored(unwanted);
+                    false
+                }
+            })
+            .collect();
         if indices.is_empty() {
             return Ok(());
         }
@@ -140,8 +165,9 @@ impl Ingest {
                 outcomes[*index] = if known || in_call.contains(&event.id) {
                     Outcome::Duplicate
                 } else {
-                    match learn_one(&mut profile, event, snapshot) {
-                        Ok(()) => {
+                    match learn_one(&mut profile, event, snapshot, self.clock.now()) {
+                        Ok(adds) => {
+                            used[*index] = adds;
                             in_call.insert(&event.id);
                             fresh.push(event.id.clone());
                             Outcome::Accepted
@@ -163,27 +189,44 @@ impl Ingest {
         Err(StoreError::Refused(format!("the profile changed {MAX_COMMIT_TRIES} times while learning")))
     }
 
-    /// Why what the person does is not to be kept; `None`: it may be.
-    async fn unwanted(&self, user: &UserId) -> Result<Option<Unwanted>, StoreError> {
-        let person = self.store.person(user).await?.unwrap_or_default();
-        if !self.consent.allows(&person.consents, Purpose::ProfileCreate, self.clock.now()) {
-            return Ok(Some(Unwanted::NoConsent));
+    /// Why the event is not to be kept; `None`: it may be.
+    fn unwanted(&self, person: &Person, age_group: AgeGroup, event: &Event, snapshot: &Snapshot) -> Option<Unwanted> {
+        let now = self.clock.now();
+        let allows = |purpose| self.consent.allows(&person.consents, purpose, now);
+        let mode = person.profile.as_ref().map(|profile| profile.preferences.mode).unwrap_or_default();
+        // Whoever has no profile can still block, follow and say what they want less of: that is said, not observed.
+        let is_said = matches!(event.kind, EventKind::Hide | EventKind::LessLike | EventKind::Report);
+        if !allows(Purpose::ProfileCreate) {
+            return Some(Unwanted::NoConsent);
         }
-        let mode = person.profile.map(|profile| profile.preferences.mode).unwrap_or_default();
-        Ok((!mode.personalises()).then_some(Unwanted::NoProfile))
+        if event.undo || is_said {
+            return None;
+        }
+        if !mode.personalises() && event.kind != EventKind::Follow {
+            return Some(Unwanted::NoProfile);
+        }
+        if age_group == AgeGroup::Minor && event.kind != EventKind::Follow {
+            return Some(Unwanted::Minor);
+        }
+        if event.kind == EventKind::Dwell && !allows(Purpose::Dwell) {
+            return Some(Unwanted::NoDwellConsent);
+        }
+        let entry = snapshot.find(&event.item).and_then(|row| snapshot.entry(row))?;
+        self.sensitive.withheld(&entry.item, &person.consents, now).map(|_| Unwanted::Sensitive)
     }
 
     /// Popularity and journal: after the events are safe, and never a reason to refuse them.
-    async fn after_acceptance(&self, events: &[Event], outcomes: &[Outcome]) {
-        let accepted = || events.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::Accepted).map(|(event, _)| event);
+    async fn after_acceptance(&self, events: &[Event], outcomes: &[Outcome], used: &[Use]) {
+        let is_accepted = |(index, _): &(usize, &Event)| outcomes[*index] == Outcome::Accepted;
+        let accepted = || events.iter().enumerate().filter(is_accepted);
         let deltas: Vec<PopularityDelta> = accepted()
-            .map(|event| PopularityDelta { item: event.item.clone(), used: learn::used(event), at: event.at })
+            .map(|(index, event)| PopularityDelta { item: event.item.clone(), used: used[index], at: event.at })
             .filter(|delta| !delta.used.is_nothing())
             .collect();
         if !deltas.is_empty() {
             self.add_popularity(&deltas).await;
         }
-        for event in accepted() {
+        for (_, event) in accepted() {
             // Erased since, or the store is away: a line nobody could be told of is left out.
             let Ok(pseudonym) = self.store.pseudonym(&event.user).await else { continue };
             self.journal.record(JournalRecord::Event(EventRecord {
@@ -207,17 +250,10 @@ impl Ingest {
     }
 }
 
-/// Whoever chose no profile can still block, follow and say what they want less of: that is said, not observed. Without
-/// consent nothing is kept.
-fn is_kept_regardless(event: &Event, unwanted: Unwanted) -> bool {
-    let is_said = matches!(event.kind, EventKind::Hide | EventKind::Follow | EventKind::LessLike | EventKind::Report);
-    unwanted == Unwanted::NoProfile && (event.undo || is_said)
-}
-
-fn learn_one(profile: &mut crate::domain::Profile, event: &Event, snapshot: &Snapshot) -> Result<(), Refusal> {
+fn learn_one(profile: &mut Profile, event: &Event, snapshot: &Snapshot, now: Time) -> Result<Use, Refusal> {
     let found = snapshot.find(&event.item).and_then(|row| Some((row, snapshot.item(row)?)));
     let (row, item) = found.ok_or_else(|| Refusal::UnknownItem(event.item.clone()))?;
     let most = snapshot.trending().next().map(|row| snapshot.popularity(row)).unwrap_or_default();
     let prominence = snapshot.popularity(row).prominence(&most, event.at, snapshot.popularity_half_life());
-    Ok(learn::learn(profile, event, &item, prominence)?)
+    Ok(learn::take_in(profile, event, &item, prominence, now)?)
 }

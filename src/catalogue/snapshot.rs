@@ -179,6 +179,12 @@ impl Snapshot {
         self.entries.get(row.index())?.as_ref()
     }
 
+    /// Whether the item with this id is there and has a topic that `is` one.
+    pub fn has_topic(&self, id: &ItemId, is: &dyn Fn(&str) -> bool) -> bool {
+        let entry = self.find(id).and_then(|row| self.entry(row));
+        entry.is_some_and(|entry| entry.item.topics.iter().any(|(topic, _)| is(topic)))
+    }
+
     /// The whole item at `row`, with its embedding.
     pub fn item(&self, row: Row) -> Option<Item> {
         let mut item = Item::clone(&self.entry(row)?.item);

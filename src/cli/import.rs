@@ -85,7 +85,9 @@ impl StoreSink {
         let store = store::open(settings, Arc::clone(&clock))?;
         let catalogue = Arc::new(Catalogue::new(settings.catalogue.dimension, settings.policy.score.popularity_half_life));
         follow::load(&*store, &catalogue).await.context("the catalogue cannot be read")?;
-        Ok(Self(Ingest { store, catalogue, clock, journal: Arc::new(Journal::off()), consent: settings.consent.default }))
+        let (journal, consent) = (Arc::new(Journal::off()), settings.consent.default);
+        let sensitive = Arc::new(settings.privacy.sensitive.topics());
+        Ok(Self(Ingest { store, catalogue, clock, journal, consent, sensitive }))
     }
 }
 

@@ -40,7 +40,7 @@ pub fn background(seed: u64, now: Time, items: &[Item]) -> Vec<PopularityDelta> 
             let at = Time(draw.between(published.0, published.plus(MAX_READING_DELAY).0.min(now.0)));
             // An open, now and then a like on top.
             let weight = if draw.chance(0.15) { 3.0 } else { 1.0 };
-            let used = Use { weight, impressions: IMPRESSIONS_PER_OPEN, opens: 1.0 };
+            let used = Use { weight, impressions: IMPRESSIONS_PER_OPEN, opens: 1.0, ..Use::default() };
             deltas.push(PopularityDelta { item: item.id.clone(), used, at });
         }
     }

@@ -25,7 +25,16 @@ pub enum Purpose {
     Measure,
     /// Compare policies on what people do.
     Improve,
-    /// Learn from items of special categories (GDPR, article 9).
+    /// Learn from how long the person looks at items.
+    Dwell,
+    /// Learn from items about health (GDPR, article 9; so are the next five).
+    SensitiveHealth,
+    SensitivePolitics,
+    SensitiveBelief,
+    SensitiveUnion,
+    SensitiveSexLife,
+    SensitiveOrigin,
+    /// Special categories without saying which: in older logs. It allows nothing, and is not asked for any more.
     Sensitive,
     Email,
     Push,
@@ -35,12 +44,19 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    pub const ALL: [Self; 9] = [
+    /// Those people are asked about.
+    pub const ALL: [Self; 15] = [
         Self::ProfileCreate,
         Self::ProfileUse,
         Self::Measure,
         Self::Improve,
-        Self::Sensitive,
+        Self::Dwell,
+        Self::SensitiveHealth,
+        Self::SensitivePolitics,
+        Self::SensitiveBelief,
+        Self::SensitiveUnion,
+        Self::SensitiveSexLife,
+        Self::SensitiveOrigin,
         Self::Email,
         Self::Push,
         Self::Research,
@@ -54,6 +70,13 @@ impl Purpose {
             Self::ProfileUse => "profile_use",
             Self::Measure => "measure",
             Self::Improve => "improve",
+            Self::Dwell => "dwell",
+            Self::SensitiveHealth => "sensitive_health",
+            Self::SensitivePolitics => "sensitive_politics",
+            Self::SensitiveBelief => "sensitive_belief",
+            Self::SensitiveUnion => "sensitive_union",
+            Self::SensitiveSexLife => "sensitive_sex_life",
+            Self::SensitiveOrigin => "sensitive_origin",
             Self::Sensitive => "sensitive",
             Self::Email => "email",
             Self::Push => "push",

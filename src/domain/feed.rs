@@ -43,6 +43,7 @@ pub struct StoredFeed {
     pub policy_digest: String,
     /// The `diversity` in force, in [0, 1].
     pub diversity: f32,
+    pub dials: Dials,
     pub seed: u64,
     pub created_at: Time,
     /// After this a cursor restarts with a new feed (the record itself is kept longer, to exclude what was served).
@@ -53,6 +54,17 @@ pub struct StoredFeed {
     pub exemplars: Vec<ItemId>,
     /// Sorted by relevance, highest first, then id.
     pub pool: Vec<PoolEntry>,
+}
+
+/// What the reader had turned besides `diversity` when the feed began; its later pages keep to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Dials {
+    /// `Preferences::source_mix`.
+    pub source_mix: Option<f32>,
+    /// `Preferences::viewpoint_mix`.
+    pub viewpoint_mix: Option<f32>,
+    /// The policy's caps on rabbit holes that can be lifted are.
+    pub lifts_caps: bool,
 }
 
 /// One candidate of a stored feed.

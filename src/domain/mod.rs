@@ -17,6 +17,7 @@ pub mod popularity;
 pub mod preset;
 pub mod privacy;
 pub mod profile;
+pub mod sensitive;
 pub mod suggest;
 pub mod time;
 

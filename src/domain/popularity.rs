@@ -11,6 +11,12 @@ const MIN_EXAMINATION: f64 = 0.5;
 const PRIOR_MISSES: f64 = 9.0;
 /// With fewer decayed event weights than this, an item is hardly prominent whatever its share.
 const PROMINENT_WEIGHT: f64 = 20.0;
+/// An account is a newcomer for this long after its first event.
+pub const NEWCOMER_FOR: Span = Span::hours(24);
+/// What newcomers did counts up to this weight, and beyond it …
+pub const NEWCOMER_FLOOR: f64 = 5.0;
+/// … up to this share of what others did: however many accounts are made for it, they move an item no further.
+pub const NEWCOMER_SHARE: f64 = 0.25;
 
 /// Chance that an item shown at `position` (0-based) is looked at, relative to the first: 1 down to 0.5.
 /// An unknown position counts as the first.
@@ -23,6 +29,8 @@ pub fn examination(position: Option<u32>) -> f64 {
 pub struct Use {
     /// What counts for trending.
     pub weight: f64,
+    /// The same, from accounts that are new: counted apart, because it counts only so far ([`Popularity::counted`]).
+    pub newcomer_weight: f64,
     /// Impressions, each as [`examination`] of its position.
     pub impressions: f64,
     pub opens: f64,
@@ -30,7 +38,7 @@ pub struct Use {
 
 impl Use {
     pub fn is_finite(&self) -> bool {
-        self.weight.is_finite() && self.impressions.is_finite() && self.opens.is_finite()
+        self.weight.is_finite() && self.newcomer_weight.is_finite() && self.impressions.is_finite() && self.opens.is_finite()
     }
 
     pub fn is_nothing(&self) -> bool {
@@ -43,6 +51,8 @@ impl Use {
 pub struct Popularity {
     /// ≥ 0, as of `as_of`: the weight of the events in the item's favour.
     pub weight: f64,
+    /// ≥ 0, as of `as_of`: likewise, from accounts that were new.
+    pub newcomer_weight: f64,
     pub as_of: Time,
     /// ≥ 0, as of `as_of`: impressions weighted by [`examination`].
     pub impressions: f64,
@@ -58,6 +68,7 @@ impl Popularity {
             false => (1.0, decay(self.as_of.since(at), half_life)),
         };
         self.weight = self.weight * old + used.weight * new;
+        self.newcomer_weight = self.newcomer_weight * old + used.newcomer_weight * new;
         self.impressions = self.impressions * old + used.impressions * new;
         self.opens = self.opens * old + used.opens * new;
         self.as_of = self.as_of.max(at);
@@ -65,13 +76,20 @@ impl Popularity {
 
     /// Whether nobody used it, or was shown it.
     pub fn is_unused(&self) -> bool {
-        self.weight == 0.0 && self.impressions == 0.0 && self.opens == 0.0
+        self.weight == 0.0 && self.newcomer_weight == 0.0 && self.impressions == 0.0 && self.opens == 0.0
     }
 
-    /// `log2(weight) + as_of / half_life`: orders items by popularity, the same at every moment and without underflow
+    /// The weight that counts, as of `as_of`: all of what established accounts did, and of what newcomers did at most
+    /// [`NEWCOMER_FLOOR`] and a share of the rest.
+    pub fn counted(&self) -> f64 {
+        self.weight + self.newcomer_weight.min(NEWCOMER_FLOOR + NEWCOMER_SHARE * self.weight)
+    }
+
+    /// `log2(counted) + as_of / half_life`: orders items by popularity, the same at every moment and without underflow
     /// however old the events are. `None` when there is no weight.
     pub fn order_key(&self, half_life: Span) -> Option<f64> {
-        (self.weight > 0.0).then(|| self.weight.log2() + self.as_of.0 as f64 / half_life.0.max(1) as f64)
+        let counted = self.counted();
+        (counted > 0.0).then(|| counted.log2() + self.as_of.0 as f64 / half_life.0.max(1) as f64)
     }
 
     /// Mean and standard deviation of the item's open rate at `now`: of Beta(1 + opens, 9 + impressions − opens).
@@ -91,7 +109,7 @@ impl Popularity {
     /// events enough to tell. Opens of what everybody is shown say less about a person.
     pub fn prominence(&self, most: &Popularity, now: Time, half_life: Span) -> f32 {
         let (Some(key), Some(highest)) = (self.order_key(half_life), most.order_key(half_life)) else { return 0.0 };
-        let weight = self.weight * decay(now.since(self.as_of), half_life);
+        let weight = self.counted() * decay(now.since(self.as_of), half_life);
         let share = (key - highest).min(0.0).exp2();
         (share * weight / (weight + PROMINENT_WEIGHT)) as f32
     }
@@ -124,12 +142,12 @@ mod tests {
         ) {
             let last = events.iter().map(|e| e.3).max().unwrap_or(0);
             let plain = |of: fn(&(f64, f64, f64, i64)) -> f64| events.iter().map(|e| of(e) * decay(last - e.3, HOUR)).sum::<f64>();
-            let expected = [plain(|e| e.0), plain(|e| e.1), plain(|e| e.2)];
+            let expected = [plain(|e| e.0), plain(|e| e.1 + 1.0), plain(|e| e.1), plain(|e| e.2)];
             let turn = turn.index(events.len());
             events.rotate_left(turn);
-            let got = sum(&events.iter().map(|e| (Use { weight: e.0, impressions: e.1, opens: e.2 }, e.3)).collect::<Vec<_>>());
+            let got = sum(&events.iter().map(|e| (Use { weight: e.0, newcomer_weight: e.1 + 1.0, impressions: e.1, opens: e.2 }, e.3)).collect::<Vec<_>>());
             prop_assert_eq!(got.as_of, Time(last));
-            for (got, expected) in [got.weight, got.impressions, got.opens].into_iter().zip(expected) {
+            for (got, expected) in [got.weight, got.newcomer_weight, got.impressions, got.opens].into_iter().zip(expected) {
                 prop_assert!((got - expected).abs() < 1e-9 * (1.0 + expected), "{got} {expected}");
             }
         }
@@ -145,6 +163,13 @@ mod tests {
         assert!(at(&old) < at(&new));
         assert!(old.order_key(hl) < new.order_key(hl));
         assert_eq!(Popularity::default().order_key(hl), None);
+    }
+
+    #[test]
+    fn any_number_of_newcomers_moves_an_item_only_so_far() {
+        let of = |weight, newcomer_weight| Popularity { weight, newcomer_weight, ..Popularity::default() }.counted();
+        assert_eq!((of(0.0, 3.0), of(0.0, 500.0), of(0.0, 1e9)), (3.0, NEWCOMER_FLOOR, NEWCOMER_FLOOR));
+        assert_eq!((of(100.0, 20.0), of(100.0, 500.0)), (120.0, 130.0));
     }
 
     #[test]

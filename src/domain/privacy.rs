@@ -28,6 +28,30 @@ impl Pack {
     }
 }
 
+/// Which rules a person is under by their age. Where the line lies is the operator's law.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgeGroup {
+    #[default]
+    Adult,
+    /// Nothing is inferred about them, no cap is lifted for them, nothing sponsored is shown, and their feed pauses and ends
+    /// (ICO Children's Code, standard 12; Commission guidelines C(2025) 6826).
+    Minor,
+}
+
+impl AgeGroup {
+    pub const NAMES: [&'static str; 2] = ["adult", "minor"];
+
+    /// As in the API.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "adult" => Some(Self::Adult),
+            "minor" => Some(Self::Minor),
+            _ => None,
+        }
+    }
+}
+
 /// What `Sec-GPC: 1` opts out of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GpcScope {

@@ -37,6 +37,12 @@ pub const MAX_CLIENT_INTERESTS: usize = 8;
 pub const MAX_CLIENT_LEVEL: u8 = 3;
 /// Impressions of one item are counted up to this many.
 pub const MAX_IMPRESSIONS: u8 = 15;
+/// Most that one person adds to one item's popularity, in units of [`super::Use::weight`]: an open and a deliberate act.
+pub const MAX_GIVEN_PER_ITEM: u8 = 3;
+/// Most that one person adds to the popularity of all items in a day (UTC), likewise.
+pub const MAX_GIVEN_PER_DAY: f32 = 200.0;
+/// Most liking that opens, dwells, shares and replies to one item teach while it is remembered as seen.
+pub const MAX_TAUGHT_PER_ITEM: f32 = 4.0;
 /// Affinities and interests lose half their weight in this time.
 pub const PROFILE_HALF_LIFE: Span = Span::days(30);
 /// Exposures lose half their weight in this time: what was shown last week hardly counts today.
@@ -123,9 +129,16 @@ pub struct Seen {
     pub opened: bool,
     /// How often `seen` was reported, at most [`MAX_IMPRESSIONS`].
     pub impressions: u8,
+    /// What the person has added to the item's popularity, at most [`MAX_GIVEN_PER_ITEM`].
+    pub given: u8,
+    /// What using it has taught, in units of 1 / [`Self::TAUGHT_UNITS`] of a liking, at most [`MAX_TAUGHT_PER_ITEM`].
+    pub taught: u8,
 }
 
 impl Seen {
+    /// Parts of a liking that [`Self::taught`] counts.
+    pub const TAUGHT_UNITS: f32 = 32.0;
+
     /// Impressions that led to nothing: 0 once it was opened.
     pub const fn passed_by(&self) -> u8 {
         if self.opened { 0 } else { self.impressions }
@@ -228,6 +241,10 @@ impl Mode {
 pub struct Preferences {
     /// 0 = relevance only … 1 = most varied; `None` follows the policy.
     pub diversity: Option<f32>,
+    /// What being of one source weighs in what is alike, 0 (nothing) … 1 (all there is); `None` follows the policy.
+    pub source_mix: Option<f32>,
+    /// What being of one viewpoint weighs, likewise.
+    pub viewpoint_mix: Option<f32>,
     /// Topic → −1 (never by choice) … 1 (more of it).
     pub topics: BTreeMap<FacetValue, f32>,
     /// Only items in these languages (items without a language pass); empty means any.
@@ -235,6 +252,8 @@ pub struct Preferences {
     /// No item that says one of these ([`super::keyword`]); lower-case, each once.
     pub blocked_keywords: Vec<String>,
     pub mode: Mode,
+    /// Lifts the policy's rabbit-hole caps, where the policy and the person's age let them.
+    pub lifts_caps: bool,
 }
 
 /// Everything kept about one person. Bounded by the constants of this module.
@@ -262,6 +281,19 @@ pub struct Profile {
     pub actions: Vec<Action>,
     /// Events learned so far, ever: 0 means a cold profile.
     pub events: u64,
+    /// When the first event was taken in; means nothing while there is none.
+    pub since: Time,
+    /// What the person has added to items' popularity on one day.
+    pub given: Given,
+}
+
+/// Popularity that one person gave within a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Given {
+    /// Days since the epoch (UTC).
+    pub day: i64,
+    /// In units of [`super::Use::weight`], 0 to [`MAX_GIVEN_PER_DAY`].
+    pub weight: f32,
 }
 
 impl Profile {
@@ -308,18 +340,17 @@ impl Profile {
         }
     }
 
-    /// What binds every feed, in every mode: mutes, topics never wanted, blocked keywords, languages and the diversity dial.
+    /// What binds every feed, in every mode: mutes, topics never wanted, blocked keywords, languages and the
+    /// dials.
     /// `None`: nothing of it is set.
     pub fn binding(&self) -> Option<Self> {
-        let Preferences { diversity, topics, languages, blocked_keywords, mode } = &self.preferences;
+        let set = &self.preferences;
         let never: BTreeMap<FacetValue, f32> =
-            topics.iter().filter(|(_, level)| **level <= -1.0).map(|(t, level)| (t.clone(), *level)).collect();
-        let is_unset = diversity.is_none() && never.is_empty() && languages.is_empty() && blocked_keywords.is_empty();
-        if is_unset && self.mutes.is_empty() {
+            set.topics.iter().filter(|(_, level)| **level <= -1.0).map(|(t, level)| (t.clone(), *level)).collect();
+        let preferences = Preferences { topics: never, ..set.clone() };
+        if self.mutes.is_empty() && preferences == (Preferences { mode: set.mode, ..Preferences::default() }) {
             return None;
         }
-        let (languages, blocked_keywords) = (languages.clone(), blocked_keywords.clone());
-        let preferences = Preferences { diversity: *diversity, topics: never, languages, blocked_keywords, mode: *mode };
         Some(Self { mutes: self.mutes.clone(), preferences, ..Self::default() })
     }
 

@@ -11,7 +11,7 @@ use crate::{
     catalogue::{Row, Snapshot},
     domain::{
         Policy, Profile, Time,
-        feed::Page,
+        feed::{Dials, Page},
         policy::{ActivePolicy, TargetMetric},
     },
     rank::{self, Pool, place::PoolCandidate},
@@ -41,7 +41,12 @@ impl Asked {
 
     /// The first `count` positions from a scored pool, with the dial at `diversity`.
     pub fn page(&self, candidates: &[PoolCandidate], policy: &Policy, diversity: f32, count: usize) -> Page {
-        rank::place(&Pool { candidates, diversity, seed: self.seed, exemplars: &[] }, &[], count, &self.context(policy))
+        rank::place(
+            &Pool { candidates, diversity, seed: self.seed, exemplars: &[], dials: Dials::default() },
+            &[],
+            count,
+            &self.context(policy),
+        )
     }
 
     /// The same with the dial where the policy has it: its `diversity`, or what reaches its target.
@@ -49,7 +54,7 @@ impl Asked {
         if policy.diversify.target.metric == TargetMetric::None {
             return self.page(candidates, policy, policy.diversify.diversity, count);
         }
-        let pool = Pool { candidates, diversity: policy.diversify.diversity, seed: self.seed, exemplars: &[] };
+        let pool = Pool { candidates, diversity: policy.diversify.diversity, seed: self.seed, exemplars: &[], dials: Dials::default() };
         rank::target::aim(&pool, count, policy.user_control.diversity_range, &self.context(policy)).0
     }
 }

@@ -196,7 +196,7 @@ fn verified(record: &FeedRecord, context: &Context) -> Verified {
 /// Every recorded position placed again from the pool as it was kept.
 fn replay(feed: &StoredFeed, recorded: &[Placed], context: &Context) -> Vec<Replayed> {
     let candidates: Vec<PoolCandidate> = feed.pool.iter().map(|entry| candidate(entry, context.snapshot)).collect();
-    let pool = Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed, exemplars: &feed.exemplars };
+    let pool = Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed, exemplars: &feed.exemplars, dials: feed.dials };
     rank::place::replay(&pool, recorded, context)
 }
 

@@ -13,9 +13,9 @@ use crate::{
     clock::Stopwatch,
     domain::{
         FacetValue, FeedId, ItemId, Span, Time,
-        feed::{Draw, Page, Placed, PoolEntry, StoredFeed},
+        feed::{Dials, Draw, Page, Placed, PoolEntry, StoredFeed},
         policy::{ActivePolicy, TargetMetric},
-        profile::Mode,
+        profile::{Mode, Preferences},
     },
     rank::{self, Context, Pool, Scored, SourceKind, Sources, place::PoolCandidate, target::Outcome},
     source::{self, Query},
@@ -198,7 +198,8 @@ impl Making<'_> {
         let exemplars: Vec<ItemId> = interests.iter().map(|interest| interest.exemplar.clone()).collect();
         let limit = self.request.limit.unwrap_or(self.policy.policy.page_size as usize);
         let diversity = self.policy.policy.diversify.diversity;
-        let pool = Pool { candidates: &candidates, diversity, seed: self.seed, exemplars: &exemplars };
+        let dials = self.reader.profile.as_ref().map(|profile| dials(&profile.preferences)).unwrap_or_default();
+        let pool = Pool { candidates: &candidates, diversity, dials, seed: self.seed, exemplars: &exemplars };
         let range = self.policy.policy.user_control.diversity_range;
         let (page, next, diversity, outcome) = match dial(self.request, self.reader, self.policy) {
             None if self.policy.policy.diversify.target.metric != TargetMetric::None => {
@@ -224,6 +225,7 @@ impl Making<'_> {
             surface: self.request.surface.clone(),
             policy_digest: self.policy.digest.clone(),
             diversity,
+            dials,
             seed: self.seed,
             created_at: self.now,
             expires_at: self.now.plus(self.policy.policy.feed.ttl),
@@ -233,6 +235,11 @@ impl Making<'_> {
         };
         Begun { feed: Arc::new(feed), page, ahead, outcome }
     }
+}
+
+fn dials(preferences: &Preferences) -> Dials {
+    let Preferences { source_mix, viewpoint_mix, lifts_caps, .. } = *preferences;
+    Dials { source_mix, viewpoint_mix, lifts_caps }
 }
 
 /// What the request or else the reader asks for, clamped to what the operator allows; `None` leaves it to the policy.

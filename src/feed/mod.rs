@@ -34,6 +34,7 @@ use crate::{
         feed::{Draw, Owner, Page, StoredFeed},
         policy::ActivePolicy,
         profile::{Mode, Preferences},
+        sensitive::SensitiveTopics,
     },
     journal::Journal,
     policy::{
@@ -60,6 +61,8 @@ pub struct FeedRequest {
     /// The most of the person that may be used; what they chose and consented to narrows it. What they blocked stays out
     /// in every mode.
     pub mode: Mode,
+    /// No cap is lifted for a minor.
+    pub is_minor: bool,
     /// Topic to how much, in (0, 1]: what somebody whom nobody names keeps of themselves. Not kept.
     pub interests: BTreeMap<FacetValue, f32>,
     /// 1 to 100; `None` takes the surface's page size.
@@ -155,6 +158,8 @@ pub struct FeedService {
     pub local: local::LocalFeeds,
     /// What holds for people who were never asked.
     pub consent: ConsentDefault,
+    /// What is used of people with consent to its category alone.
+    pub sensitive: Arc<SensitiveTopics>,
 }
 
 impl FeedService {
@@ -177,6 +182,7 @@ impl FeedService {
             sources,
             local: local::LocalFeeds::default(),
             consent: ConsentDefault::Assumed,
+            sensitive: Arc::default(),
         }
     }
 
@@ -229,7 +235,17 @@ impl FeedService {
                 Person::default()
             }
         };
-        self.known(user, person, request.mode)
+        let mut reader = self.known(user, person, request.mode);
+        if let Some(profile) = reader.profile.as_mut().filter(|profile| request.is_minor && profile.preferences.lifts_caps) {
+            Arc::make_mut(profile).preferences.lifts_caps = false;
+        }
+        reader
+    }
+
+    /// The profile without what is of special categories and not consented to.
+    pub fn usable(&self, profile: Profile, consents: &[ConsentRecord]) -> Profile {
+        let snapshot = self.catalogue.snapshot();
+        self.sensitive.without_withheld(&profile, consents, self.clock.now(), |id, is| snapshot.has_topic(id, is)).unwrap_or(profile)
     }
 
     /// What of a person a request may use that asks for `asked`.
@@ -242,6 +258,7 @@ impl FeedService {
             mode => mode,
         };
         let owner = if mode.personalises() { Owner::User(user.clone()) } else { Owner::Nobody };
+        let profile = self.usable(profile, &person.consents);
         let profile = match mode {
             Mode::Profile => Some(profile),
             Mode::ExplicitOnly => Some(profile.explicit()),

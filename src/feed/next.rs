@@ -213,7 +213,8 @@ impl Making<'_> {
         if let Some(page) = local.and_then(|local| local.take_ahead(number, limit, &candidates, context.snapshot)) {
             return page;
         }
-        let pool = Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed, exemplars: &feed.exemplars };
+        let pool =
+            Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed, exemplars: &feed.exemplars, dials: feed.dials };
         let Some(local) = local else { return rank::place(&pool, prefix, limit, context) };
         let [page, next] = rank::place_pages(&pool, prefix, limit, context);
         if page.has_next {

@@ -134,6 +134,7 @@ impl FeedService {
 const fn reach(constraint: &Constraint) -> u32 {
     match constraint {
         Constraint::MaxShare { per, .. } | Constraint::MinShare { per, .. } | Constraint::MinDistinct { per, .. } => *per,
+        Constraint::Cap { per, .. } => *per,
         Constraint::MinGap { gap, .. } => gap.saturating_add(1),
         Constraint::Pin { position, .. } => position.saturating_add(1),
     }
@@ -145,6 +146,7 @@ fn request(surface: &str, reader: usize) -> FeedRequest {
         surface: surface.to_owned(),
         user: None,
         session: None,
+        is_minor: false,
         mode: Mode::Profile,
         interests: Default::default(),
         limit: None,

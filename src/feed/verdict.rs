@@ -71,7 +71,8 @@ fn constraints(set: &PolicySet, sampled: &[Sampled], places: Option<&Places>, fo
 fn nothing_has(case: &Case<'_>) -> Option<Finding> {
     let value = case.constraint.value().filter(|_| case.on.iter().all(|(.., strain)| strain.items_in_catalogue == 0))?;
     // An upper bound on what is not there holds.
-    let severity = if matches!(case.constraint, Constraint::MaxShare { .. }) { Severity::Warning } else { Severity::Error };
+    let severity =
+        if matches!(case.constraint, Constraint::MaxShare { .. } | Constraint::Cap { .. }) { Severity::Warning } else { Severity::Error };
     let message = format!("`{}`: no item of the catalogue has {} \"{value}\"", case.constraint, case.constraint.facet());
     Some(Finding::new(severity, Code::NoSuchValue, &case.key, message))
 }
@@ -132,6 +133,7 @@ fn needs(constraint: &Constraint, strain: &Strain) -> String {
         Constraint::MinDistinct { min, per, .. } => {
             format!("it needs {min} values of {facet} per {per} positions; sampled pools have a median of {values}")
         }
+        Constraint::Cap { max, per, .. } => format!("it needs {} items per {per} positions without its topics", per - max),
         Constraint::Pin { value, .. } => {
             format!("it needs an item with {facet} \"{value}\"; sampled pools have a median of {items}")
         }

@@ -6,13 +6,14 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
+    age,
     body::{Body, Takes},
     problem::{Kind, Problem},
 };
 use crate::{
     app::App,
     auth::Caller,
-    domain::{Event, Time, UserId, event::MAX_EVENTS_PER_CALL},
+    domain::{Event, Time, UserId, event::MAX_EVENTS_PER_CALL, privacy::AgeGroup},
     ingest::{Outcome, Refusal},
     learn::LearnError,
     wire::{
@@ -102,7 +103,8 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut
         return Ok(accepted(&answer));
     }
     let (events, indices) = sound(&app, &values, user.as_ref(), &caller, &mut answer);
-    let outcomes = app.ingest.learn(&events).await?;
+    let age_group = if age::is_minor(&app, &request, &caller)? { AgeGroup::Minor } else { AgeGroup::Adult };
+    let outcomes = app.ingest.learn_of(&events, age_group).await?;
     for ((event, index), outcome) in events.iter().zip(indices).zip(outcomes) {
         app.record_event(event, &outcome);
         match outcome {

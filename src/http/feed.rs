@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
+    age,
     body::{Body, Takes},
     gpc::{self, PrivacyBody},
     language::Language,
@@ -193,6 +194,7 @@ struct Asked {
         ("seed" = Option<u64>, Query, description = "Repeats a draw (admin key)"),
         ("session" = Option<String>, Query, description = "Names the visit, for experiments that count visits; not kept", example = "v-4711"),
         ("strict" = Option<bool>, Query, description = "An expired cursor answers 410 instead of restarting", example = false),
+        ("Age-Group" = Option<String>, Header, description = "`minor` or `adult`; a user token's claim `age_group` comes first. A minor's feed uses nothing inferred"),
         ("Sec-GPC" = Option<String>, Header, description = "`1`: Global Privacy Control. Opts out of sale and sharing, and with `privacy.gpc_scope` = `all_profiling` of every profile"),
         ("Accept-Language" = Option<String>, Header, description = "Language of the reasons: English, German or French", example = "de"),
     ),
@@ -274,13 +276,15 @@ fn admitted(app: &App, caller: &Caller, id: &RequestId, request: &HttpRequest, a
     if asked.seed.is_some() {
         caller.require_admin()?;
     }
+    let is_minor = age::is_minor(app, request, caller)?;
     // Interests that come with a request are nobody's: also where a token says who asks.
     let user = if asked.mode == Mode::ClientProfile && !asked.interests.is_empty() { None } else { caller.user_for(asked.user)? };
     Ok(FeedRequest {
         request_id: id.as_str().to_owned(),
         surface,
         user,
-        mode: gpc::narrowed(app, request, asked.mode),
+        is_minor,
+        mode: age::narrowed(is_minor, gpc::narrowed(app, request, asked.mode)),
         interests: asked.interests,
         limit: asked.limit.map(|n| n as usize),
         diversity: asked.diversity,
@@ -463,7 +467,9 @@ fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view:
         "private, no-cache"
     };
     let mut answer = HttpResponse::Ok();
-    answer.insert_header((header::CACHE_CONTROL, cache)).insert_header((header::VARY, "Accept-Language, Authorization, Sec-GPC"));
+    answer
+        .insert_header((header::CACHE_CONTROL, cache))
+        .insert_header((header::VARY, "Accept-Language, Age-Group, Authorization, Sec-GPC"));
     if let Some(header) = privacy_header {
         answer.insert_header(header);
     }

@@ -63,13 +63,18 @@ const PROFILE: Fields = &[
     ("preferences", "given", "feeds as they set them"),
     ("actions", "observed", "undoing what they did"),
     ("events", "observed", "telling new people from others"),
+    ("since", "observed", "bounding what new accounts add to popularity"),
+    ("given", "observed", "bounding what one person adds to popularity in a day"),
 ];
 const PREFERENCES: Fields = &[
     ("diversity", "given", "how varied their feed is"),
+    ("source_mix", "given", "how much sources are spread"),
+    ("viewpoint_mix", "given", "how much viewpoints are spread"),
     ("topics", "given", "more or less of a topic"),
     ("languages", "given", "items in languages they read"),
     ("blocked_keywords", "given", "no items that say them"),
     ("mode", "given", "what of them a feed may use"),
+    ("lifts_caps", "given", "whether the caps on rabbit holes hold"),
 ];
 const CONSENT: Fields = &[
     ("purpose", "given", "what was decided about"),
@@ -85,6 +90,7 @@ const FEED: Fields = &[
     ("surface", "observed", "going on by the same policy"),
     ("policy_digest", "made", "going on by the same policy"),
     ("diversity", "given", "going on as varied as it began"),
+    ("dials", "given", "going on as mixed as it began"),
     ("seed", "made", "the same draws"),
     ("created_at", "made", "ages of items as they were"),
     ("expires_at", "made", "ending it"),

@@ -3,6 +3,7 @@
 //! To add a route: write the handler with its `#[utoipa::path]`, add a line to [`routes`] and its name to
 //! `openapi::Document`. A test compares the two.
 
+mod age;
 mod auth;
 pub mod body;
 pub mod counterfactuals;

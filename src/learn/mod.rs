@@ -6,6 +6,7 @@
 //! that everybody is shown.
 
 mod affinity;
+mod contribution;
 pub mod controls;
 mod dislike;
 mod exposure;
@@ -20,7 +21,10 @@ use crate::domain::{
     Event, EventKind, Facet, FacetValue, Item, Profile, Scope, Time, Use,
     event::UNDO_WINDOW,
     popularity::examination,
-    profile::{Action, MAX_ACTIONS, MAX_DISLIKES, MAX_FOLLOWS, MAX_LOCKED_TOPICS, MAX_MUTES, MAX_PREFERRED_TOPICS, Mode, Mute, MuteTarget},
+    profile::{
+        Action, MAX_ACTIONS, MAX_DISLIKES, MAX_FOLLOWS, MAX_LOCKED_TOPICS, MAX_MUTES, MAX_PREFERRED_TOPICS, MAX_TAUGHT_PER_ITEM, Mode,
+        Mute, MuteTarget, Seen,
+    },
 };
 use seen::Sight;
 
@@ -61,10 +65,14 @@ const fn liking(kind: &EventKind) -> f32 {
 const DISLIKE_BY_SCOPE: f32 = 3.0;
 /// Dislike added to each topic by `less_like` or `report` on the item itself.
 const DISLIKE_BY_ITEM: f32 = 0.5;
-/// A dwell this long counts as a full read; longer counts no more.
+/// A dwell this long counts as a full read; longer counts no more, …
 const FULL_DWELL_MS: f32 = 30_000.0;
+/// … and one longer than this not at all: nobody is looking.
+const IDLE_DWELL_MS: f32 = 600_000.0;
 /// A full dwell weighs this share of an open.
 const DWELL_SHARE: f32 = 0.5;
+/// A dwell never weighs more than this: a quarter of a like. What people say counts before how long they look.
+const MAX_DWELL: f32 = 0.5;
 
 /// What an event adds to its item's popularity; nothing when it takes something back or says nothing about the item.
 pub fn used(event: &Event) -> Use {
@@ -85,10 +93,17 @@ pub fn used(event: &Event) -> Use {
 /// infers nothing.
 /// Errors leave the profile unchanged: [`LearnError`].
 pub fn learn(profile: &mut Profile, event: &Event, item: &Item, prominence: f32) -> Result<(), LearnError> {
+    take_in(profile, event, item, prominence, event.at).map(|_| ())
+}
+
+/// As [`learn`], from a client: `now` is when the event is taken in. Returns what it adds to the item's popularity, which is
+/// [`used`] within what one person may give.
+pub fn take_in(profile: &mut Profile, event: &Event, item: &Item, prominence: f32, now: Time) -> Result<Use, LearnError> {
     if event.undo {
-        return undo(profile, event);
+        return undo(profile, event).map(|()| Use::default());
     }
-    let strength = strength(event, prominence);
+    let before = contribution::Before::of(profile, event, item, now);
+    let strength = teachable(profile, event, item, strength(event, prominence));
     let inferring = profile.preferences.mode == Mode::Profile;
     let is_said = matches!(event.kind, EventKind::LessLike | EventKind::Report);
     let added = if inferring || is_said { additions(event, item, strength)? } else { Vec::new() };
@@ -113,6 +128,7 @@ pub fn learn(profile: &mut Profile, event: &Event, item: &Item, prominence: f32)
     if inferring {
         infer(profile, event, item, &added, strength);
     }
+    let used = contribution::bounded(profile, &before, event, item, used(event), now);
     action.added = added;
     if event.kind.can_undo() {
         profile.actions.push(action);
@@ -120,7 +136,24 @@ pub fn learn(profile: &mut Profile, event: &Event, item: &Item, prominence: f32)
         profile.actions.drain(..surplus);
     }
     profile.events += 1;
-    Ok(())
+    Ok(used)
+}
+
+/// What is left of `strength` once the item has taught enough: an act that stands adds nothing when it is said again, and using one
+/// item over and over no more than [`MAX_TAUGHT_PER_ITEM`].
+fn teachable(profile: &Profile, event: &Event, item: &Item, strength: f32) -> f32 {
+    match event.kind {
+        EventKind::Open | EventKind::Dwell | EventKind::Share | EventKind::Reply => {
+            let hash = item.id.hash64();
+            let taught = profile.seen.iter().find(|seen| seen.item_hash == hash).map_or(0, |seen| seen.taught);
+            strength.min(MAX_TAUGHT_PER_ITEM - f32::from(taught) / Seen::TAUGHT_UNITS).max(0.0)
+        }
+        EventKind::Like | EventKind::Save | EventKind::Follow => {
+            let stands = profile.actions.iter().any(|action| action.kind == event.kind.name() && action.item == item.id);
+            if stands { 0.0 } else { strength }
+        }
+        _ => strength,
+    }
 }
 
 /// What a profile that is on learns besides what is said.
@@ -143,7 +176,8 @@ fn infer(profile: &mut Profile, event: &Event, item: &Item, added: &[(Facet, Fac
         interest::pull(profile, embedding, &item.id, strength, event.at);
     }
     if let Some(sight) = sight(&event.kind) {
-        seen::remember(profile, item.id.hash64(), event.at, sight);
+        let taught = if event.kind.can_undo() { 0.0 } else { strength };
+        seen::remember(profile, item.id.hash64(), event.at, sight, (taught * Seen::TAUGHT_UNITS).ceil() as u8);
     }
 }
 
@@ -165,7 +199,11 @@ fn strength(event: &Event, prominence: f32) -> f32 {
     let debiased = || (1.0 / examination(event.position)) as f32 / (1.0 + prominence.clamp(0.0, 1.0));
     let share = match event.kind {
         EventKind::Open => debiased(),
-        EventKind::Dwell => debiased() * DWELL_SHARE * (event.visible_ms.unwrap_or(0) as f32 / FULL_DWELL_MS).min(1.0),
+        EventKind::Dwell => {
+            let visible_ms = event.visible_ms.unwrap_or(0) as f32;
+            let read = if visible_ms > IDLE_DWELL_MS { 0.0 } else { (visible_ms / FULL_DWELL_MS).min(1.0) };
+            (debiased() * DWELL_SHARE * read).min(MAX_DWELL)
+        }
         _ => 1.0,
     };
     share * liking(&event.kind)

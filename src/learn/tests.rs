@@ -68,7 +68,7 @@ fn seen_is_an_exposure_and_no_liking() {
     let profile = learned(&[(EventKind::Seen, 1, 0)]);
     assert!(profile.affinities.iter().all(|a| a.liking == 0.0) && profile.interests.is_empty() && profile.dislikes.is_empty());
     assert!(profile.is_cold());
-    assert_eq!(profile.seen, [Seen { item_hash: item(1).id.hash64(), at: Time(0), opened: false, impressions: 1 }]);
+    assert_eq!(profile.seen, [Seen { item_hash: item(1).id.hash64(), at: Time(0), opened: false, impressions: 1, given: 0, taught: 0 }]);
     let shown: Vec<_> = profile.exposures.iter().map(|e| (e.facet, &*e.value, e.weight())).collect();
     let expected = [
         (Facet::Topic, "t1", 1.0),
@@ -303,8 +303,8 @@ fn a_full_list_of_dislikes_refuses_and_a_report_still_mutes() {
 #[test]
 fn events_count_for_popularity_as_documented() {
     let of = |kind: EventKind, position| used(&Event { position, ..event(kind, 1, 0) });
-    assert_eq!(of(EventKind::Open, Some(9)), Use { weight: 1.0, impressions: 0.0, opens: 1.0 });
-    assert_eq!(of(EventKind::Seen, None), Use { weight: 0.0, impressions: 1.0, opens: 0.0 });
+    assert_eq!(of(EventKind::Open, Some(9)), Use { weight: 1.0, opens: 1.0, ..Use::default() });
+    assert_eq!(of(EventKind::Seen, None), Use { impressions: 1.0, ..Use::default() });
     assert!(of(EventKind::Seen, Some(4)).impressions < 0.7);
     assert_eq!(of(EventKind::Like, None).weight, 2.0);
     assert!(of(EventKind::Hide, None).is_nothing());

@@ -272,6 +272,7 @@ mod tests {
                 let values: std::collections::BTreeSet<&str> = page[block].iter().copied().collect();
                 values.len() as u32 >= *min
             }),
+            Constraint::Cap { .. } => true,
             Constraint::Pin { value, position, .. } => page.get(*position as usize).is_none_or(|v| *v == &**value),
         }
     }

@@ -11,7 +11,7 @@ use super::{
 use crate::domain::{
     Policy,
     policy::{
-        Guardrails,
+        Guardrails, MAX_CAP_TOPICS,
         knob::{Field, FieldKind, Form, KNOBS, Kind, Knob, LISTS},
     },
 };
@@ -174,6 +174,10 @@ fn field_of(field: &Field) -> Value {
         FieldKind::Duration(..) => json!({ "type": "string", "pattern": DURATION }),
         FieldKind::Range => range(),
         FieldKind::Surfaces => json!({ "type": "array", "items": { "type": "string", "pattern": SURFACE_NAME } }),
+        FieldKind::Texts => {
+            json!({ "type": "array", "minItems": 1, "maxItems": MAX_CAP_TOPICS, "items": { "type": "string", "minLength": 1 } })
+        }
+        FieldKind::Flag => json!({ "type": "boolean" }),
         FieldKind::List(name) => list(name, MAX_ARMS),
     }
 }

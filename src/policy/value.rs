@@ -73,6 +73,11 @@ impl<'a> Written<'a> {
             FieldKind::Duration(low, high) => self.duration(&Kind::Duration(low, high)),
             FieldKind::Range => self.range(),
             FieldKind::Surfaces => self.surfaces(),
+            FieldKind::Texts => self.texts(),
+            FieldKind::Flag => match self.value {
+                DeValue::Boolean(flag) => Ok(Value::Boolean(*flag)),
+                _ => Err(self.other_kind("true or false")),
+            },
             FieldKind::List(_) => Err(self.other_kind("a list of tables")),
         }
     }
@@ -168,6 +173,19 @@ impl<'a> Written<'a> {
             })
             .collect();
         names.map(Value::Array).ok_or_else(|| self.other_kind(expected))
+    }
+
+    fn texts(&self) -> Result<Value, Wrong> {
+        let expected = "a list of texts, e.g. [\"dieting\"]";
+        let DeValue::Array(texts) = self.value else { return Err(self.other_kind(expected)) };
+        let texts: Option<Vec<Value>> = texts
+            .iter()
+            .map(|text| match text.get_ref() {
+                DeValue::String(text) => Some(Value::String(text.to_string())),
+                _ => None,
+            })
+            .collect();
+        texts.map(Value::Array).ok_or_else(|| self.other_kind(expected))
     }
 
     fn range(&self) -> Result<Value, Wrong> {

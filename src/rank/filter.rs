@@ -4,9 +4,9 @@ use super::{Candidate, Context};
 use crate::{
     catalogue::{Entry, FacetCode, NumberSet, Row},
     domain::{
-        Facet, Profile, Span, Time,
+        Facet, FacetValue, Profile, Span, Time,
         keyword::Keywords,
-        policy::Repeat,
+        policy::{Constraint, Repeat},
         profile::{MuteTarget, Seen},
     },
 };
@@ -24,6 +24,8 @@ pub enum Why {
     Seen,
     /// The person muted the item, its topic, creator or source, or set a topic to −1.
     Muted,
+    /// Of topics that a cap keeps from filling what the person is shown.
+    Capped,
     /// It says a keyword the person blocked.
     Keyword,
     /// Not in a language the person chose.
@@ -31,8 +33,8 @@ pub enum Why {
 }
 
 impl Why {
-    pub const ALL: [Why; 7] =
-        [Self::Expired, Self::NotYetPublished, Self::Excluded, Self::Seen, Self::Muted, Self::Keyword, Self::Language];
+    pub const ALL: [Why; 8] =
+        [Self::Expired, Self::NotYetPublished, Self::Excluded, Self::Seen, Self::Muted, Self::Capped, Self::Keyword, Self::Language];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -41,6 +43,7 @@ impl Why {
             Self::Excluded => "excluded",
             Self::Seen => "seen",
             Self::Muted => "muted",
+            Self::Capped => "capped",
             Self::Keyword => "keyword",
             Self::Language => "language",
         }
@@ -78,6 +81,7 @@ pub struct Rules {
     cooling: NumberSet<u64>,
     muted_items: NumberSet<u64>,
     muted_facets: NumberSet<FacetCode>,
+    capped_topics: NumberSet<FacetCode>,
     keywords: Keywords,
     languages: NumberSet<FacetCode>,
 }
@@ -90,6 +94,7 @@ impl Rules {
             cooling: NumberSet::default(),
             muted_items: NumberSet::default(),
             muted_facets: NumberSet::default(),
+            capped_topics: NumberSet::default(),
             keywords: Keywords::default(),
             languages: NumberSet::default(),
         };
@@ -98,8 +103,25 @@ impl Rules {
             let repeat = &context.policy.repeat;
             rules.cooling.extend(profile.seen.iter().filter(|seen| is_cooling(seen, repeat, context.now)).map(|seen| seen.item_hash));
             rules.learn_mutes(profile, context);
+            rules.learn_caps(profile, context);
         }
         rules
+    }
+
+    /// Caps whose topics have filled their share of what the person was shown lately.
+    fn learn_caps(&mut self, profile: &Profile, context: &Context) {
+        for constraint in &context.policy.constraint {
+            let Constraint::Cap { topics, rolling_share: Some(most), liftable, .. } = constraint else { continue };
+            let shown = |is_in: &dyn Fn(&FacetValue) -> bool| {
+                let topics = profile.exposures.iter().filter(|exposure| exposure.facet == Facet::Topic && is_in(&exposure.value));
+                topics.map(|exposure| exposure.shown).sum::<f32>()
+            };
+            let (all, capped) = (shown(&|_| true), shown(&|topic| topics.contains(topic)));
+            let is_lifted = *liftable && profile.preferences.lifts_caps;
+            if !is_lifted && capped > 0.0 && capped >= most * all {
+                self.capped_topics.extend(topics.iter().filter_map(|topic| context.snapshot.codes().get(Facet::Topic, topic)));
+            }
+        }
     }
 
     fn learn_mutes(&mut self, profile: &Profile, context: &Context) {
@@ -135,6 +157,9 @@ impl Rules {
         }
         if self.is_muted(entry) {
             return Some(Why::Muted);
+        }
+        if !self.capped_topics.is_empty() && entry.topics.iter().any(|(code, _)| self.capped_topics.contains(code)) {
+            return Some(Why::Capped);
         }
         if !self.keywords.is_empty() && self.keywords.are_in(entry.item.words()) {
             return Some(Why::Keyword);

@@ -16,7 +16,8 @@ use crate::{
     catalogue::{Entry, Row, VectorView, dot_halves},
     domain::{
         ItemId, Policy,
-        feed::{Draw, Page, Placed, Slot},
+        feed::{Dials, Draw, Page, Placed, Slot},
+        policy::SimilarityWeights,
     },
 };
 
@@ -42,9 +43,18 @@ pub struct Pool<'a> {
     pub candidates: &'a [PoolCandidate],
     /// In [0, 1]: the dial in force for this feed.
     pub diversity: f32,
+    /// The others in force.
+    pub dials: Dials,
     pub seed: u64,
     /// The items that stand for the reader's interests.
     pub exemplars: &'a [ItemId],
+}
+
+impl Pool<'_> {
+    /// What counts as alike in this feed.
+    fn similarity(&self, context: &Context) -> SimilarityWeights {
+        context.policy.diversify.similarity.mixed(self.dials.source_mix, self.dials.viewpoint_mix)
+    }
 }
 
 /// Places `count` more positions after `prefix`. Fewer when the pool runs out; `has_next` says whether more could follow.
@@ -56,7 +66,7 @@ pub fn place(pool: &Pool, prefix: &[Placed], count: usize, context: &Context) ->
 /// As many pages of `count` positions after `prefix`, one after another: those that [`place`] would make one by one.
 pub fn place_pages<const PAGES: usize>(pool: &Pool, prefix: &[Placed], count: usize, context: &Context) -> [Page; PAGES] {
     let rows = pool.candidates.iter().map(|candidate| candidate.row);
-    let view = View::new(rows, context.snapshot, &context.policy.diversify.similarity);
+    let view = View::new(rows, context.snapshot, &pool.similarity(context));
     let mut run = Run::new(pool, &view, prefix.len() + PAGES * count, context);
     for placed in prefix {
         run.put(placed.pool_index as usize);
@@ -79,7 +89,7 @@ pub struct Replayed {
 /// while catalogue, relevance and rules are those of the time.
 pub fn replay(pool: &Pool, recorded: &[Placed], context: &Context) -> Vec<Replayed> {
     let rows = pool.candidates.iter().map(|candidate| candidate.row);
-    let view = View::new(rows, context.snapshot, &context.policy.diversify.similarity);
+    let view = View::new(rows, context.snapshot, &pool.similarity(context));
     let mut run = Run::new(pool, &view, recorded.len(), context);
     let replayed = recorded.iter().map(|placed| {
         let replayed = run.replayed();
@@ -136,7 +146,7 @@ impl<'a> Run<'a> {
             open,
             reranked,
             diversifier,
-            solver: Solver::new(&policy.constraint, policy.page_size as usize, &entries, context.snapshot.codes()),
+            solver: Solver::new(&policy.constraint, pool.dials.lifts_caps, policy.page_size as usize, &entries, context.snapshot.codes()),
             position: 0,
             exemplars: pool.exemplars.iter().map(|id| snapshot.vector(snapshot.find(id)?)).collect(),
             draws: Vec::new(),

@@ -9,7 +9,7 @@ use crate::{
     catalogue::{Catalogue, CatalogueRecord, Entry, FacetCode, Row, Snapshot},
     domain::{
         Creator, Embedding, Facet, Item, ItemId, Span,
-        feed::{Page, Placed, Slot},
+        feed::{Dials, Page, Placed, Slot},
         policy::{Aggregate, Constraint, ExploreMethod, Normalize},
         profile::Affinity,
     },
@@ -90,7 +90,7 @@ impl World {
         let mut out = Vec::new();
         for count in pages {
             let page = place(
-                &Pool { candidates: &pool, diversity: self.policy.diversify.diversity, seed, exemplars: &[] },
+                &Pool { candidates: &pool, diversity: self.policy.diversify.diversity, seed, exemplars: &[], dials: Dials::default() },
                 &placed,
                 *count,
                 &context,
@@ -160,6 +160,7 @@ fn broken_in(constraint: &Constraint, slate: &[&Entry]) -> Vec<(usize, usize)> {
             blocks.retain(|(start, end)| slate[*start..*end].iter().filter(|e| is_named(e, value)).count() < *min as usize);
             blocks
         }
+        Constraint::Cap { .. } => Vec::new(),
         Constraint::Pin { value, position, .. } => {
             positions().filter(|(at, _)| *at == *position as usize && !is_named(slate[*at], value)).collect()
         }
@@ -197,7 +198,7 @@ proptest! {
         let recorded: Vec<Placed> = pages.into_iter().flat_map(|page| page.placed).collect();
         let profile = world.profile();
         let context = Context { snapshot: &snapshot, profile: Some(&profile), policy: &world.policy, now: NOW };
-        let pool = Pool { candidates: &pool, diversity: world.policy.diversify.diversity, seed, exemplars: &[] };
+        let pool = Pool { candidates: &pool, diversity: world.policy.diversify.diversity, seed, exemplars: &[], dials: Dials::default() };
         let replayed = place::replay(&pool, &recorded, &context);
         prop_assert_eq!(replayed.len(), recorded.len());
         for (again, placed) in replayed.iter().zip(&recorded) {
@@ -373,7 +374,7 @@ fn a_target_is_reached_where_it_can_be_and_otherwise_said() {
         let context = Context { snapshot: &snapshot, profile: Some(&profile), policy: &world.policy, now: NOW };
         let scored = score(World::candidates(&snapshot), &[], &context).scored;
         let candidates: Vec<PoolCandidate> = scored.iter().map(PoolCandidate::from).collect();
-        let pool = Pool { candidates: &candidates, diversity: 0.35, seed: 1, exemplars: &[] };
+        let pool = Pool { candidates: &candidates, diversity: 0.35, seed: 1, exemplars: &[], dials: Dials::default() };
         let (page, outcome) = target::aim(&pool, 20, [0.0, 1.0], &context);
         assert!(outcome.runs <= target::MAX_RUNS);
         assert_eq!(

@@ -6,6 +6,7 @@ use super::{Fault, Faults, Place, Secret, Settings, surfaces::is_surface_name};
 use crate::domain::{
     Span,
     consent::ConsentDefault,
+    facet::MAX_FACET_VALUE_BYTES,
     privacy::{GpcScope, Pack},
 };
 
@@ -46,6 +47,8 @@ pub const SURFACE_NAME_MAX_BYTES: usize = 64;
 /// One that wraps, and those that are on their way out.
 const MASTER_KEYS_MAX: usize = 16;
 const MASTER_KEY_DIGITS: usize = 64;
+/// Most topics of one special category.
+const SENSITIVE_TOPICS_MAX: usize = 200;
 pub(super) const REDIS_SCHEMES: [&str; 4] = ["redis://", "rediss://", "redis+unix://", "unix://"];
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -153,6 +156,23 @@ impl Settings {
         for (index, _) in keys.iter().enumerate().filter(|(_, secret)| !fits(secret)) {
             let expected = format!("is not {MASTER_KEY_DIGITS} hex digits; expected the output of `openssl rand -hex 32`");
             found.is(&format!("privacy.master_keys[{index}]"), expected);
+        }
+        let mut known = BTreeSet::new();
+        for (category, topics) in self.privacy.sensitive.named() {
+            let key = format!("privacy.sensitive.{}", category.name());
+            if topics.len() > SENSITIVE_TOPICS_MAX {
+                found.is(&key, format!("has {} topics; expected at most {SENSITIVE_TOPICS_MAX}", topics.len()));
+            }
+            for (index, topic) in topics.iter().enumerate() {
+                if topic.trim().is_empty() || topic.len() > MAX_FACET_VALUE_BYTES {
+                    found.is(
+                        &format!("{key}[{index}]"),
+                        format!("is empty or too long; expected a topic of 1 to {MAX_FACET_VALUE_BYTES} bytes"),
+                    );
+                } else if !known.insert(topic.to_lowercase()) {
+                    found.is(&format!("{key}[{index}]"), format!("is \"{topic}\", which is listed before; expected each topic once"));
+                }
+            }
         }
         let url = self.privacy.keys.redis.url.expose();
         if !url.is_empty() && !REDIS_SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {

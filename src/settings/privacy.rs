@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Secret;
-use crate::domain::privacy::{GpcScope, Pack};
+use crate::domain::{
+    privacy::{AgeGroup, GpcScope, Pack},
+    sensitive::{Category, SensitiveTopics},
+};
 
 /// What the law asks that the server acts on, and how what is kept about people is sealed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,9 +16,12 @@ use crate::domain::privacy::{GpcScope, Pack};
 pub struct Privacy {
     pub pack: Pack,
     pub gpc_scope: GpcSetting,
+    /// What holds for people of whom no age group is said.
+    pub unknown_age: AgeGroup,
     /// 64 hex digits each, the newest first: it wraps people's keys, all of them unwrap. Empty: the store makes one for itself.
     pub master_keys: Vec<Secret>,
     pub keys: Keys,
+    pub sensitive: Sensitive,
 }
 
 impl Privacy {
@@ -25,6 +31,52 @@ impl Privacy {
             GpcSetting::Pack => self.pack.gpc_scope(),
             GpcSetting::SaleShare => GpcScope::SaleShare,
             GpcSetting::AllProfiling => GpcScope::AllProfiling,
+        }
+    }
+}
+
+/// Topics of each special category.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sensitive {
+    pub health: Vec<String>,
+    pub politics: Vec<String>,
+    pub belief: Vec<String>,
+    pub union: Vec<String>,
+    pub sex_life: Vec<String>,
+    pub origin: Vec<String>,
+}
+
+impl Sensitive {
+    /// Each category with its topics.
+    pub const fn named(&self) -> [(Category, &Vec<String>); 6] {
+        [
+            (Category::Health, &self.health),
+            (Category::Politics, &self.politics),
+            (Category::Belief, &self.belief),
+            (Category::Union, &self.union),
+            (Category::SexLife, &self.sex_life),
+            (Category::Origin, &self.origin),
+        ]
+    }
+
+    pub fn topics(&self) -> SensitiveTopics {
+        let labels = self.named().into_iter().flat_map(|(category, topics)| topics.iter().map(move |topic| (category, topic.as_str())));
+        SensitiveTopics::new(labels)
+    }
+}
+
+/// Topics that can hardly be read about without saying something about the reader. Sections of a newspaper are not among them.
+impl Default for Sensitive {
+    fn default() -> Self {
+        let list = |topics: &[&str]| topics.iter().map(|topic| (*topic).to_owned()).collect();
+        Self {
+            health: list(&["mental-health", "addiction", "cancer", "hiv", "pregnancy", "abortion", "disability", "eating-disorders"]),
+            politics: list(&["political-parties", "political-activism"]),
+            belief: list(&["religion", "faith", "christianity", "islam", "judaism", "hinduism", "buddhism", "atheism"]),
+            union: list(&["trade-unions"]),
+            sex_life: list(&["sexuality", "lgbt", "sexual-health"]),
+            origin: list(&["ethnicity", "migration-background"]),
         }
     }
 }

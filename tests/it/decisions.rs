@@ -189,7 +189,8 @@ impl Case {
     fn comes(&self, scored: &[Scored], context: &Context) -> bool {
         let Decision { feed, position, placed, .. } = &*self.decision;
         let candidates: Vec<PoolCandidate> = scored.iter().map(PoolCandidate::from).collect();
-        let pool = Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed, exemplars: &feed.exemplars };
+        let pool =
+            Pool { candidates: &candidates, diversity: feed.diversity, seed: feed.seed, exemplars: &feed.exemplars, dials: feed.dials };
         place(&pool, &[], position + 1, context).placed.iter().any(|other| other.item == placed.item)
     }
 

@@ -43,6 +43,7 @@ mod problems;
 mod redis_memory;
 mod rerank;
 mod rollout;
+mod safeguards;
 mod security;
 mod shutdown;
 mod store_conformance;

@@ -100,8 +100,13 @@ impl Arm {
             Self::Random => 1.0,
             _ => {
                 let candidates: Vec<PoolCandidate> = scored.iter().map(PoolCandidate::from).collect();
-                let pool =
-                    Pool { candidates: &candidates, diversity: context.policy.diversify.diversity, seed: query.seed, exemplars: &[] };
+                let pool = Pool {
+                    candidates: &candidates,
+                    diversity: context.policy.diversify.diversity,
+                    seed: query.seed,
+                    exemplars: &[],
+                    dials: Default::default(),
+                };
                 let page = rank::place(&pool, &[], SLATE, &context);
                 return page.placed.iter().filter_map(|placed| candidates[placed.pool_index as usize].row).collect();
             }

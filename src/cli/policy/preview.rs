@@ -153,6 +153,7 @@ impl Preview {
             surface: self.surface.clone(),
             user,
             session: None,
+            is_minor: false,
             mode: Mode::Profile,
             interests: Default::default(),
             limit: self.limit.map(usize::from),

@@ -20,7 +20,7 @@ const MAX_PER: u32 = MAX_PAGE_ITEMS as u32;
 ///
 /// An item counts under one value per facet (topic: its heaviest). `top` binds a rule among the first `top` positions of
 /// the feed only (1 to 5,000); a block binds when all of it lies there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Constraint {
     /// At most `max` items of one facet value in any `per` consecutive positions: of each value, or of `value` alone.
@@ -60,6 +60,29 @@ pub enum Constraint {
     },
     /// The item at `position` (0-based, 0 to 4,999) has `value`.
     Pin { facet: Facet, value: FacetValue, position: u32 },
+    /// Against rabbit holes: at most `max` items that have any of `topics`, as their heaviest or not, in any `per` consecutive
+    /// positions. 1 ≤ max < per ≤ 100; 1 to 64 topics. With `rolling_share`, in (0, 1), none at all while the topics make up that much
+    /// of what the reader was shown lately. `liftable`: the reader may say otherwise, unless they are a minor.
+    Cap {
+        topics: Vec<FacetValue>,
+        max: u32,
+        per: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rolling_share: Option<f32>,
+        #[serde(default = "always", skip_serializing_if = "is_true")]
+        liftable: bool,
+    },
+}
+
+/// Most topics of one cap.
+pub const MAX_CAP_TOPICS: usize = 64;
+
+const fn always() -> bool {
+    true
+}
+
+const fn is_true(flag: &bool) -> bool {
+    *flag
 }
 
 /// A group of items by name, and the share of positions it is promised or capped at.
@@ -91,6 +114,7 @@ impl Constraint {
             Self::MinGap { .. } => "min_gap",
             Self::MinDistinct { .. } => "min_distinct",
             Self::Pin { .. } => "pin",
+            Self::Cap { .. } => "cap",
         }
     }
 
@@ -101,6 +125,7 @@ impl Constraint {
             | Self::MinGap { facet, .. }
             | Self::MinDistinct { facet, .. }
             | Self::Pin { facet, .. } => *facet,
+            Self::Cap { .. } => Facet::Topic,
         }
     }
 
@@ -109,7 +134,7 @@ impl Constraint {
         match self {
             Self::MaxShare { value, .. } => value.as_ref(),
             Self::MinShare { value, .. } | Self::Pin { value, .. } => Some(value),
-            Self::MinGap { .. } | Self::MinDistinct { .. } => None,
+            Self::MinGap { .. } | Self::MinDistinct { .. } | Self::Cap { .. } => None,
         }
     }
 
@@ -117,14 +142,23 @@ impl Constraint {
     pub const fn top(&self) -> Option<u32> {
         match self {
             Self::MaxShare { top, .. } | Self::MinShare { top, .. } | Self::MinGap { top, .. } | Self::MinDistinct { top, .. } => *top,
-            Self::Pin { .. } => None,
+            Self::Pin { .. } | Self::Cap { .. } => None,
         }
     }
 
     /// What is out of range, with what is expected.
     pub fn fault(&self) -> Option<String> {
         match *self {
-            Self::MaxShare { max, per, .. } if max < 1 || max >= per || per > MAX_PER => {
+            Self::Cap { ref topics, .. } if topics.is_empty() || topics.len() > MAX_CAP_TOPICS => {
+                return Some(format!("has {} topics; expected 1 to {MAX_CAP_TOPICS}", topics.len()));
+            }
+            Self::Cap { ref topics, .. } if topics.iter().any(|topic| topic.is_empty() || topic.len() > MAX_FACET_VALUE_BYTES) => {
+                return Some(format!("names a topic that is empty or too long; expected 1 to {MAX_FACET_VALUE_BYTES} bytes each"));
+            }
+            Self::Cap { rolling_share: Some(share), .. } if !(share > 0.0 && share < 1.0) => {
+                return Some(format!("rolling_share = {share}; expected a number above 0 and below 1"));
+            }
+            Self::MaxShare { max, per, .. } | Self::Cap { max, per, .. } if max < 1 || max >= per || per > MAX_PER => {
                 return Some(format!("max = {max}, per = {per}; expected 1 ≤ max < per ≤ {MAX_PER}"));
             }
             Self::MinShare { min, per, .. } if min < 1 || min > per || per > MAX_PER => {
@@ -148,7 +182,7 @@ impl Constraint {
         let least = match *self {
             Self::MaxShare { max, .. } => max + 1,
             Self::MinShare { per, .. } | Self::MinDistinct { per, .. } => per,
-            Self::MinGap { .. } | Self::Pin { .. } => 2,
+            Self::MinGap { .. } | Self::Pin { .. } | Self::Cap { .. } => 2,
         };
         let top = self.top().filter(|top| !(least..=MAX_POOL as u32).contains(top))?;
         Some(format!("top = {top}; expected {least} to {MAX_POOL}"))
@@ -157,7 +191,7 @@ impl Constraint {
 
 impl fmt::Display for Constraint {
     /// `max_share creator 2/10`, `max_share source=wire 1/5`, `min_share viewpoint=left 2/10 top 20`, `min_gap topic 1`,
-    /// `min_distinct topic 4/20`, `pin format=video at 0`.
+    /// `min_distinct topic 4/20`, `pin format=video at 0`, `cap topic dieting, weight-loss 1/10`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind(), self.facet())?;
         if let Some(value) = self.value() {
@@ -169,6 +203,7 @@ impl fmt::Display for Constraint {
             }
             Self::MinGap { gap, .. } => write!(f, " {gap}")?,
             Self::Pin { position, .. } => write!(f, " at {position}")?,
+            Self::Cap { topics, max, per, .. } => write!(f, " {} {max}/{per}", topics.join(", "))?,
         }
         self.top().map_or(Ok(()), |top| write!(f, " top {top}"))
     }
@@ -224,6 +259,14 @@ mod tests {
             "pin format=video at 0",
             "position=5000",
             "position = 5000; expected 0 to 4999",
+        ),
+        ("kind='cap'\ntopics=['dieting','weight-loss']\nmax=1\nper=10", "cap topic dieting, weight-loss 1/10", "per=1", "max = 1, per = 1"),
+        ("kind='cap'\ntopics=['dieting']\nmax=1\nper=10", "cap topic dieting 1/10", "topics=[]", "has 0 topics; expected 1 to 64"),
+        (
+            "kind='cap'\ntopics=['dieting']\nmax=1\nper=10\nrolling_share=0.1\nliftable=false",
+            "cap topic dieting 1/10",
+            "rolling_share=1.0",
+            "rolling_share = 1; expected a number above 0",
         ),
     ];
 

@@ -170,6 +170,28 @@ impl SimilarityWeights {
             ("embedding", self.embedding),
         ]
     }
+
+    /// The weights with what a reader says sources and viewpoints weigh, each in [0, 1]; the others share what remains as they did.
+    /// Two that ask for more than all there is share it as they ask.
+    #[must_use]
+    pub fn mixed(&self, source: Option<f32>, viewpoint: Option<f32>) -> Self {
+        if source.is_none() && viewpoint.is_none() {
+            return self.clone();
+        }
+        let asked = source.unwrap_or(0.0) + viewpoint.unwrap_or(0.0);
+        let scale = if asked > 1.0 { 1.0 / asked } else { 1.0 };
+        let kept = |weight: f32, asked: Option<f32>| if asked.is_some() { 0.0 } else { weight };
+        let rest = self.topic + self.creator + kept(self.source, source) + kept(self.viewpoint, viewpoint) + self.language + self.embedding;
+        let left = if rest > 0.0 { (1.0 - asked).max(0.0) / rest } else { 0.0 };
+        Self {
+            topic: self.topic * left,
+            creator: self.creator * left,
+            source: source.map_or(self.source * left, |asked| asked * scale),
+            viewpoint: viewpoint.map_or(self.viewpoint * left, |asked| asked * scale),
+            language: self.language * left,
+            embedding: self.embedding * left,
+        }
+    }
 }
 
 impl Diversify {

@@ -306,6 +306,10 @@ pub enum FieldKind {
     Range,
     /// Names of surfaces.
     Surfaces,
+    /// 1 to 64 texts of 1 to 128 bytes.
+    Texts,
+    /// true or false.
+    Flag,
     /// A list of its own, under this name in [`LISTS`].
     List(&'static str),
 }
@@ -355,6 +359,12 @@ pub const LISTS: &[Form] = &[
     Form { list: "constraint", tag: Some("min_gap"), required: &[FACET, GAP], optional: &[TOP] },
     Form { list: "constraint", tag: Some("min_distinct"), required: &[FACET, MIN, PER], optional: &[TOP] },
     Form { list: "constraint", tag: Some("pin"), required: &[FACET, VALUE, POSITION], optional: &[] },
+    Form {
+        list: "constraint",
+        tag: Some("cap"),
+        required: &[field("topics", FieldKind::Texts), MAX, PER],
+        optional: &[field("rolling_share", FieldKind::Number(0.0, 1.0)), field("liftable", FieldKind::Flag)],
+    },
     Form {
         list: "experiment",
         tag: None,

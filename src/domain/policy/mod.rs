@@ -13,7 +13,7 @@ mod score;
 
 pub use active::{ActivePolicy, Surfaces};
 pub use check::{PolicyFault, Rule};
-pub use constraint::{Constraint, MAX_CONSTRAINTS};
+pub use constraint::{Constraint, MAX_CAP_TOPICS, MAX_CONSTRAINTS};
 pub use diversify::{
     Aggregate, Calibrate, Diversify, EditorialShare, MAX_EDITORIAL_VALUES, Method, SimilarityWeights, Target, TargetMetric, Toward,
 };

@@ -7,13 +7,14 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Subject, hex, private};
+use super::{Subject, change_profile, hex, private};
 use crate::{
     app::App,
     consent::{ConsentError, GPC_NOTICE, GPC_TEXT, Notice, form::Form},
     domain::{
         Time,
         consent::{ConsentRecord, Decision, Purpose, latest, prompt_not_before, standing},
+        sensitive::Category,
     },
     http::{
         body::{Body, Takes},
@@ -135,6 +136,15 @@ pub async fn put(
     let (decisions, notice) = read_form(&app, &body.value()?, &mut faults);
     faults.into_result().map_err(Problem::invalid_body)?;
     let log = app.consents.decide(&user, &decisions, &notice).await?;
+    let withdraws = Category::ALL.iter().any(|category| decisions.get(&category.purpose()) == Some(&false));
+    // Not used from now on, whatever becomes of this: what is kept goes as well.
+    if withdraws && app.store.profile(&user).await?.is_some() {
+        change_profile(&app, &user, |profile| {
+            *profile = app.feed.usable(profile.clone(), &log);
+            Ok(())
+        })
+        .await?;
+    }
     Ok(private(&told(&app, &log, app.now())))
 }
 

@@ -86,10 +86,26 @@ pub struct DislikeBody {
 pub struct ObservedBody {
     /// Events learned so far.
     events: u64,
+    /// When the first of them was taken in; absent while there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    since: Option<String>,
+    /// What the person added to items' popularity on the last day they did.
+    popularity_given: PopularityGivenBody,
     /// Oldest first.
     seen: Vec<SeenBody>,
     /// Deliberate acts that can be undone, oldest first.
     actions: Vec<ActionBody>,
+}
+
+/// What one person added to items' popularity within a day.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExportPopularityGiven)]
+pub struct PopularityGivenBody {
+    /// Days since 1970-01-01 (UTC).
+    day: i64,
+    /// 1 for each open, 2 for each deliberate act, as far as they counted.
+    weight: f32,
 }
 
 /// An item that was shown.
@@ -105,6 +121,10 @@ pub struct SeenBody {
     at: String,
     opened: bool,
     impressions: u8,
+    /// What the person added to the item's popularity.
+    popularity_given: u8,
+    /// The liking that using the item has taught.
+    taught: f32,
 }
 
 /// A deliberate act.
@@ -181,8 +201,22 @@ pub async fn get(app: web::Data<App>, Subject(user): Subject) -> Result<HttpResp
 
 fn export(person: &Person, snapshot: &Snapshot, exported_at: String) -> ExportBody {
     // Every field is named: a new one is exported, or this does not compile.
-    let Profile { as_of, affinities, dislikes, exposures, interests, seen, mutes, follows, locked_topics, preferences, actions, events } =
-        &person.profile.clone().unwrap_or_default();
+    let Profile {
+        as_of,
+        affinities,
+        dislikes,
+        exposures,
+        interests,
+        seen,
+        mutes,
+        follows,
+        locked_topics,
+        preferences,
+        actions,
+        events,
+        since,
+        given,
+    } = &person.profile.clone().unwrap_or_default();
     let dislike = |dislike: &crate::domain::profile::Dislike| DislikeBody {
         facet: dislike.facet.name(),
         value: dislike.value.to_string(),
@@ -214,6 +248,8 @@ fn export(person: &Person, snapshot: &Snapshot, exported_at: String) -> ExportBo
         },
         observed: ObservedBody {
             events: *events,
+            since: (*events > 0).then(|| render(*since)),
+            popularity_given: PopularityGivenBody { day: given.day, weight: given.weight },
             seen: seen.iter().map(|seen| SeenBody::of(seen, snapshot)).collect(),
             actions: actions.iter().map(ActionBody::from).collect(),
         },
@@ -245,6 +281,8 @@ impl SeenBody {
             at: render(seen.at),
             opened: seen.opened,
             impressions: seen.impressions,
+            popularity_given: seen.given,
+            taught: f32::from(seen.taught) / Seen::TAUGHT_UNITS,
         }
     }
 }

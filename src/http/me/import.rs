@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     Subject, change_profile,
-    preferences::{PreferencesBody, read_preferences},
+    preferences::{PreferencesBody, read_preferences, refuse_sensitive},
     private,
 };
 use crate::{
@@ -67,6 +67,7 @@ pub async fn post(
     let body = Body::read(&request, &mut payload, Takes::Json, app.bulk_body_limit_bytes()).await?;
     let mut faults = Faults::default();
     let given = read_given(&body.value()?, &mut faults);
+    refuse_sensitive(&app, &user, &given.preferences, |topic| read::below("/given/preferences/topics", topic), &mut faults).await?;
     faults.into_result().map_err(Problem::invalid_body)?;
     change_profile(&app, &user, |profile| {
         profile.preferences = given.preferences.clone();

@@ -6,12 +6,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Subject, change_profile, export::ActionBody, private};
+use super::{Subject, change_profile, export::ActionBody, preferences::refuse_sensitive, private};
 use crate::{
     app::App,
     domain::{
         Facet, FacetValue, Profile, Time,
-        profile::{Affinity, PROFILE_HALF_LIFE},
+        profile::{Affinity, PROFILE_HALF_LIFE, Preferences},
         time::decay,
     },
     http::{
@@ -120,8 +120,10 @@ pub async fn put(
         let weight = weight.and_then(|v| super::preferences::read_level(v, "/weight", &mut faults));
         Some((weight?, locked.flatten().unwrap_or(false)))
     });
-    faults.into_result().map_err(Problem::invalid_body)?;
     let (weight, locked) = said.unwrap_or_default();
+    let asked = Preferences { topics: [(topic.clone(), weight)].into(), ..Preferences::default() };
+    refuse_sensitive(&app, &user, &asked, |_| "/weight".to_owned(), &mut faults).await?;
+    faults.into_result().map_err(Problem::invalid_body)?;
     let snapshot = app.feed.catalogue.snapshot();
     let now = app.now();
     let body = change_profile(&app, &user, |profile| {

@@ -11,7 +11,7 @@ use super::{Subject, change_profile, private};
 use crate::{
     app::App,
     domain::{
-        FacetValue,
+        FacetValue, UserId,
         keyword::{self, MAX_BLOCKED_KEYWORDS},
         preset::Preset,
         profile::{MAX_PREFERRED_TOPICS, Mode, Preferences},
@@ -20,12 +20,13 @@ use crate::{
         body::{Body, Takes},
         problem::Problem,
     },
-    wire::{Faults, read, rerank::unit},
+    wire::{Faults, event::flag, read, rerank::unit},
 };
 
 /// Most languages in preferences.
 pub const MAX_PREFERRED_LANGUAGES: usize = 20;
-const FIELDS: [&str; 6] = ["blocked_keywords", "diversity", "languages", "mode", "preset", "topics"];
+const FIELDS: [&str; 9] =
+    ["blocked_keywords", "diversity", "languages", "mode", "preset", "rabbit_hole_caps", "source_mix", "topics", "viewpoint_mix"];
 
 /// What a person sets by hand. A `PUT` replaces all of it; what is left out is back at its default.
 #[derive(ToSchema)]
@@ -39,6 +40,14 @@ pub struct PreferencesForm {
     diversity: Option<f32>,
     /// Instead of `diversity`: `focused`, `balanced` or `broader` (`GET /v1/preferences/presets`).
     preset: Option<String>,
+    /// 0 to 1: how much being of one source weighs in what counts as alike, and so is spread. Left out: the policy decides.
+    #[schema(minimum = 0, maximum = 1)]
+    source_mix: Option<f32>,
+    /// 0 to 1: the same for viewpoints.
+    #[schema(minimum = 0, maximum = 1)]
+    viewpoint_mix: Option<f32>,
+    /// `false` lifts the policy's caps on topics that are fine once and harmful over and over. Not for minors. Left out: `true`.
+    rabbit_hole_caps: Option<bool>,
     /// Topic to −1 (none of it) … 1 (more of it); at most 100.
     topics: Option<BTreeMap<String, f32>>,
     /// Only items in these languages; at most 20.
@@ -57,6 +66,18 @@ pub struct PreferencesBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 0, maximum = 1)]
     diversity: Option<f32>,
+    /// 0 to 1: how much being of one source weighs in what counts as alike. Absent: the policy decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0, maximum = 1)]
+    source_mix: Option<f32>,
+    /// 0 to 1: the same for viewpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0, maximum = 1)]
+    viewpoint_mix: Option<f32>,
+    /// `false`: the person lifted the policy's caps on topics that are fine once and harmful over and over. Absent: they hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    rabbit_hole_caps: Option<bool>,
     /// Topic to −1 (none of it by choice) … 1 (more of it); at most 100.
     topics: BTreeMap<String, f32>,
     /// Only items in these languages; empty: any. At most 20.
@@ -71,6 +92,9 @@ impl From<&Preferences> for PreferencesBody {
         Self {
             mode: preferences.mode.name(),
             diversity: preferences.diversity,
+            source_mix: preferences.source_mix,
+            viewpoint_mix: preferences.viewpoint_mix,
+            rabbit_hole_caps: preferences.lifts_caps.then_some(false),
             topics: preferences.topics.iter().map(|(topic, weight)| (topic.to_string(), *weight)).collect(),
             languages: preferences.languages.iter().map(ToString::to_string).collect(),
             blocked_keywords: preferences.blocked_keywords.clone(),
@@ -101,6 +125,7 @@ pub async fn put(
     let body = Body::read(&request, &mut payload, Takes::Json, app.body_limit_bytes()).await?;
     let mut faults = Faults::default();
     let preferences = read_preferences(&body.value()?, "", &mut faults);
+    refuse_sensitive(&app, &user, &preferences, |topic| read::below("/topics", topic), &mut faults).await?;
     faults.into_result().map_err(Problem::invalid_body)?;
     change_profile(&app, &user, |profile| {
         profile.preferences = preferences.clone();
@@ -108,6 +133,29 @@ pub async fn put(
     })
     .await?;
     Ok(private(&PreferencesBody::from(&preferences)))
+}
+
+/// Faults for interests in topics of special categories that the person did not consent to. Turning them down is always theirs.
+pub(super) async fn refuse_sensitive(
+    app: &App,
+    user: &UserId,
+    preferences: &Preferences,
+    at: impl Fn(&str) -> String,
+    faults: &mut Faults,
+) -> Result<(), Problem> {
+    let sensitive = &app.ingest.sensitive;
+    let wanted = || preferences.topics.iter().filter(|(topic, level)| **level > 0.0 && sensitive.category(topic).is_some());
+    if wanted().next().is_none() {
+        return Ok(());
+    }
+    let consents = app.consents.log(user).await?;
+    for (topic, _) in wanted() {
+        if let Some(category) = sensitive.withheld_topic(topic, &consents, app.now()) {
+            let purpose = category.purpose().name();
+            faults.add(at(topic), format!("is a sensitive topic; it is kept with consent to `{purpose}` (PUT /v1/me/consent)"));
+        }
+    }
+    Ok(())
 }
 
 /// Preferences at the pointer `at`; the defaults where there are faults.
@@ -122,6 +170,9 @@ pub(super) fn read_preferences(value: &Value, at: &str, faults: &mut Faults) -> 
     }
     Preferences {
         diversity: diversity.or(preset.map(|preset| preset.diversity)),
+        source_mix: get("source_mix").and_then(|v| unit(v, &read::below(at, "source_mix"), faults)),
+        viewpoint_mix: get("viewpoint_mix").and_then(|v| unit(v, &read::below(at, "viewpoint_mix"), faults)),
+        lifts_caps: get("rabbit_hole_caps").and_then(|v| flag(v, &read::below(at, "rabbit_hole_caps"), faults)) == Some(false),
         topics: get("topics").map(|v| read_topics(v, &read::below(at, "topics"), faults)).unwrap_or_default(),
         languages: get("languages").map(|v| read_languages(v, &read::below(at, "languages"), faults)).unwrap_or_default(),
         blocked_keywords: get("blocked_keywords")

@@ -18,6 +18,7 @@ use crate::{
         preview::{Move, Previewed, items},
     },
     http::{
+        age,
         body::{Body, Takes},
         feed::{self, SURFACE_IN_QUERY},
         gpc,
@@ -89,12 +90,14 @@ pub async fn post(
     let mut faults = Faults::default();
     let wanted = read_preferences(&body.value()?, "", &mut faults);
     faults.into_result().map_err(Problem::invalid_body)?;
+    let is_minor = age::is_minor(&app, &request, &caller)?;
     let asked = FeedRequest {
         request_id: id.as_str().to_owned(),
         surface,
         user: Some(user.clone()),
         session: None,
-        mode: gpc::narrowed(&app, &request, Mode::Profile),
+        is_minor,
+        mode: age::narrowed(is_minor, gpc::narrowed(&app, &request, Mode::Profile)),
         interests: Default::default(),
         limit: limit.map(|n| n as usize),
         diversity: None,

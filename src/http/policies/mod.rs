@@ -216,6 +216,7 @@ fn preview_request<'a>(body: &'a Value, id: RequestId, faults: &mut Faults) -> (
         surface: "home".to_owned(),
         user: None,
         session: None,
+        is_minor: false,
         mode: Mode::Profile,
         interests: Default::default(),
         limit: None,

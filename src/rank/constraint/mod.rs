@@ -20,7 +20,7 @@
 //! the guarantee.
 //!
 //! An item counts under one value per facet ([`Entry::facet`]: its heaviest topic, its creator, …). One without the facet
-//! never breaks an upper bound and never helps a lower one.
+//! never breaks an upper bound and never helps a lower one. A `cap` counts an item under any of its topics, as one value.
 //!
 //! # How
 //!
@@ -41,7 +41,7 @@ mod tests;
 use crate::{
     catalogue::{Entry, FacetCode, FacetCodes, NumberMap},
     domain::{
-        Facet,
+        Facet, FacetValue,
         feed::Relaxed,
         policy::{Constraint, MAX_CONSTRAINTS},
     },
@@ -79,30 +79,45 @@ pub struct Solver {
 
 impl Solver {
     /// `entries[i]`: pool candidate `i`; `None` when it is gone or not allowed, and so never open. `page_size`: the
-    /// policy's, 1 or more. Looks at the first [`MAX_CONSTRAINTS`] constraints.
-    pub fn new(constraints: &[Constraint], page_size: usize, entries: &[Option<&Entry>], codes: &FacetCodes) -> Self {
+    /// policy's, 1 or more. `lifts_caps`: the reader lifted the caps that let them. Looks at the first [`MAX_CONSTRAINTS`] constraints.
+    pub fn new(constraints: &[Constraint], lifts_caps: bool, page_size: usize, entries: &[Option<&Entry>], codes: &FacetCodes) -> Self {
         let constraints = &constraints[..constraints.len().min(MAX_CONSTRAINTS)];
-        let mut facets: Vec<Facet> = Vec::new();
-        constraints.iter().map(Constraint::facet).for_each(|facet| {
-            if !facets.contains(&facet) {
-                facets.push(facet);
+        let mut aspects: Vec<Aspect> = Vec::new();
+        constraints.iter().map(Aspect::of).for_each(|aspect| {
+            if !aspects.contains(&aspect) {
+                aspects.push(aspect);
             }
         });
-        let mut rows = vec![NO_VALUE; entries.len() * facets.len()];
+        let mut rows = vec![NO_VALUE; entries.len() * aspects.len()];
         let mut rules: Vec<Option<Rule>> = constraints.iter().map(|_| None).collect();
         let mut slots = Vec::new();
-        for (slot, facet) in facets.iter().enumerate() {
+        for (slot, aspect) in aspects.iter().enumerate() {
             let mut numbers = Numbers::default();
-            for (index, constraint) in constraints.iter().enumerate().filter(|(_, constraint)| constraint.facet() == *facet) {
-                let named = constraint.value().map_or(NO_VALUE, |value| numbers.named(codes.get(*facet, value)));
-                rules[index] = Some(Rule::new(constraint, slot, named));
+            for (index, constraint) in constraints.iter().enumerate().filter(|(_, constraint)| Aspect::of(constraint) == *aspect) {
+                let rule = match (aspect, constraint) {
+                    (_, Constraint::Cap { liftable: true, .. }) if lifts_caps => Rule::lifted(slot),
+                    (Aspect::Any(_), _) => Rule::new(constraint, slot, numbers.group()),
+                    (Aspect::Facet(facet), _) => {
+                        let named = constraint.value().map_or(NO_VALUE, |value| numbers.named(codes.get(*facet, value)));
+                        Rule::new(constraint, slot, named)
+                    }
+                };
+                rules[index] = Some(rule);
             }
+            let group: Vec<FacetCode> = match aspect {
+                Aspect::Any(topics) => topics.iter().filter_map(|topic| codes.get(Facet::Topic, topic)).collect(),
+                Aspect::Facet(_) => Vec::new(),
+            };
+            let mut value = |entry: &Entry| match aspect {
+                Aspect::Facet(facet) => entry.facet(*facet).map(|code| numbers.of(code)),
+                Aspect::Any(_) => entry.topics.iter().any(|(code, _)| group.contains(code)).then_some(GROUP),
+            };
             for (index, entry) in entries.iter().enumerate() {
-                rows[index * facets.len() + slot] = entry.and_then(|entry| entry.facet(*facet)).map_or(NO_VALUE, |code| numbers.of(code));
+                rows[index * aspects.len() + slot] = entry.and_then(&mut value).unwrap_or(NO_VALUE);
             }
             let mut counts = Slot::new(usize::from(numbers.next));
             let present = entries.iter().enumerate().filter(|(_, entry)| entry.is_some());
-            present.for_each(|(index, _)| counts.add_open(rows[index * facets.len() + slot]));
+            present.for_each(|(index, _)| counts.add_open(rows[index * aspects.len() + slot]));
             slots.push(counts);
         }
         let open: Vec<Option<bool>> = entries.iter().map(|entry| entry.map(|_| true)).collect();
@@ -260,6 +275,26 @@ fn known(state: &State, missing: &mut (usize, u32), rule: usize, here: u32, page
     known
 }
 
+/// What a constraint looks at in an item.
+#[derive(Clone, Copy, PartialEq)]
+enum Aspect<'a> {
+    Facet(Facet),
+    /// Whether it has any of these topics.
+    Any(&'a [FacetValue]),
+}
+
+impl<'a> Aspect<'a> {
+    fn of(constraint: &'a Constraint) -> Self {
+        match constraint {
+            Constraint::Cap { topics, .. } => Self::Any(topics),
+            other => Self::Facet(other.facet()),
+        }
+    }
+}
+
+/// The number of a cap's topics in its slot: they are one value.
+const GROUP: Value = 0;
+
 /// The numbers of one facet's values: those that constraints name, then by their first candidate.
 #[derive(Default)]
 struct Numbers {
@@ -274,6 +309,12 @@ impl Numbers {
             *next = (*next + 1).min(UNSEEN);
             *next - 1
         })
+    }
+
+    /// Makes room for [`GROUP`].
+    fn group(&mut self) -> Value {
+        self.next = GROUP + 1;
+        GROUP
     }
 
     /// A value that no item ever had gets a number that no candidate has.

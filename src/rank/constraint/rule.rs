@@ -64,6 +64,10 @@ impl Rule {
                 let only = (value != NO_VALUE).then_some(value);
                 Bound::AtMost { max: max as usize, before: per.saturating_sub(1).max(1) as usize, only }
             }
+            // Numbered in a slot of its own: its topics are one value there.
+            Constraint::Cap { max, per, .. } => {
+                Bound::AtMost { max: max as usize, before: per.saturating_sub(1).max(1) as usize, only: Some(value) }
+            }
             Constraint::MinGap { gap, .. } => Bound::AtMost { max: 1, before: gap.max(1) as usize, only: None },
             Constraint::MinShare { min, per, .. } => {
                 Bound::AtLeast { wanted: Wanted::Items(value), min: min as usize, blocks: Blocks::Every(per.max(1) as usize) }
@@ -76,6 +80,11 @@ impl Rule {
             }
         };
         Self { slot, top: constraint.top().map_or(usize::MAX, |top| top as usize), bound }
+    }
+
+    /// Of a constraint that the reader lifted: it binds nowhere.
+    pub fn lifted(slot: usize) -> Self {
+        Self { slot, top: 0, bound: Bound::AtMost { max: usize::MAX, before: 1, only: None } }
     }
 
     pub fn is_lower(&self) -> bool {

@@ -42,7 +42,7 @@ pub fn solver(constraints: &[Constraint], page_size: usize, pool: &[Values]) -> 
     let codes = FacetCodes::default();
     let entries: Vec<Entry> = pool.iter().enumerate().map(|(number, values)| entry(number, *values, &codes)).collect();
     let entries: Vec<Option<&Entry>> = entries.iter().map(Some).collect();
-    Solver::new(constraints, page_size, &entries, &codes)
+    Solver::new(constraints, false, page_size, &entries, &codes)
 }
 
 /// The constraints as they read, over whole lists of values. Shares nothing with the solver.

@@ -59,7 +59,7 @@ pub fn counterfactuals(feed: &StoredFeed, placed: &Placed, position: usize, part
     let index = placed.pool_index as usize;
     let comes = |scored: &[Scored], diversity: f32| {
         let candidates: Vec<PoolCandidate> = scored.iter().map(PoolCandidate::from).collect();
-        let pool = Pool { candidates: &candidates, diversity, seed: feed.seed, exemplars: &feed.exemplars };
+        let pool = Pool { candidates: &candidates, diversity, seed: feed.seed, exemplars: &feed.exemplars, dials: feed.dials };
         place(&pool, &[], position + 1, context).placed.iter().any(|other| other.item == placed.item)
     };
     let tried = parts.iter().filter(|part| part.contribution > 0.0).take(MAX_PARTS_TRIED);

@@ -92,7 +92,7 @@ fn shown(topic: &str, shown: f32) -> Exposure {
 }
 
 fn seen(item: &Item, impressions: u8) -> Seen {
-    Seen { item_hash: item.id.hash64(), at: NOW.minus(Span::days(9)), opened: false, impressions }
+    Seen { item_hash: item.id.hash64(), at: NOW.minus(Span::days(9)), opened: false, impressions, given: 0, taught: 0 }
 }
 
 fn profile() -> Profile {
@@ -111,7 +111,7 @@ proptest! {
         discount in 0.0f32..=1.0,
     ) {
         let popularity: Vec<_> =
-            used.iter().enumerate().map(|(n, (weight, impressions, opens))| (n, Popularity { weight: *weight, as_of: NOW, impressions: *impressions, opens: *opens })).collect();
+            used.iter().enumerate().map(|(n, (weight, impressions, opens))| (n, Popularity { weight: *weight, as_of: NOW, impressions: *impressions, opens: *opens, ..Popularity::default() })).collect();
         let mut world = World::new(&["a", "b", "c"], &popularity);
         world.policy.repeat.impression_discount = discount;
         world.policy.score.weights.uncertainty = 0.5;
@@ -205,7 +205,7 @@ fn a_dislike_fades_as_the_policy_says() {
 
 #[test]
 fn new_items_get_a_start_only_where_others_are_known() {
-    let known = Popularity { weight: 100.0, as_of: NOW, impressions: 1_000.0, opens: 100.0 };
+    let known = Popularity { weight: 100.0, as_of: NOW, impressions: 1_000.0, opens: 100.0, ..Popularity::default() };
     let told_apart = World::new(&["a", "a"], &[(0, known)]);
     let parts = told_apart.part(Feature::Uncertainty, None);
     assert!(parts[1] > 0.0 && parts[0] > 0.0 && parts[0] < parts[1] / 5.0, "{parts:?}");
@@ -215,7 +215,7 @@ fn new_items_get_a_start_only_where_others_are_known() {
 
 #[test]
 fn popular_for_having_been_shown_counts_less() {
-    let of = |impressions| Popularity { weight: 100.0, as_of: NOW, impressions, opens: 100.0 };
+    let of = |impressions| Popularity { weight: 100.0, as_of: NOW, impressions, opens: 100.0, ..Popularity::default() };
     let pushed = World::new(&["a", "a"], &[(0, of(5_000.0)), (1, of(400.0))]);
     let parts = pushed.part(Feature::Popularity, None);
     assert!(parts[0] < parts[1] / 3.0, "{parts:?}");
@@ -260,6 +260,7 @@ fn the_start_of_an_item_and_of_a_surface_are_given_as_reasons() {
             owner: crate::domain::feed::Owner::Nobody,
             surface: "home".into(),
             policy_digest: String::new(),
+            dials: Default::default(),
             diversity: 0.0,
             seed: 0,
             created_at: NOW,

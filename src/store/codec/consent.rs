@@ -30,6 +30,13 @@ enum PurposeV1 {
     Push,
     Research,
     SaleShare,
+    Dwell,
+    SensitiveHealth,
+    SensitivePolitics,
+    SensitiveBelief,
+    SensitiveUnion,
+    SensitiveSexLife,
+    SensitiveOrigin,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,6 +79,13 @@ impl<'a> From<&'a ConsentRecord> for RecordV1<'a> {
                 Purpose::Push => PurposeV1::Push,
                 Purpose::Research => PurposeV1::Research,
                 Purpose::SaleShare => PurposeV1::SaleShare,
+                Purpose::Dwell => PurposeV1::Dwell,
+                Purpose::SensitiveHealth => PurposeV1::SensitiveHealth,
+                Purpose::SensitivePolitics => PurposeV1::SensitivePolitics,
+                Purpose::SensitiveBelief => PurposeV1::SensitiveBelief,
+                Purpose::SensitiveUnion => PurposeV1::SensitiveUnion,
+                Purpose::SensitiveSexLife => PurposeV1::SensitiveSexLife,
+                Purpose::SensitiveOrigin => PurposeV1::SensitiveOrigin,
             },
             decision: match record.decision {
                 Decision::Given => DecisionV1::Given,
@@ -98,6 +112,13 @@ impl From<RecordV1<'_>> for ConsentRecord {
                 PurposeV1::Push => Purpose::Push,
                 PurposeV1::Research => Purpose::Research,
                 PurposeV1::SaleShare => Purpose::SaleShare,
+                PurposeV1::Dwell => Purpose::Dwell,
+                PurposeV1::SensitiveHealth => Purpose::SensitiveHealth,
+                PurposeV1::SensitivePolitics => Purpose::SensitivePolitics,
+                PurposeV1::SensitiveBelief => Purpose::SensitiveBelief,
+                PurposeV1::SensitiveUnion => Purpose::SensitiveUnion,
+                PurposeV1::SensitiveSexLife => Purpose::SensitiveSexLife,
+                PurposeV1::SensitiveOrigin => Purpose::SensitiveOrigin,
             },
             decision: match stored.decision {
                 DecisionV1::Given => Decision::Given,

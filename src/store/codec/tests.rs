@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     domain::{
         Creator, Embedding, EmbeddingSpace, FacetValue, FeedId, Item, ItemId, Profile, Scope, Time, UserId,
-        feed::{Owner, Page, Placed, PoolEntry, Relaxed, RelaxedWhy, Slot, StoredFeed},
-        profile::{Action, Affinity, Dislike, Exposure, Interest, MAX_IMPRESSIONS, Mode, Mute, MuteTarget, Preferences, Seen},
+        feed::{Dials, Owner, Page, Placed, PoolEntry, Relaxed, RelaxedWhy, Slot, StoredFeed},
+        profile::{Action, Affinity, Dislike, Exposure, Given, Interest, MAX_IMPRESSIONS, Mode, Mute, MuteTarget, Preferences, Seen},
     },
     store::Popularity,
 };
@@ -107,9 +107,11 @@ prop_compose! {
         topics in vec((facet_value(), single()), 0..4),
         languages in vec(facet_value(), 0..3),
         blocked_keywords in vec(text(), 0..3),
+        (source_mix, viewpoint_mix, lifts_caps) in (option::of(single()), option::of(single()), any::<bool>()),
         mode in select(vec![Mode::Profile, Mode::ExplicitOnly, Mode::NoProfile, Mode::Chronological, Mode::ClientProfile]),
     ) -> Preferences {
-        Preferences { diversity, topics: topics.into_iter().collect::<BTreeMap<_, _>>(), languages, blocked_keywords, mode }
+        let topics = topics.into_iter().collect::<BTreeMap<_, _>>();
+        Preferences { diversity, source_mix, viewpoint_mix, topics, languages, blocked_keywords, mode, lifts_caps }
     }
 }
 
@@ -120,15 +122,16 @@ prop_compose! {
         dislikes in vec((facet(), facet_value(), single(), time()).prop_map(|(facet, value, weight, at)| Dislike { facet, value, weight, at }), 0..4),
         exposures in vec((facet(), facet_value(), single(), single()).prop_map(|(facet, value, shown, opened)| Exposure { facet, value, shown, opened }), 0..4),
         interests in vec((halves(), space(), single(), item_id()).prop_map(|(vector, space, weight, exemplar)| Interest { vector, space, weight, exemplar }), 0..3),
-        seen in vec((any::<u64>(), time(), any::<bool>(), 0..=MAX_IMPRESSIONS).prop_map(|(item_hash, at, opened, impressions)| Seen { item_hash, at, opened, impressions }), 0..6),
+        seen in vec((any::<u64>(), time(), any::<bool>(), 0..=MAX_IMPRESSIONS, any::<u8>(), any::<u8>()).prop_map(|(item_hash, at, opened, impressions, given, taught)| Seen { item_hash, at, opened, impressions, given, taught }), 0..6),
         mutes in vec((mute_target(), time(), option::of(time())).prop_map(|(target, since, until)| Mute { target, since, until }), 0..4),
         (follows, locked) in (vec(facet_value(), 0..4), vec(facet_value(), 0..3)),
         preferences in preferences(),
         actions in vec(action(), 0..4),
-        events in any::<u64>(),
+        (events, since, day, weight) in (any::<u64>(), time(), any::<i64>(), single()),
     ) -> Profile {
+        let given = Given { day, weight };
         let locked_topics = locked.into_iter().collect();
-        Profile { as_of, affinities, dislikes, exposures, interests, seen, mutes, follows, locked_topics, preferences, actions, events }
+        Profile { as_of, affinities, dislikes, exposures, interests, seen, mutes, follows, locked_topics, preferences, actions, events, since, given }
     }
 }
 
@@ -137,14 +140,15 @@ prop_compose! {
         id in "[a-z}]{1,9}",
         user in option::of("[a-z}]{1,9}"),
         (surface, policy_digest, diversity, seed) in (text(), text(), single(), any::<u64>()),
-        (created_at, expires_at) in (time(), time()),
+        (created_at, expires_at, source_mix, viewpoint_mix, lifts_caps) in (time(), time(), option::of(single()), option::of(single()), any::<bool>()),
         (topics, exemplars) in (vec(facet_value(), 0..3), vec(item_id(), 0..3)),
         pool in vec((any::<u64>(), single(), prop::array::uniform12(single()), any::<u8>(), option::of(0..u16::MAX), option::of(0..u8::MAX)), 0..6),
     ) -> StoredFeed {
+        let dials = Dials { source_mix, viewpoint_mix, lifts_caps };
         let owner = user.map_or(Owner::Nobody, |user| Owner::User(UserId::new(user).unwrap()));
         let entry = |(item_hash, relevance, contributions, sources, topic, interest)| PoolEntry { item_hash, relevance, contributions, sources, topic, interest };
         let (id, pool) = (FeedId::new(id).unwrap(), pool.into_iter().map(entry).collect());
-        StoredFeed { id, owner, surface, policy_digest, diversity, seed, created_at, expires_at, topics, exemplars, pool }
+        StoredFeed { id, owner, surface, policy_digest, diversity, dials, seed, created_at, expires_at, topics, exemplars, pool }
     }
 }
 
@@ -196,9 +200,9 @@ proptest! {
     }
 
     #[test]
-    fn a_popularity_comes_back(sums in prop::array::uniform3(double().prop_filter("finite", |x| x.is_finite())), as_of in time()) {
-        let [weight, impressions, opens] = sums;
-        let popularity = Popularity { weight, as_of, impressions, opens };
+    fn a_popularity_comes_back(sums in prop::array::uniform4(double().prop_filter("finite", |x| x.is_finite())), as_of in time()) {
+        let [weight, impressions, opens, newcomer_weight] = sums;
+        let popularity = Popularity { weight, newcomer_weight, as_of, impressions, opens };
         prop_assert_eq!(popularity::decode(&popularity::encode(&popularity)).unwrap(), popularity);
     }
 
@@ -211,6 +215,10 @@ proptest! {
         decode_as_anything(&bytes);
         if let Some(version) = bytes.first_mut() {
             *version = 2;
+        }
+        decode_as_anything(&bytes);
+        if let Some(version) = bytes.first_mut() {
+            *version = 4;
         }
         decode_as_anything(&bytes);
         if let Some(version) = bytes.first_mut() {
@@ -259,6 +267,7 @@ fn what_is_too_large_is_neither_written_nor_read() {
 
 fn empty_feed() -> StoredFeed {
     StoredFeed {
+        dials: Dials { viewpoint_mix: Some(0.5), ..Dials::default() },
         id: FeedId::new("f").unwrap(),
         owner: Owner::Nobody,
         surface: "home".into(),
@@ -299,6 +308,8 @@ fn a_full_profile_stays_small() {
     let affinity = |n: usize| Affinity { facet: Facet::Topic, value: format!("topic-{n}").into(), liking: 0.5, shown: 3.0 };
     let exposure = |n: usize| Exposure { facet: Facet::Topic, value: format!("topic-{n}").into(), shown: 0.5, opened: 0.25 };
     let seen = |n: u64| Seen {
+        given: 3,
+        taught: 128,
         item_hash: u64::MAX - n,
         at: Time(1_790_000_000_000 + n as i64 * 60_000),
         opened: n.is_multiple_of(5),
@@ -338,19 +349,22 @@ fn every_version_is_fixed() {
         as_of: Time(1),
         dislikes: vec![Dislike { facet: Facet::Source, value: "s".into(), weight: 1.0, at: Time(4) }],
         exposures: vec![Exposure { facet: Facet::Viewpoint, value: "v".into(), shown: 1.0, opened: 0.0 }],
-        seen: vec![Seen { item_hash: 1, at: Time(2), opened: true, impressions: 3 }],
+        seen: vec![Seen { item_hash: 1, at: Time(2), opened: true, impressions: 3, given: 2, taught: 32 }],
         mutes: vec![Mute { target: MuteTarget::Facet(Facet::Format, "v".into()), since: Time(3), until: Some(Time(5)) }],
         locked_topics: ["a".into()].into(),
-        preferences: Preferences { blocked_keywords: vec!["k".into()], ..Preferences::default() },
+        preferences: Preferences { blocked_keywords: vec!["k".into()], source_mix: Some(0.5), ..Preferences::default() },
+        since: Time(-1),
+        given: Given { day: 1, weight: 1.0 },
         ..Profile::default()
     };
     assert_eq!(
         hex(&profile::encode(&profile).unwrap()),
-        "030200010201730000803f08010301760000803f0000010100000000000000040701010501760601_0a_00_01_0161_00_00_00_01_016b_00_00_00"
+        "040200010201730000803f08010301760000803f00000101000000000000000407_02_20_01010501760601_0a_00_01_0161_00_01_0000003f_00_00_00_01_016b_00_00_00_00_01_02_0000803f"
             .replace('_', "")
     );
-    let popularity = hex(&popularity::encode(&Popularity { weight: 1.0, as_of: Time(-2), impressions: 2.0, opens: 0.5 }));
-    assert_eq!(popularity, "02000000000000f03ffeffffffffffffff0000000000000040000000000000e03f");
+    let popularity =
+        hex(&popularity::encode(&Popularity { weight: 1.0, newcomer_weight: 2.0, as_of: Time(-2), impressions: 2.0, opens: 0.5 }));
+    assert_eq!(popularity, "03000000000000f03ffeffffffffffffff0000000000000040000000000000e03f0000000000000040");
     let entry = PoolEntry {
         item_hash: 0x0807_0605_0403_0201,
         relevance: 1.0,
@@ -361,9 +375,20 @@ fn every_version_is_fixed() {
     };
     assert_eq!(
         hex(&feed::encode(&StoredFeed { pool: vec![entry], ..empty_feed() }).unwrap()),
-        "03016600_04686f6d65_00_0000003f_0100000000000000_0204_0000_01_8010_14_0102030405060708_0000803f_01_ffff_ff_000080bf"
+        "04016600_04686f6d65_00_0000003f_0100000000000000_0204_0000_01_8010_14_0102030405060708_0000803f_01_ffff_ff_000080bf_00_01_0000003f_00"
             .replace("_", "")
     );
+}
+
+/// Bytes that version 3 wrote are read: it knew nothing of what was given, and who was there is no newcomer.
+#[test]
+fn version_3_of_a_profile_is_read() {
+    let bytes = "030200010201730000803f08010301760000803f0000010100000000000000040701010501760601_0a_00_01_0161_00_00_00_01_016b_00_00_00";
+    let profile = profile::decode(&unhex(&bytes.replace('_', ""))).unwrap();
+    assert_eq!(profile.seen, [Seen { item_hash: 1, at: Time(2), opened: true, impressions: 3, given: 0, taught: 0 }]);
+    assert_eq!((profile.preferences.blocked_keywords, profile.since, profile.given), (vec!["k".into()], Time(0), Given::default()));
+    let popularity = popularity::decode(&unhex("02000000000000f03ffeffffffffffffff0000000000000040000000000000e03f")).unwrap();
+    assert_eq!(popularity, Popularity { weight: 1.0, as_of: Time(-2), impressions: 2.0, opens: 0.5, ..Popularity::default() });
 }
 
 /// Bytes that version 2 wrote are read: its mutes had no end.
@@ -371,7 +396,7 @@ fn every_version_is_fixed() {
 fn version_2_of_a_profile_is_read() {
     let bytes = unhex("020200010201730000803f08010301760000803f0000010100000000000000040701010501760600000000000000");
     let profile = profile::decode(&bytes).unwrap();
-    assert_eq!(profile.seen, [Seen { item_hash: 1, at: Time(2), opened: true, impressions: 3 }]);
+    assert_eq!(profile.seen, [Seen { item_hash: 1, at: Time(2), opened: true, impressions: 3, given: 0, taught: 0 }]);
     assert_eq!(profile.mutes, [Mute { target: MuteTarget::Facet(Facet::Format, "v".into()), since: Time(3), until: None }]);
     assert!(profile.locked_topics.is_empty() && profile.preferences == Preferences::default());
 }
@@ -380,7 +405,7 @@ fn version_2_of_a_profile_is_read() {
 #[test]
 fn version_1_is_read() {
     let profile = profile::decode(&unhex("01020000010100000000000000040101010501760600000000000000")).unwrap();
-    assert_eq!(profile.seen, [Seen { item_hash: 1, at: Time(2), opened: true, impressions: 0 }]);
+    assert_eq!(profile.seen, [Seen { item_hash: 1, at: Time(2), opened: true, impressions: 0, given: 0, taught: 0 }]);
     assert_eq!(profile.mutes, [Mute { target: MuteTarget::Facet(Facet::Format, "v".into()), since: Time(3), until: None }]);
     // Two affinities: topic `a`, liking 1, dislike 2; topic `b`, liking 0, dislike 1.
     let old = profile::decode(&unhex("0102020001610000803f010000004000016200000000010000803f00000000000000000000")).unwrap();

@@ -74,7 +74,8 @@ impl RedisStore {
             add.key(self.keys.popularity(bucket)).arg(half_life_ms);
             for delta in deltas {
                 let used = delta.used;
-                add.arg(delta.item.as_str()).arg(delta.at.0).arg(used.weight).arg(used.impressions).arg(used.opens);
+                add.arg(delta.item.as_str()).arg(delta.at.0);
+                add.arg(used.weight).arg(used.impressions).arg(used.opens).arg(used.newcomer_weight);
             }
             self.link.ask::<Vec<String>>(Lane::Bulk, Ask::Script(&add)).await
         };

@@ -235,6 +235,7 @@ impl World {
             clock: world.clock.clone(),
             journal: Arc::new(Journal::off()),
             consent: ConsentDefault::Assumed,
+            sensitive: Arc::default(),
         };
         let personas = demo::personas(SEED, NOW, &items);
         let background = demo::background(SEED, NOW, &items);
@@ -272,6 +273,7 @@ impl World {
             diversity: (ask == Ask::Diverse).then_some(0.9),
             seed: Some(SEED),
             session: None,
+            is_minor: false,
             cursor: None,
             strict: false,
             exclude: Vec::new(),

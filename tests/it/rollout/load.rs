@@ -97,6 +97,7 @@ async fn replayed(world: &World, policy: Policy, user: &str, seed: u64) -> Serve
         surface: "home".into(),
         user: Some(UserId::new(user).unwrap()),
         session: None,
+        is_minor: false,
         mode: Mode::Profile,
         interests: Default::default(),
         limit: Some(10),

@@ -3,8 +3,8 @@
 use half::f16;
 use polyphony::domain::{
     Creator, Embedding, EmbeddingSpace, EventId, Facet, FeedId, Item, ItemId, Profile, Scope, Time, UserId,
-    feed::{Owner, Page, Placed, PoolEntry, Relaxed, RelaxedWhy, Slot, StoredFeed},
-    profile::{Action, Affinity, Dislike, Exposure, Interest, Mode, Mute, MuteTarget, Preferences, Seen},
+    feed::{Dials, Owner, Page, Placed, PoolEntry, Relaxed, RelaxedWhy, Slot, StoredFeed},
+    profile::{Action, Affinity, Dislike, Exposure, Given, Interest, Mode, Mute, MuteTarget, Preferences, Seen},
 };
 
 /// When the tests take place.
@@ -59,12 +59,24 @@ pub fn profile(events: u64) -> Profile {
             weight: 2.0,
             exemplar: item_id("a"),
         }],
-        seen: (0..3).map(|n| Seen { item_hash: u64::MAX - n, at: Time(NOW.0 + n as i64), opened: n == 1, impressions: n as u8 }).collect(),
+        seen: (0..3)
+            .map(|n| Seen {
+                item_hash: u64::MAX - n,
+                at: Time(NOW.0 + n as i64),
+                opened: n == 1,
+                impressions: n as u8,
+                given: 1,
+                taught: n as u8,
+            })
+            .collect(),
         mutes: vec![Mute { target: MuteTarget::Facet(Facet::Creator, "crt_9".into()), since: NOW, until: Some(Time(NOW.0 + 7)) }],
         follows: vec!["crt_1".into()],
         locked_topics: ["war".into()].into(),
         preferences: Preferences {
             diversity: Some(0.75),
+            source_mix: Some(0.25),
+            viewpoint_mix: None,
+            lifts_caps: true,
             topics: [("sport".into(), -1.0)].into(),
             languages: vec!["cs".into()],
             blocked_keywords: vec!["war games".into()],
@@ -80,6 +92,8 @@ pub fn profile(events: u64) -> Profile {
             followed: None,
         }],
         events,
+        since: Time(NOW.0 - 5),
+        given: Given { day: 3, weight: 2.0 },
     }
 }
 
@@ -93,6 +107,7 @@ pub fn feed(id: &str, owner: Owner) -> StoredFeed {
         interest: None,
     };
     StoredFeed {
+        dials: Dials { source_mix: Some(0.25), viewpoint_mix: None, lifts_caps: true },
         id: feed_id(id),
         owner,
         surface: "home".into(),

@@ -79,7 +79,7 @@ async fn revision(store: &Shared, id: &str) -> u64 {
 
 /// Every sum gets its own share, so that none can stand for another.
 fn of_weight(weight: f64) -> Use {
-    Use { weight, impressions: weight / 2.0, opens: weight / 4.0 }
+    Use { weight, newcomer_weight: weight * 2.0, impressions: weight / 2.0, opens: weight / 4.0 }
 }
 
 pub fn delta(id: &str, weight: f64, at: Time) -> PopularityDelta {
@@ -264,7 +264,7 @@ pub async fn awkward_ids_stay_apart(store: Shared, _: &ManualClock) {
         assert_eq!(record.pages, [page(events as u32)], "{id}");
         assert_eq!(reader.items[&item_id(id)], item(id));
         let weight = events as f64;
-        let expected = Popularity { weight, as_of: NOW, impressions: weight / 2.0, opens: weight / 4.0 };
+        let expected = Popularity { weight, newcomer_weight: weight * 2.0, as_of: NOW, impressions: weight / 2.0, opens: weight / 4.0 };
         assert_eq!(reader.popularity[&item_id(id)], expected);
         assert_eq!(store.policy(id).await.unwrap().as_deref(), Some(id));
     }

@@ -167,7 +167,7 @@ impl World {
         eventually("popularity comes back", async || {
             let snapshot = self.app.feed.catalogue.snapshot();
             let row = |id: &&str| snapshot.find(&ItemId::new(id).unwrap()).unwrap();
-            ids.iter().all(|id| snapshot.popularity(row(id)).weight > 0.0)
+            ids.iter().all(|id| snapshot.popularity(row(id)).counted() > 0.0)
         })
         .await;
     }

@@ -6,7 +6,7 @@ use super::{FEED, PAGE, RelaxedWhyV2, SlotV1, item_ids, owner, relaxed};
 use crate::{
     domain::{
         FeedId, ItemId, Time,
-        feed::{FEATURES, Page, Placed, PoolEntry, Relaxed, RelaxedWhy, StoredFeed},
+        feed::{Dials, FEATURES, Page, Placed, PoolEntry, Relaxed, RelaxedWhy, StoredFeed},
     },
     store::{
         StoreError,
@@ -86,6 +86,7 @@ fn whole<Mask: Copy + Into<u32>>(stored: Feed<'_, Mask>) -> Result<(StoredFeed, 
         surface: stored.surface.into(),
         policy_digest: stored.policy_digest.into(),
         diversity: stored.diversity,
+        dials: Dials::default(),
         seed: stored.seed,
         created_at: Time(stored.created_at_ms),
         expires_at: Time(stored.expires_at_ms),

@@ -12,24 +12,32 @@ use super::corrupt;
 use crate::{
     domain::{
         FeedId, ItemId, Time, UserId,
-        feed::{Owner, Page, Placed, Relaxed, RelaxedWhy, Slot, StoredFeed},
+        feed::{Dials, Owner, Page, Placed, Relaxed, RelaxedWhy, Slot, StoredFeed},
     },
     store::{FeedRecord, StoreError},
 };
 
 const FEED: &str = "feed";
 const PAGE: &str = "page";
-/// Newest version of a feed, and of a page. Version 3 keeps the pool by columns and hashes; its pages name their items.
+/// Newest version of a page: it names its items.
 const VERSION: u8 = 3;
+/// Newest version of a feed. Version 3 keeps the pool by columns and hashes; version 4 adds the reader's dials.
+const FEED_VERSION: u8 = 4;
 
 pub fn encode(feed: &StoredFeed) -> Result<Vec<u8>, StoreError> {
-    super::encode(FEED, VERSION, &FeedV3::from(feed))
+    let Dials { source_mix, viewpoint_mix, lifts_caps } = feed.dials;
+    super::encode(FEED, FEED_VERSION, &FeedV4 { base: feed.into(), source_mix, viewpoint_mix, lifts_caps })
 }
 
 /// Errors: [`StoreError::Corrupt`].
 pub fn decode(bytes: &[u8]) -> Result<StoredFeed, StoreError> {
-    match super::payload(FEED, bytes, VERSION)? {
-        (VERSION, payload) => super::read::<FeedV3>(FEED, payload)?.try_into().map_err(|detail: String| corrupt(FEED, detail)),
+    match super::payload(FEED, bytes, FEED_VERSION)? {
+        (FEED_VERSION, payload) => {
+            let FeedV4 { base, source_mix, viewpoint_mix, lifts_caps } = super::read(FEED, payload)?;
+            let feed = StoredFeed::try_from(base).map_err(|detail| corrupt(FEED, detail))?;
+            Ok(StoredFeed { dials: Dials { source_mix, viewpoint_mix, lifts_caps }, ..feed })
+        }
+        (3, payload) => super::read::<FeedV3>(FEED, payload)?.try_into().map_err(|detail: String| corrupt(FEED, detail)),
         (version, payload) => earlier::feed(version, payload).map(|(feed, _)| feed),
     }
 }
@@ -54,8 +62,8 @@ fn page_of(bytes: &[u8], ids: &[ItemId]) -> Result<Page, StoreError> {
 
 /// A feed with its pages, page 0 first. Errors: [`StoreError::Corrupt`], also for a page that names no entry of the pool.
 pub fn decode_record<'a>(feed: &[u8], pages: impl IntoIterator<Item = &'a [u8]>) -> Result<FeedRecord, StoreError> {
-    let (feed, ids) = match super::payload(FEED, feed, VERSION)? {
-        (VERSION, _) => (decode(feed)?, Vec::new()),
+    let (feed, ids) = match super::payload(FEED, feed, FEED_VERSION)? {
+        (3 | FEED_VERSION, _) => (decode(feed)?, Vec::new()),
         (version, payload) => earlier::feed(version, payload)?,
     };
     let pages = pages.into_iter().map(|page| page_of(page, &ids)).collect::<Result<Vec<_>, _>>()?;
@@ -63,6 +71,15 @@ pub fn decode_record<'a>(feed: &[u8], pages: impl IntoIterator<Item = &'a [u8]>)
         return Err(corrupt(PAGE, format!("it names entry {} of a pool of {}", stray.pool_index, feed.pool.len())));
     }
     Ok(FeedRecord { feed: Arc::new(feed), pages })
+}
+
+#[derive(Serialize, Deserialize)]
+struct FeedV4<'a> {
+    #[serde(borrow)]
+    base: FeedV3<'a>,
+    source_mix: Option<f32>,
+    viewpoint_mix: Option<f32>,
+    lifts_caps: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -147,6 +164,7 @@ impl TryFrom<FeedV3<'_>> for StoredFeed {
             surface: stored.surface.into(),
             policy_digest: stored.policy_digest.into(),
             diversity: stored.diversity,
+            dials: Dials::default(),
             seed: stored.seed,
             created_at: Time(stored.created_at_ms),
             expires_at: Time(stored.expires_at_ms),

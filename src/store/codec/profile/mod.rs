@@ -1,73 +1,43 @@
 //! The stored form of a [`Profile`].
 
+mod earlier;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use self::earlier::{ProfileV1, ProfileV2, ProfileV3};
 use super::{FacetV1, as_bytes, corrupt, halves_from_bytes, halves_to_bytes, item::SpaceV1};
 use crate::{
     domain::{
         Facet, FacetValue, ItemId, Profile, Scope, Time,
         ids::IdError,
-        profile::{Action, Affinity, Dislike, Exposure, Interest, MAX_IMPRESSIONS, Mode, Mute, MuteTarget, Preferences, Seen},
+        profile::{Action, Affinity, Dislike, Exposure, Given, Interest, MAX_IMPRESSIONS, Mode, Mute, MuteTarget, Preferences, Seen},
     },
     store::StoreError,
 };
 
 const WHAT: &str = "profile";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 pub fn encode(profile: &Profile) -> Result<Vec<u8>, StoreError> {
-    super::encode(WHAT, VERSION, &ProfileV3::from(profile))
+    super::encode(WHAT, VERSION, &ProfileV4::from(profile))
 }
 
 /// Errors: [`StoreError::Corrupt`].
 pub fn decode(bytes: &[u8]) -> Result<Profile, StoreError> {
     let (version, payload) = super::payload(WHAT, bytes, VERSION)?;
-    let stored: ProfileV3 = match version {
-        1 => ProfileV2::from(super::read::<ProfileV1>(WHAT, payload)?).into(),
-        2 => super::read::<ProfileV2>(WHAT, payload)?.into(),
+    let stored: ProfileV4 = match version {
+        1 => ProfileV3::from(ProfileV2::from(super::read::<ProfileV1>(WHAT, payload)?)).into(),
+        2 => ProfileV3::from(super::read::<ProfileV2>(WHAT, payload)?).into(),
+        3 => super::read::<ProfileV3>(WHAT, payload)?.into(),
         _ => super::read(WHAT, payload)?,
     };
     stored.try_into().map_err(|detail: String| corrupt(WHAT, detail))
 }
 
-/// Dislikes stood with the affinities, and decayed with them; there were no exposures.
-#[derive(Deserialize)]
-struct ProfileV1<'a> {
-    as_of_ms: i64,
-    #[serde(borrow)]
-    affinities: Vec<WeightsV1<'a>>,
-    interests: Vec<InterestV1<'a>>,
-    seen: Vec<SeenV1>,
-    mutes: Vec<MuteV1<'a>>,
-    follows: Vec<&'a str>,
-    preferences: PreferencesV1<'a>,
-    actions: Vec<ActionV1<'a>>,
-    events: u64,
-}
-
-/// Mutes had no end; there were no locked topics and no blocked keywords.
-#[derive(Deserialize)]
-struct ProfileV2<'a> {
-    as_of_ms: i64,
-    /// Liking and shown.
-    #[serde(borrow)]
-    affinities: Vec<WeightsV1<'a>>,
-    dislikes: Vec<DislikeV2<'a>>,
-    /// Shown and opened.
-    exposures: Vec<WeightsV1<'a>>,
-    interests: Vec<InterestV1<'a>>,
-    seen: Vec<SeenV2>,
-    mutes: Vec<MuteV1<'a>>,
-    follows: Vec<&'a str>,
-    preferences: PreferencesV1<'a>,
-    actions: Vec<ActionV1<'a>>,
-    events: u64,
-}
-
 #[derive(Serialize, Deserialize)]
-struct ProfileV3<'a> {
+struct ProfileV4<'a> {
     as_of_ms: i64,
     /// Liking and shown.
     #[serde(borrow)]
@@ -76,13 +46,16 @@ struct ProfileV3<'a> {
     /// Shown and opened.
     exposures: Vec<WeightsV1<'a>>,
     interests: Vec<InterestV1<'a>>,
-    seen: Vec<SeenV2>,
+    seen: Vec<SeenV4>,
     mutes: Vec<MuteV3<'a>>,
     follows: Vec<&'a str>,
     locked_topics: Vec<&'a str>,
-    preferences: PreferencesV3<'a>,
+    preferences: PreferencesV4<'a>,
     actions: Vec<ActionV1<'a>>,
     events: u64,
+    since_ms: i64,
+    given_day: i64,
+    given_weight: f32,
 }
 
 /// A facet value with two weights.
@@ -112,16 +85,8 @@ struct InterestV1<'a> {
     exemplar: &'a str,
 }
 
-#[derive(Deserialize)]
-struct SeenV1 {
-    #[serde(with = "postcard::fixint::le")]
-    item_hash: u64,
-    step_ms: i64,
-    opened: bool,
-}
-
 #[derive(Serialize, Deserialize)]
-struct SeenV2 {
+struct SeenV4 {
     /// Eight bytes: a hash as a variable-length number would take ten.
     #[serde(with = "postcard::fixint::le")]
     item_hash: u64,
@@ -129,17 +94,12 @@ struct SeenV2 {
     step_ms: i64,
     /// Bit 0: opened. Above it: impressions.
     marks: u8,
+    given: u8,
+    taught: u8,
 }
 
-// The impressions of `SeenV2::marks` take seven bits.
+// The impressions of `SeenV4::marks` take seven bits.
 const _: () = assert!(MAX_IMPRESSIONS <= u8::MAX >> 1);
-
-#[derive(Deserialize)]
-struct MuteV1<'a> {
-    #[serde(borrow)]
-    target: TargetV1<'a>,
-    since_ms: i64,
-}
 
 #[derive(Serialize, Deserialize)]
 struct MuteV3<'a> {
@@ -176,23 +136,17 @@ enum ScopeV1 {
     Source,
 }
 
-#[derive(Deserialize)]
-struct PreferencesV1<'a> {
-    diversity: Option<f32>,
-    #[serde(borrow)]
-    topics: Vec<(&'a str, f32)>,
-    languages: Vec<&'a str>,
-    mode: ModeV1,
-}
-
 #[derive(Serialize, Deserialize)]
-struct PreferencesV3<'a> {
+struct PreferencesV4<'a> {
     diversity: Option<f32>,
+    source_mix: Option<f32>,
+    viewpoint_mix: Option<f32>,
     #[serde(borrow)]
     topics: Vec<(&'a str, f32)>,
     languages: Vec<&'a str>,
     blocked_keywords: Vec<&'a str>,
     mode: ModeV1,
+    lifts_caps: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -207,54 +161,7 @@ struct ActionV1<'a> {
     followed: Option<&'a str>,
 }
 
-impl<'a> From<ProfileV1<'a>> for ProfileV2<'a> {
-    fn from(old: ProfileV1<'a>) -> Self {
-        let disliked = |weights: &WeightsV1<'a>| {
-            let weight = weights.second.filter(|weight| *weight > 0.0)?;
-            Some(DislikeV2 { facet: weights.facet, value: weights.value, weight, at_ms: old.as_of_ms })
-        };
-        let dislikes = old.affinities.iter().filter_map(disliked).collect();
-        let liked = old.affinities.into_iter().filter(|weights| weights.first > 0.0);
-        // What was not opened then was seen at least once.
-        let seen = |seen: &SeenV1| SeenV2 { item_hash: seen.item_hash, step_ms: seen.step_ms, marks: if seen.opened { 1 } else { 1 << 1 } };
-        Self {
-            as_of_ms: old.as_of_ms,
-            affinities: liked.map(|weights| WeightsV1 { second: None, ..weights }).collect(),
-            dislikes,
-            exposures: Vec::new(),
-            interests: old.interests,
-            seen: old.seen.iter().map(seen).collect(),
-            mutes: old.mutes,
-            follows: old.follows,
-            preferences: old.preferences,
-            actions: old.actions,
-            events: old.events,
-        }
-    }
-}
-
-impl<'a> From<ProfileV2<'a>> for ProfileV3<'a> {
-    fn from(old: ProfileV2<'a>) -> Self {
-        let PreferencesV1 { diversity, topics, languages, mode } = old.preferences;
-        let mute = |mute: MuteV1<'a>| MuteV3 { target: mute.target, since_ms: mute.since_ms, until_ms: None };
-        Self {
-            as_of_ms: old.as_of_ms,
-            affinities: old.affinities,
-            dislikes: old.dislikes,
-            exposures: old.exposures,
-            interests: old.interests,
-            seen: old.seen,
-            mutes: old.mutes.into_iter().map(mute).collect(),
-            follows: old.follows,
-            locked_topics: Vec::new(),
-            preferences: PreferencesV3 { diversity, topics, languages, blocked_keywords: Vec::new(), mode },
-            actions: old.actions,
-            events: old.events,
-        }
-    }
-}
-
-impl<'a> From<&'a Profile> for ProfileV3<'a> {
+impl<'a> From<&'a Profile> for ProfileV4<'a> {
     fn from(profile: &'a Profile) -> Self {
         Self {
             as_of_ms: profile.as_of.0,
@@ -269,14 +176,17 @@ impl<'a> From<&'a Profile> for ProfileV3<'a> {
             preferences: (&profile.preferences).into(),
             actions: profile.actions.iter().map(ActionV1::from).collect(),
             events: profile.events,
+            since_ms: profile.since.0,
+            given_day: profile.given.day,
+            given_weight: profile.given.weight,
         }
     }
 }
 
-impl TryFrom<ProfileV3<'_>> for Profile {
+impl TryFrom<ProfileV4<'_>> for Profile {
     type Error = String;
 
-    fn try_from(stored: ProfileV3<'_>) -> Result<Self, String> {
+    fn try_from(stored: ProfileV4<'_>) -> Result<Self, String> {
         Ok(Self {
             as_of: Time(stored.as_of_ms),
             affinities: stored.affinities.into_iter().map(Affinity::from).collect(),
@@ -290,6 +200,8 @@ impl TryFrom<ProfileV3<'_>> for Profile {
             preferences: stored.preferences.into(),
             actions: stored.actions.into_iter().map(Action::try_from).collect::<Result<_, _>>().map_err(in_a("action"))?,
             events: stored.events,
+            since: Time(stored.since_ms),
+            given: Given { day: stored.given_day, weight: stored.given_weight },
         })
     }
 }
@@ -298,22 +210,24 @@ fn in_a(part: &'static str) -> impl Fn(IdError) -> String {
     move |fault| format!("an item id in a {part} {fault}")
 }
 
-fn seen_to_steps(seen: &[Seen]) -> Vec<SeenV2> {
+fn seen_to_steps(seen: &[Seen]) -> Vec<SeenV4> {
     let mut before_ms = 0i64;
     let step = |entry: &Seen| {
         let step_ms = entry.at.0.wrapping_sub(before_ms);
         before_ms = entry.at.0;
-        SeenV2 { item_hash: entry.item_hash, step_ms, marks: entry.impressions.min(MAX_IMPRESSIONS) << 1 | u8::from(entry.opened) }
+        let marks = entry.impressions.min(MAX_IMPRESSIONS) << 1 | u8::from(entry.opened);
+        SeenV4 { item_hash: entry.item_hash, step_ms, marks, given: entry.given, taught: entry.taught }
     };
     seen.iter().map(step).collect()
 }
 
-fn seen_from_steps(steps: &[SeenV2]) -> Vec<Seen> {
+fn seen_from_steps(steps: &[SeenV4]) -> Vec<Seen> {
     let mut at_ms = 0i64;
-    let seen = |step: &SeenV2| {
+    let seen = |step: &SeenV4| {
         at_ms = at_ms.wrapping_add(step.step_ms);
         let impressions = (step.marks >> 1).min(MAX_IMPRESSIONS);
-        Seen { item_hash: step.item_hash, at: Time(at_ms), opened: step.marks & 1 == 1, impressions }
+        let opened = step.marks & 1 == 1;
+        Seen { item_hash: step.item_hash, at: Time(at_ms), opened, impressions, given: step.given, taught: step.taught }
     };
     steps.iter().map(seen).collect()
 }
@@ -406,10 +320,12 @@ impl TryFrom<MuteV3<'_>> for Mute {
     }
 }
 
-impl<'a> From<&'a Preferences> for PreferencesV3<'a> {
+impl<'a> From<&'a Preferences> for PreferencesV4<'a> {
     fn from(preferences: &'a Preferences) -> Self {
         Self {
             diversity: preferences.diversity,
+            source_mix: preferences.source_mix,
+            viewpoint_mix: preferences.viewpoint_mix,
             topics: preferences.topics.iter().map(|(topic, weight)| (&**topic, *weight)).collect(),
             languages: preferences.languages.iter().map(|language| &**language).collect(),
             blocked_keywords: preferences.blocked_keywords.iter().map(String::as_str).collect(),
@@ -420,14 +336,17 @@ impl<'a> From<&'a Preferences> for PreferencesV3<'a> {
                 Mode::Chronological => ModeV1::Chronological,
                 Mode::ClientProfile => ModeV1::ClientProfile,
             },
+            lifts_caps: preferences.lifts_caps,
         }
     }
 }
 
-impl From<PreferencesV3<'_>> for Preferences {
-    fn from(stored: PreferencesV3<'_>) -> Self {
+impl From<PreferencesV4<'_>> for Preferences {
+    fn from(stored: PreferencesV4<'_>) -> Self {
         Self {
             diversity: stored.diversity,
+            source_mix: stored.source_mix,
+            viewpoint_mix: stored.viewpoint_mix,
             topics: stored.topics.into_iter().map(|(topic, weight)| (FacetValue::from(topic), weight)).collect(),
             languages: stored.languages.into_iter().map(Into::into).collect(),
             blocked_keywords: stored.blocked_keywords.into_iter().map(Into::into).collect(),
@@ -438,6 +357,7 @@ impl From<PreferencesV3<'_>> for Preferences {
                 ModeV1::Chronological => Mode::Chronological,
                 ModeV1::ClientProfile => Mode::ClientProfile,
             },
+            lifts_caps: stored.lifts_caps,
         }
     }
 }

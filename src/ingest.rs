@@ -42,6 +42,8 @@ pub enum Unwanted {
     NoProfile,
     /// The person was erased, and has not consented to anything since.
     Erased,
+    /// It is about a sponsored item: those teach nothing.
+    Sponsored,
 }
 
 impl Unwanted {
@@ -51,6 +53,7 @@ impl Unwanted {
             Self::NoConsent => "no_consent",
             Self::NoProfile => "no_profile",
             Self::Erased => "erased",
+            Self::Sponsored => "sponsored",
         }
     }
 }
@@ -116,6 +119,14 @@ impl Ingest {
         snapshot: &Snapshot,
         outcomes: &mut [Outcome],
     ) -> Result<(), StoreError> {
+        let is_ad = |index: &usize| teaches_nothing(&events[*index], snapshot);
+        let (ads, indices): (Vec<usize>, Vec<usize>) = indices.iter().partition(|index| is_ad(index));
+        for index in ads {
+            outcomes[index] = Outcome::Ignored(Unwanted::Sponsored);
+        }
+        if indices.is_empty() {
+            return Ok(());
+        }
         let unwanted = self.unwanted(user).await?;
         let (ignored, indices): (Vec<usize>, Vec<usize>) =
             indices.iter().partition(|index| unwanted.is_some_and(|unwanted| !is_kept_regardless(&events[**index], unwanted)));
@@ -214,7 +225,15 @@ fn is_kept_regardless(event: &Event, unwanted: Unwanted) -> bool {
     unwanted == Unwanted::NoProfile && (event.undo || is_said)
 }
 
+/// Of a sponsored item only what hides it counts.
+fn teaches_nothing(event: &Event, snapshot: &Snapshot) -> bool {
+    event.kind != EventKind::Hide && snapshot.find_sponsored(&event.item).is_some()
+}
+
 fn learn_one(profile: &mut crate::domain::Profile, event: &Event, snapshot: &Snapshot) -> Result<(), Refusal> {
+    if let Some(entry) = snapshot.find_sponsored(&event.item) {
+        return Ok(learn::block(profile, event, &entry.item)?);
+    }
     let found = snapshot.find(&event.item).and_then(|row| Some((row, snapshot.item(row)?)));
     let (row, item) = found.ok_or_else(|| Refusal::UnknownItem(event.item.clone()))?;
     let most = snapshot.trending().next().map(|row| snapshot.popularity(row)).unwrap_or_default();

@@ -17,6 +17,8 @@ pub mod popularity;
 pub mod preset;
 pub mod privacy;
 pub mod profile;
+pub mod reach;
+pub mod session;
 pub mod suggest;
 pub mod time;
 

@@ -27,6 +27,8 @@ pub const MAX_EXPOSURES: usize = 256;
 pub const MAX_DISLIKES: usize = 1_024;
 /// Most topics set by hand.
 pub const MAX_PREFERRED_TOPICS: usize = 100;
+/// Most categories of pushes a person agreed to.
+pub const MAX_PUSH_CATEGORIES: usize = 32;
 /// Most locked and removed topics per profile. A full list refuses the next one: what was removed stays so.
 pub const MAX_LOCKED_TOPICS: usize = 256;
 /// The longest snooze; what is to last longer is a mute.
@@ -235,6 +237,12 @@ pub struct Preferences {
     /// No item that says one of these ([`super::keyword`]); lower-case, each once.
     pub blocked_keywords: Vec<String>,
     pub mode: Mode,
+    /// Times into a session at which they want a break; ascending, at most [`super::policy::MAX_PAUSES`].
+    pub pauses: Vec<Span>,
+    /// Categories of pushes they want; at most [`MAX_PUSH_CATEGORIES`], each once.
+    pub push_categories: Vec<String>,
+    /// IANA name of the zone their day is in.
+    pub time_zone: Option<String>,
 }
 
 /// Everything kept about one person. Bounded by the constants of this module.
@@ -308,18 +316,27 @@ impl Profile {
         }
     }
 
-    /// What binds every feed, in every mode: mutes, topics never wanted, blocked keywords, languages and the diversity dial.
+    /// What binds every feed, in every mode: mutes, topics never wanted, blocked keywords, languages, the diversity dial and breaks.
     /// `None`: nothing of it is set.
     pub fn binding(&self) -> Option<Self> {
-        let Preferences { diversity, topics, languages, blocked_keywords, mode } = &self.preferences;
+        // Pushes are not feeds: what is said about them is read where they are planned.
+        let Preferences { diversity, topics, languages, blocked_keywords, mode, pauses, .. } = &self.preferences;
         let never: BTreeMap<FacetValue, f32> =
             topics.iter().filter(|(_, level)| **level <= -1.0).map(|(t, level)| (t.clone(), *level)).collect();
-        let is_unset = diversity.is_none() && never.is_empty() && languages.is_empty() && blocked_keywords.is_empty();
+        let is_unset = diversity.is_none() && never.is_empty() && languages.is_empty() && blocked_keywords.is_empty() && pauses.is_empty();
         if is_unset && self.mutes.is_empty() {
             return None;
         }
-        let (languages, blocked_keywords) = (languages.clone(), blocked_keywords.clone());
-        let preferences = Preferences { diversity: *diversity, topics: never, languages, blocked_keywords, mode: *mode };
+        let (languages, blocked_keywords, pauses) = (languages.clone(), blocked_keywords.clone(), pauses.clone());
+        let preferences = Preferences {
+            diversity: *diversity,
+            topics: never,
+            languages,
+            blocked_keywords,
+            mode: *mode,
+            pauses,
+            ..Preferences::default()
+        };
         Some(Self { mutes: self.mutes.clone(), preferences, ..Self::default() })
     }
 

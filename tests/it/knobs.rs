@@ -1,6 +1,7 @@
 //! Every key of `config/default.toml` does something: each is changed alone, and what can be observed must change with
 //! it. A key without an entry here fails.
 
+mod in_process;
 mod operations;
 mod slate;
 

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         EmbeddingSpace, Profile,
         profile::{Action, Interest, Mute, MuteTarget, Seen},
+        reach::Pace,
     },
     http::problem::Problem,
     store::Person,
@@ -90,6 +91,19 @@ pub struct ObservedBody {
     seen: Vec<SeenBody>,
     /// Deliberate acts that can be undone, oldest first.
     actions: Vec<ActionBody>,
+    sent: SentBody,
+}
+
+/// When something was sent to them; of what it was nothing is kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExportSent)]
+pub struct SentBody {
+    /// Oldest first.
+    pushes: Vec<String>,
+    /// The last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    digest: Option<String>,
 }
 
 /// An item that was shown.
@@ -176,10 +190,11 @@ pub struct InterestBody {
 pub async fn get(app: web::Data<App>, Subject(user): Subject) -> Result<HttpResponse, Problem> {
     let person = app.store.person(&user).await?.unwrap_or_default();
     let snapshot = app.feed.catalogue.snapshot();
-    Ok(private(&export(&person, &snapshot, render(app.now()))))
+    let pace = app.store.pace(&user).await?;
+    Ok(private(&export(&person, &pace, &snapshot, render(app.now()))))
 }
 
-fn export(person: &Person, snapshot: &Snapshot, exported_at: String) -> ExportBody {
+fn export(person: &Person, pace: &Pace, snapshot: &Snapshot, exported_at: String) -> ExportBody {
     // Every field is named: a new one is exported, or this does not compile.
     let Profile { as_of, affinities, dislikes, exposures, interests, seen, mutes, follows, locked_topics, preferences, actions, events } =
         &person.profile.clone().unwrap_or_default();
@@ -216,6 +231,7 @@ fn export(person: &Person, snapshot: &Snapshot, exported_at: String) -> ExportBo
             events: *events,
             seen: seen.iter().map(|seen| SeenBody::of(seen, snapshot)).collect(),
             actions: actions.iter().map(ActionBody::from).collect(),
+            sent: SentBody { pushes: pace.pushes.iter().map(|at| render(*at)).collect(), digest: pace.digest.map(render) },
         },
         inferred: InferredBody {
             as_of: render(*as_of),

@@ -10,7 +10,9 @@
 pub mod consent;
 pub mod feed;
 pub mod item;
+pub mod pace;
 pub mod popularity;
+mod preferences;
 pub mod profile;
 #[cfg(test)]
 pub(super) mod tests;

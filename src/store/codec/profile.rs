@@ -4,32 +4,47 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FacetV1, as_bytes, corrupt, halves_from_bytes, halves_to_bytes, item::SpaceV1};
+use super::{
+    FacetV1, as_bytes, corrupt, halves_from_bytes, halves_to_bytes,
+    item::SpaceV1,
+    preferences::{PreferencesV1, PreferencesV3, ReachV4},
+};
 use crate::{
     domain::{
-        Facet, FacetValue, ItemId, Profile, Scope, Time,
+        Facet, ItemId, Profile, Scope, Time,
         ids::IdError,
-        profile::{Action, Affinity, Dislike, Exposure, Interest, MAX_IMPRESSIONS, Mode, Mute, MuteTarget, Preferences, Seen},
+        profile::{Action, Affinity, Dislike, Exposure, Interest, MAX_IMPRESSIONS, Mute, MuteTarget, Seen},
     },
     store::StoreError,
 };
 
 const WHAT: &str = "profile";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 pub fn encode(profile: &Profile) -> Result<Vec<u8>, StoreError> {
-    super::encode(WHAT, VERSION, &ProfileV3::from(profile))
+    let (before, reach) = (ProfileV3::from(profile), ReachV4::from(&profile.preferences));
+    match reach.is_empty() {
+        // As servers of the version before read it.
+        true => super::encode(WHAT, VERSION - 1, &before),
+        false => super::encode(WHAT, VERSION, &ProfileV4 { before, reach }),
+    }
 }
 
 /// Errors: [`StoreError::Corrupt`].
 pub fn decode(bytes: &[u8]) -> Result<Profile, StoreError> {
     let (version, payload) = super::payload(WHAT, bytes, VERSION)?;
-    let stored: ProfileV3 = match version {
-        1 => ProfileV2::from(super::read::<ProfileV1>(WHAT, payload)?).into(),
-        2 => super::read::<ProfileV2>(WHAT, payload)?.into(),
-        _ => super::read(WHAT, payload)?,
+    let (stored, reach): (ProfileV3, ReachV4) = match version {
+        1 => (ProfileV2::from(super::read::<ProfileV1>(WHAT, payload)?).into(), ReachV4::default()),
+        2 => (super::read::<ProfileV2>(WHAT, payload)?.into(), ReachV4::default()),
+        3 => (super::read(WHAT, payload)?, ReachV4::default()),
+        _ => {
+            let ProfileV4 { before, reach } = super::read(WHAT, payload)?;
+            (before, reach)
+        }
     };
-    stored.try_into().map_err(|detail: String| corrupt(WHAT, detail))
+    let mut profile: Profile = stored.try_into().map_err(|detail: String| corrupt(WHAT, detail))?;
+    reach.put_into(&mut profile.preferences);
+    Ok(profile)
 }
 
 /// Dislikes stood with the affinities, and decayed with them; there were no exposures.
@@ -83,6 +98,14 @@ struct ProfileV3<'a> {
     preferences: PreferencesV3<'a>,
     actions: Vec<ActionV1<'a>>,
     events: u64,
+}
+
+/// What version 3 had, and after it what the person set about breaks and pushes.
+#[derive(Serialize, Deserialize)]
+struct ProfileV4<'a> {
+    #[serde(borrow)]
+    before: ProfileV3<'a>,
+    reach: ReachV4<'a>,
 }
 
 /// A facet value with two weights.
@@ -158,41 +181,11 @@ enum TargetV1<'a> {
 
 /// By position: only append.
 #[derive(Serialize, Deserialize)]
-enum ModeV1 {
-    On,
-    Paused,
-    Off,
-    ExplicitOnly,
-    Chronological,
-    ClientProfile,
-}
-
-/// By position: only append.
-#[derive(Serialize, Deserialize)]
 enum ScopeV1 {
     Item,
     Topic,
     Creator,
     Source,
-}
-
-#[derive(Deserialize)]
-struct PreferencesV1<'a> {
-    diversity: Option<f32>,
-    #[serde(borrow)]
-    topics: Vec<(&'a str, f32)>,
-    languages: Vec<&'a str>,
-    mode: ModeV1,
-}
-
-#[derive(Serialize, Deserialize)]
-struct PreferencesV3<'a> {
-    diversity: Option<f32>,
-    #[serde(borrow)]
-    topics: Vec<(&'a str, f32)>,
-    languages: Vec<&'a str>,
-    blocked_keywords: Vec<&'a str>,
-    mode: ModeV1,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -403,42 +396,6 @@ impl TryFrom<MuteV3<'_>> for Mute {
 
     fn try_from(stored: MuteV3<'_>) -> Result<Self, IdError> {
         Ok(Self { target: stored.target.try_into()?, since: Time(stored.since_ms), until: stored.until_ms.map(Time) })
-    }
-}
-
-impl<'a> From<&'a Preferences> for PreferencesV3<'a> {
-    fn from(preferences: &'a Preferences) -> Self {
-        Self {
-            diversity: preferences.diversity,
-            topics: preferences.topics.iter().map(|(topic, weight)| (&**topic, *weight)).collect(),
-            languages: preferences.languages.iter().map(|language| &**language).collect(),
-            blocked_keywords: preferences.blocked_keywords.iter().map(String::as_str).collect(),
-            mode: match preferences.mode {
-                Mode::Profile => ModeV1::On,
-                Mode::NoProfile => ModeV1::Off,
-                Mode::ExplicitOnly => ModeV1::ExplicitOnly,
-                Mode::Chronological => ModeV1::Chronological,
-                Mode::ClientProfile => ModeV1::ClientProfile,
-            },
-        }
-    }
-}
-
-impl From<PreferencesV3<'_>> for Preferences {
-    fn from(stored: PreferencesV3<'_>) -> Self {
-        Self {
-            diversity: stored.diversity,
-            topics: stored.topics.into_iter().map(|(topic, weight)| (FacetValue::from(topic), weight)).collect(),
-            languages: stored.languages.into_iter().map(Into::into).collect(),
-            blocked_keywords: stored.blocked_keywords.into_iter().map(Into::into).collect(),
-            mode: match stored.mode {
-                ModeV1::On => Mode::Profile,
-                ModeV1::Paused | ModeV1::Off => Mode::NoProfile,
-                ModeV1::ExplicitOnly => Mode::ExplicitOnly,
-                ModeV1::Chronological => Mode::Chronological,
-                ModeV1::ClientProfile => Mode::ClientProfile,
-            },
-        }
     }
 }
 

@@ -13,6 +13,7 @@ mod key_table;
 mod keys;
 mod link;
 mod options;
+mod pace;
 mod people;
 mod scripts;
 
@@ -36,9 +37,10 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
-        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
+        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Span, Time, UserId,
         consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
+        reach::Pace,
     },
 };
 
@@ -121,6 +123,14 @@ impl Store for RedisStore {
         now: Time,
     ) -> Result<Commit, StoreError> {
         self.write_profile(user, expected, profile, ids, now).await
+    }
+
+    async fn pace(&self, user: &UserId) -> Result<Pace, StoreError> {
+        self.read_pace(user).await
+    }
+
+    async fn commit_pace(&self, user: &UserId, expected: &Pace, pace: &Pace, keep: Span) -> Result<Commit, StoreError> {
+        self.write_pace(user, expected, pace, keep).await
     }
 
     async fn erase_user(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {

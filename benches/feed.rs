@@ -101,6 +101,10 @@ fn request(user: Option<&str>) -> FeedRequest {
         cursor: None,
         strict: false,
         exclude: Vec::new(),
+        language: None,
+        takes_sponsored: false,
+        session_token: None,
+        goes_on: false,
     }
 }
 

@@ -132,6 +132,7 @@ fn item(n: usize, embedding: Embedding) -> [CatalogueRecord; 2] {
         expires_at: None,
         embedding: Some(embedding),
         attributes: None,
+        sponsored: None,
     };
     let popularity = Popularity { weight: (n % 977) as f64, as_of: NOW, ..Popularity::default() };
     [CatalogueRecord::Put(Box::new(item)), CatalogueRecord::Popularity(id, popularity)]

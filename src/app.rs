@@ -14,12 +14,12 @@ use crate::{
     auth::Auth,
     catalogue::{Catalogue, Row},
     clock::Clock,
-    consent::{Consents, ErasureReceipt, FormsRefused, Notices},
+    consent::{Consents, ErasureReceipt, FormsRefused, Notices, Unsubscribe},
     domain::{Event, EventKind, Span, Time, UserId, feed::Slot, policy::Constraint},
     feed::{FeedService, Served, cursor::Signer},
     follow::{self, Report},
     ingest::{Ingest, Outcome},
-    journal::{Journal, JournalOptions},
+    journal::{AdLog, AdLogOptions, Journal, JournalOptions},
     limits::Limits,
     policy,
     rollout::{
@@ -82,6 +82,8 @@ pub struct App {
     pub journal_turn: Semaphore,
     pub ingest: Ingest,
     pub consents: Consents,
+    /// Links out of the mails.
+    pub unsubscribe: Unsubscribe,
     /// What people are asked.
     pub notices: Notices,
 }
@@ -117,7 +119,12 @@ impl App {
         feed.consent = settings.consent.default;
         let sensitive = Arc::new(settings.privacy.sensitive.topics());
         feed.sensitive = Arc::clone(&sensitive);
+        feed.ads = Arc::new(open_ad_log(&settings, clock.now())?);
         let notices = Notices::load(&settings.consent.notices)?;
+        let unsubscribe = Unsubscribe::default();
+        if !settings.auth.cursor_secret.is_empty() {
+            unsubscribe.renew(derive(UNSUBSCRIBE_CONTEXT, &secret));
+        }
         let consents = Consents::new(Arc::clone(&store), Arc::clone(&clock));
         let rollout = Rollout::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), Arc::clone(&feed.serving));
         let ingest = Ingest {
@@ -143,6 +150,7 @@ impl App {
             journal_turn: Semaphore::new(JOURNAL_READS_AT_ONCE),
             ingest,
             consents,
+            unsubscribe,
             notices,
         })
     }
@@ -259,6 +267,7 @@ impl App {
             let secret = self.store.shared_secret(rand::random()).await?;
             self.feed.signer.renew(derive(CURSOR_CONTEXT, &secret));
             self.feed.journal.renew_key(derive(PSEUDONYM_CONTEXT, &secret));
+            self.unsubscribe.renew(derive(UNSUBSCRIBE_CONTEXT, &secret));
         }
         self.rollout.keep(self.rollout.base()).await
     }
@@ -386,6 +395,7 @@ impl App {
 }
 
 const CURSOR_CONTEXT: &str = "polyphony 2026-11 cursors and tracks";
+const UNSUBSCRIBE_CONTEXT: &str = "polyphony 2026-11 unsubscribe links";
 const PSEUDONYM_CONTEXT: &str = "polyphony 2026-11 journal pseudonyms";
 
 /// One key per purpose from the shared secret.
@@ -406,6 +416,19 @@ fn open_journal(settings: &Settings) -> Result<Journal, BuildError> {
         draws: journal.draws,
     };
     Journal::open(options).map_err(|source| BuildError::Journal { path: journal.path.display().to_string(), source })
+}
+
+/// Beside the journal's files.
+fn open_ad_log(settings: &Settings, now: Time) -> Result<AdLog, BuildError> {
+    let journal = &settings.journal;
+    if !journal.enabled {
+        return Ok(AdLog::off());
+    }
+    // Not in the journal's folder: who reads all of that would find no records here.
+    let name = journal.path.file_name().unwrap_or_default().to_string_lossy();
+    let directory = journal.path.with_file_name(format!("{name}-ads"));
+    let options = AdLogOptions { directory: directory.clone(), queue_pages: journal.queue_records, retention: journal.ad_retention };
+    AdLog::open(options, now).map_err(|source| BuildError::Journal { path: directory.display().to_string(), source })
 }
 
 /// The tasks beside requests; dropping it stops them.

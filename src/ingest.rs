@@ -50,6 +50,8 @@ pub enum Unwanted {
     Minor,
     /// The person was erased, and has not consented to anything since.
     Erased,
+    /// It is about a sponsored item: those teach nothing.
+    Sponsored,
 }
 
 impl Unwanted {
@@ -62,6 +64,7 @@ impl Unwanted {
             Self::Sensitive => "sensitive",
             Self::Minor => "minor",
             Self::Erased => "erased",
+            Self::Sponsored => "sponsored",
         }
     }
 }
@@ -191,6 +194,9 @@ impl Ingest {
 
     /// Why the event is not to be kept; `None`: it may be.
     fn unwanted(&self, person: &Person, age_group: AgeGroup, event: &Event, snapshot: &Snapshot) -> Option<Unwanted> {
+        if teaches_nothing(event, snapshot) {
+            return Some(Unwanted::Sponsored);
+        }
         let now = self.clock.now();
         let allows = |purpose| self.consent.allows(&person.consents, purpose, now);
         let mode = person.profile.as_ref().map(|profile| profile.preferences.mode).unwrap_or_default();
@@ -250,7 +256,16 @@ impl Ingest {
     }
 }
 
+/// Of a sponsored item only what hides it counts.
+fn teaches_nothing(event: &Event, snapshot: &Snapshot) -> bool {
+    event.kind != EventKind::Hide && snapshot.find_sponsored(&event.item).is_some()
+}
+
 fn learn_one(profile: &mut Profile, event: &Event, snapshot: &Snapshot, now: Time) -> Result<Use, Refusal> {
+    if let Some(entry) = snapshot.find_sponsored(&event.item) {
+        learn::block(profile, event, &entry.item)?;
+        return Ok(Use::default());
+    }
     let found = snapshot.find(&event.item).and_then(|row| Some((row, snapshot.item(row)?)));
     let (row, item) = found.ok_or_else(|| Refusal::UnknownItem(event.item.clone()))?;
     let most = snapshot.trending().next().map(|row| snapshot.popularity(row)).unwrap_or_default();

@@ -124,6 +124,7 @@ mod tests {
             expires_at: None,
             embedding: Some(embedding),
             attributes: None,
+            sponsored: None,
         }
     }
 

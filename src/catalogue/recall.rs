@@ -52,6 +52,7 @@ fn item(n: usize, embedding: Embedding) -> CatalogueRecord {
         expires_at: None,
         embedding: Some(embedding),
         attributes: None,
+        sponsored: None,
     }))
 }
 

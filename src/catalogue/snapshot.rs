@@ -1,6 +1,9 @@
 //! One immutable state of the catalogue and how to look things up in it.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use smallvec::SmallVec;
 
@@ -123,6 +126,8 @@ pub struct Snapshot {
     pub(super) trending: Arc<Head>,
     pub(super) codes: Arc<FacetCodes>,
     pub(super) free_rows: Vec<Row>,
+    /// Sponsored items: in no row, posting, count or index, so that no source finds them.
+    pub(super) sponsored: Arc<BTreeMap<ItemId, Arc<Entry>>>,
     pub(super) len: usize,
     popularity_half_life: Span,
 }
@@ -140,6 +145,7 @@ impl Snapshot {
             trending: Arc::default(),
             codes: Arc::default(),
             free_rows: Vec::new(),
+            sponsored: Arc::default(),
             len: 0,
             popularity_half_life,
         }
@@ -248,10 +254,22 @@ impl Snapshot {
     /// Whether a record says otherwise about an item than this snapshot. Popularity only ever comes from records.
     pub(super) fn contradicts(&self, record: &CatalogueRecord) -> bool {
         match record {
+            CatalogueRecord::Put(put) if put.sponsored.is_some() => {
+                self.find_sponsored(&put.id).is_none_or(|entry| **entry.item != unembedded(put))
+            }
             CatalogueRecord::Put(put) => self.find(&put.id).and_then(|row| self.item(row)).as_ref() != Some(&**put),
-            CatalogueRecord::Deleted(id) => self.find(id).is_some(),
+            CatalogueRecord::Deleted(id) => self.find(id).is_some() || self.find_sponsored(id).is_some(),
             CatalogueRecord::Popularity(..) => false,
         }
+    }
+
+    /// Every sponsored item, by id.
+    pub fn sponsored(&self) -> impl Iterator<Item = &Entry> {
+        self.sponsored.values().map(|entry| &**entry)
+    }
+
+    pub fn find_sponsored(&self, id: &ItemId) -> Option<&Entry> {
+        self.sponsored.get(id).map(|entry| &**entry)
     }
 
     pub fn find(&self, id: &ItemId) -> Option<Row> {
@@ -310,6 +328,11 @@ impl Snapshot {
     pub fn iter(&self) -> impl Iterator<Item = (Row, &Entry)> {
         self.entries.iter().enumerate().filter_map(|(index, entry)| entry.as_ref().map(|e| (Row(index as u32), e)))
     }
+}
+
+/// What is kept of a sponsored item, which is never compared with others.
+pub(super) fn unembedded(item: &Item) -> Item {
+    Item { embedding: None, ..item.clone() }
 }
 
 pub(super) fn shard_of(hash: u64) -> usize {

@@ -25,6 +25,7 @@ fn item(n: u32, creator: u8, published: i64) -> Item {
         expires_at: None,
         embedding: Some(Embedding::of_text(&format!("Title {n}"), 8)),
         attributes: None,
+        sponsored: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     CatalogueRecord,
     codes::FacetCode,
-    snapshot::{Entry, Row, Snapshot, shard_of},
+    snapshot::{Entry, Row, Snapshot, shard_of, unembedded},
 };
 use crate::domain::{Item, ItemId, Popularity};
 
@@ -25,8 +25,19 @@ impl Snapshot {
         let mut postings: BTreeMap<FacetCode, PostingChange> = BTreeMap::new();
         for record in records {
             match record {
-                CatalogueRecord::Put(item) => self.put(*item, &mut postings),
+                CatalogueRecord::Put(item) if item.sponsored.is_some() => {
+                    if let Some(row) = self.remove(&item.id, &mut postings) {
+                        self.free_rows.push(row);
+                    }
+                    let entry = Arc::new(Entry::new(unembedded(&item), &self.codes));
+                    Arc::make_mut(&mut self.sponsored).insert(item.id, entry);
+                }
+                CatalogueRecord::Put(item) => {
+                    self.forget_sponsored(&item.id);
+                    self.put(*item, &mut postings);
+                }
                 CatalogueRecord::Deleted(id) => {
+                    self.forget_sponsored(&id);
                     if let Some(row) = self.remove(&id, &mut postings) {
                         self.free_rows.push(row);
                     }
@@ -38,6 +49,12 @@ impl Snapshot {
             self.change_posting(code, &change);
         }
         self.rebuild_heads();
+    }
+
+    fn forget_sponsored(&mut self, id: &ItemId) {
+        if self.sponsored.contains_key(id) {
+            Arc::make_mut(&mut self.sponsored).remove(id);
+        }
     }
 
     fn put(&mut self, mut item: Item, postings: &mut BTreeMap<FacetCode, PostingChange>) {

@@ -6,6 +6,7 @@ pub mod form;
 pub mod lint;
 mod notice;
 mod signature;
+mod unsubscribe;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +15,8 @@ use tokio::sync::OnceCell;
 
 pub use self::{
     erasure::{Erased, ErasureReceipt, verify_erasure},
-    notice::{FormsRefused, GPC_NOTICE, GPC_TEXT, Notice, Notices},
+    notice::{FormsRefused, GPC_NOTICE, GPC_TEXT, Notice, Notices, UNSUBSCRIBE_NOTICE, UNSUBSCRIBE_TEXT},
+    unsubscribe::Unsubscribe,
 };
 use crate::{
     clock::Clock,

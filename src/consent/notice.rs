@@ -50,6 +50,11 @@ pub static GPC_NOTICE: LazyLock<String> = LazyLock::new(|| address(GPC_TEXT));
 /// What is at [`GPC_NOTICE`].
 pub const GPC_TEXT: &str = include_str!("../../config/consent/gpc.en.txt");
 
+/// The address of what stands for a notice where a person unsubscribed by the link of a mail.
+pub static UNSUBSCRIBE_NOTICE: LazyLock<String> = LazyLock::new(|| address(UNSUBSCRIBE_TEXT));
+/// What is at [`UNSUBSCRIBE_NOTICE`].
+pub const UNSUBSCRIBE_TEXT: &str = include_str!("../../config/consent/unsubscribe.en.txt");
+
 fn address(text: &str) -> String {
     format!("b3:{}", blake3::hash(text.as_bytes()).to_hex())
 }

@@ -93,6 +93,7 @@ impl Writer {
             expires_at: self.expiry(number, published_at, now),
             embedding: None,
             attributes: Some(Arc::from(format!("{{\"minutes\":{minutes}}}"))),
+            sponsored: None,
         })
     }
 

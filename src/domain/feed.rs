@@ -162,8 +162,22 @@ pub struct Page {
     pub relaxed: Vec<Relaxed>,
     /// Whether candidates may remain after it.
     pub has_next: bool,
+    /// What stands between its items, which count as if it did not.
+    pub sponsored: Vec<SponsoredSlot>,
     /// What its exploration slots were drawn from. For the journal, when the page is made: not kept with it.
     pub draws: Vec<Draw>,
+}
+
+/// A sponsored item beside the feed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SponsoredSlot {
+    pub item: ItemId,
+    /// 0-based position in the feed of the item it stands before.
+    pub before: u32,
+    /// It was chosen by the request's language.
+    pub by_language: bool,
+    /// Topics of the page it was chosen by.
+    pub topics: Vec<FacetValue>,
 }
 
 /// What an exploration slot was drawn from.

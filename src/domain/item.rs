@@ -11,6 +11,24 @@ pub struct Creator {
     pub name: Option<String>,
 }
 
+/// Most values of each targeting parameter.
+pub const MAX_TARGETING_VALUES: usize = 32;
+
+/// Who pays for an item, and where it wants to be shown. Nothing here can speak of a person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sponsored {
+    /// 1 to 256 bytes.
+    pub payer: String,
+    /// On whose behalf it is shown, where that is somebody else; 1 to 256 bytes.
+    pub on_behalf_of: Option<String>,
+    /// Surfaces it may be shown on; empty: any. At most [`MAX_TARGETING_VALUES`].
+    pub surfaces: Vec<String>,
+    /// Languages of requests it may be shown to; empty: any. At most [`MAX_TARGETING_VALUES`].
+    pub languages: Vec<FacetValue>,
+    /// Topics of pages it may be shown beside; empty: any. At most [`MAX_TARGETING_VALUES`].
+    pub topics: Vec<FacetValue>,
+}
+
 /// A catalogue entry. Checked at the edge (`wire::item`); every field here is within its documented range.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
@@ -37,6 +55,8 @@ pub struct Item {
     pub embedding: Option<Embedding>,
     /// Free-form, returned with `hydrate=full`; at most 16 KiB of JSON. Kept as the JSON text.
     pub attributes: Option<Arc<str>>,
+    /// Somebody pays for it to be shown: it stands in slots of its own and is never ranked with the others.
+    pub sponsored: Option<Sponsored>,
 }
 
 impl Item {

@@ -17,7 +17,9 @@ pub mod popularity;
 pub mod preset;
 pub mod privacy;
 pub mod profile;
+pub mod reach;
 pub mod sensitive;
+pub mod session;
 pub mod suggest;
 pub mod time;
 

@@ -27,6 +27,8 @@ pub const MAX_EXPOSURES: usize = 256;
 pub const MAX_DISLIKES: usize = 1_024;
 /// Most topics set by hand.
 pub const MAX_PREFERRED_TOPICS: usize = 100;
+/// Most categories of pushes a person agreed to.
+pub const MAX_PUSH_CATEGORIES: usize = 32;
 /// Most locked and removed topics per profile. A full list refuses the next one: what was removed stays so.
 pub const MAX_LOCKED_TOPICS: usize = 256;
 /// The longest snooze; what is to last longer is a mute.
@@ -254,6 +256,12 @@ pub struct Preferences {
     pub mode: Mode,
     /// Lifts the policy's rabbit-hole caps, where the policy and the person's age let them.
     pub lifts_caps: bool,
+    /// Times into a session at which they want a break; ascending, at most [`super::policy::MAX_PAUSES`].
+    pub pauses: Vec<Span>,
+    /// Categories of pushes they want; at most [`MAX_PUSH_CATEGORIES`], each once.
+    pub push_categories: Vec<String>,
+    /// IANA name of the zone their day is in.
+    pub time_zone: Option<String>,
 }
 
 /// Everything kept about one person. Bounded by the constants of this module.
@@ -340,14 +348,14 @@ impl Profile {
         }
     }
 
-    /// What binds every feed, in every mode: mutes, topics never wanted, blocked keywords, languages and the
-    /// dials.
+    /// What binds every feed, in every mode: mutes, topics never wanted, blocked keywords, languages, the dials and breaks.
     /// `None`: nothing of it is set.
     pub fn binding(&self) -> Option<Self> {
         let set = &self.preferences;
         let never: BTreeMap<FacetValue, f32> =
             set.topics.iter().filter(|(_, level)| **level <= -1.0).map(|(t, level)| (t.clone(), *level)).collect();
-        let preferences = Preferences { topics: never, ..set.clone() };
+        // Pushes are not feeds: what is said about them is read where they are planned.
+        let preferences = Preferences { topics: never, push_categories: Vec::new(), time_zone: None, ..set.clone() };
         if self.mutes.is_empty() && preferences == (Preferences { mode: set.mode, ..Preferences::default() }) {
             return None;
         }

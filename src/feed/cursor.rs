@@ -8,13 +8,20 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::domain::{FeedId, ItemId, feed::Owner};
+use crate::domain::{
+    FeedId, ItemId, UserId,
+    feed::Owner,
+    session::{SESSION_BYTES, Session},
+};
 
 /// Bytes of the signature kept.
 const TAG_BYTES: usize = 16;
 /// 128 bits of feed, 32 of page or position.
 const BODY_BYTES: usize = 20;
 const CURSOR_PREFIX: &str = "c1.";
+/// A cursor that carries the session.
+const SESSION_CURSOR_PREFIX: &str = "c2.";
+const SESSION_PREFIX: &str = "s1.";
 const TRACK_PREFIX: &str = "v1.";
 
 /// Signs and checks. One key for every instance on a store.
@@ -29,6 +36,8 @@ pub struct Cursor {
     pub feed: FeedId,
     /// The page to serve, ≥ 1.
     pub page: u32,
+    /// The session the feed is read in, where breaks or an end are set.
+    pub session: Option<Session>,
 }
 
 impl Signer {
@@ -56,16 +65,42 @@ impl Signer {
     /// The cursor of a page, bound to owner and surface.
     pub fn cursor(&self, cursor: &Cursor, owner: &Owner, surface: &str) -> String {
         let body = body(&cursor.feed, cursor.page);
+        let Some(session) = cursor.session.map(Session::to_bytes) else {
+            let tag = self.sign(&cursor_parts(&body, owner, surface));
+            return format!("{CURSOR_PREFIX}{}", URL_SAFE_NO_PAD.encode([body.as_slice(), &tag].concat()));
+        };
+        let body = [body.as_slice(), &session].concat();
         let tag = self.sign(&cursor_parts(&body, owner, surface));
-        format!("{CURSOR_PREFIX}{}", URL_SAFE_NO_PAD.encode([body.as_slice(), &tag].concat()))
+        format!("{SESSION_CURSOR_PREFIX}{}", URL_SAFE_NO_PAD.encode([body.as_slice(), &tag].concat()))
     }
 
     /// Reads a cursor back; `None` when it is not one of ours for this owner and surface.
     pub fn read_cursor(&self, text: &str, owner: &Owner, surface: &str) -> Option<Cursor> {
+        if let Some(text) = text.strip_prefix(SESSION_CURSOR_PREFIX) {
+            let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+            let (signed, tag) = bytes.split_at_checked(BODY_BYTES + SESSION_BYTES)?;
+            let (body, session) = signed.split_first_chunk::<BODY_BYTES>()?;
+            let (feed, page) = self.checks(&cursor_parts(signed, owner, surface), tag).then(|| parts(body))?;
+            return Some(Cursor { feed, page, session: session.first_chunk().map(Session::from_bytes) });
+        }
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(CURSOR_PREFIX)?).ok()?;
         let (body, tag) = bytes.split_first_chunk::<BODY_BYTES>()?;
         let (feed, page) = self.checks(&cursor_parts(body, owner, surface), tag).then(|| parts(body))?;
-        Some(Cursor { feed, page })
+        Some(Cursor { feed, page, session: None })
+    }
+
+    /// What carries a session from one feed to the next, bound to who reads; `None`: nobody is named.
+    pub fn session_token(&self, session: Session, user: Option<&UserId>) -> String {
+        let body = session.to_bytes();
+        let tag = self.sign(&session_parts(&body, user));
+        format!("{SESSION_PREFIX}{}", URL_SAFE_NO_PAD.encode([body.as_slice(), &tag].concat()))
+    }
+
+    /// Reads a session back; `None` when it is not one of ours for this reader.
+    pub fn read_session_token(&self, text: &str, user: Option<&UserId>) -> Option<Session> {
+        let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(SESSION_PREFIX)?).ok()?;
+        let (body, tag) = bytes.split_first_chunk::<SESSION_BYTES>()?;
+        self.checks(&session_parts(body, user), tag).then(|| Session::from_bytes(body))
     }
 
     /// The track of an item at a position: proof that we served it there.
@@ -95,7 +130,12 @@ fn tag(key: &[u8; 32], parts: &[&[u8]]) -> [u8; TAG_BYTES] {
     tag
 }
 
-fn cursor_parts<'a>(body: &'a [u8; BODY_BYTES], owner: &'a Owner, surface: &'a str) -> [&'a [u8]; 5] {
+fn session_parts<'a>(body: &'a [u8], user: Option<&'a UserId>) -> [&'a [u8]; 4] {
+    let (kind, user) = user.map_or((b"nobody".as_slice(), ""), |user| (b"user".as_slice(), user.as_str()));
+    [b"session", body, kind, user.as_bytes()]
+}
+
+fn cursor_parts<'a>(body: &'a [u8], owner: &'a Owner, surface: &'a str) -> [&'a [u8]; 5] {
     let (kind, user) = match owner {
         Owner::User(user) => (b"user".as_slice(), user.as_str()),
         Owner::Nobody => (b"nobody".as_slice(), ""),
@@ -123,7 +163,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::UserId;
+    use crate::domain::Time;
 
     fn owner(name: &str) -> Owner {
         Owner::User(UserId::new(name).expect("valid"))
@@ -133,7 +173,7 @@ mod tests {
         #[test]
         fn a_cursor_reads_back_for_its_owner_and_surface_alone(id in any::<u128>(), page in any::<u32>(), flip in 0usize..47, bit in 0u8..6) {
             let signer = Signer::new([3; 32]);
-            let cursor = Cursor { feed: FeedId::from_bits(id), page };
+            let cursor = Cursor { feed: FeedId::from_bits(id), page, session: None };
             let text = signer.cursor(&cursor, &owner("ana"), "home");
             prop_assert_eq!(signer.read_cursor(&text, &owner("ana"), "home"), Some(cursor));
             prop_assert_eq!(signer.read_cursor(&text, &owner("ben"), "home"), None);
@@ -152,6 +192,29 @@ mod tests {
             let signer = Signer::new([3; 32]);
             prop_assert_eq!(signer.read_cursor(&text, &Owner::Nobody, "home"), None);
             prop_assert_eq!(signer.read_track(&text, &ItemId::new("i").expect("valid")), None);
+        }
+    }
+
+    #[test]
+    fn a_session_is_carried_by_its_reader_alone() {
+        let signer = Signer::new([3; 32]);
+        let session = Session { begun: Time(5), served: Time(9), pages: 3, pauses: 1, held: None };
+        let cursor = Cursor { feed: FeedId::from_bits(7), page: 2, session: Some(session) };
+        let text = signer.cursor(&cursor, &owner("ana"), "home");
+        assert_eq!(signer.read_cursor(&text, &owner("ana"), "home"), Some(cursor));
+        assert_eq!(signer.read_cursor(&text, &owner("ben"), "home"), None);
+        let (ana, ben) = (UserId::new("ana").expect("valid"), UserId::new("ben").expect("valid"));
+        let token = signer.session_token(session, Some(&ana));
+        assert_eq!(signer.read_session_token(&token, Some(&ana)), Some(session));
+        assert_eq!(signer.read_session_token(&token, Some(&ben)), None);
+        assert_eq!(signer.read_session_token(&token, None), None);
+        for at in 3..text.len() {
+            let mut forged = text.clone().into_bytes();
+            forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+            let forged = String::from_utf8(forged).expect("text");
+            let read = signer.read_cursor(&forged, &owner("ana"), "home");
+            // The last letter holds bits that count for nothing.
+            assert!(read.is_none() || at + 1 == text.len(), "{at}");
         }
     }
 

@@ -79,7 +79,7 @@ impl FeedService {
         Ok(self.explained(record, policy, profile, item))
     }
 
-    async fn kept_feed(&self, owners: &[Owner], id: &FeedId) -> Result<Option<FeedRecord>, StoreError> {
+    pub(super) async fn kept_feed(&self, owners: &[Owner], id: &FeedId) -> Result<Option<FeedRecord>, StoreError> {
         for owner in owners {
             let local = self.local.get(id).filter(|local| local.owner() == owner);
             let stored = match self.store.feed(owner, id).await {

@@ -70,6 +70,7 @@ impl FeedService {
         let watch = Stopwatch::start();
         let rows = Arc::clone(&made.rows);
         let ahead = made.ahead.take();
+        made.page.sponsored = self.sponsored(request, reader, &made.feed, &made.page, &[], &made.snapshot);
         self.keep(&made.feed, rows, &made.page, ahead, policy, &mut degraded).instrument(tracing::info_span!("store")).await;
         made.timings.store = watch.elapsed();
         Ok(self.served(made.into_parts(&first), reader, degraded))

@@ -15,6 +15,8 @@ mod local;
 mod next;
 pub mod preview;
 mod rerank;
+mod session;
+pub mod sponsored;
 pub mod supply;
 pub mod verdict;
 
@@ -35,8 +37,9 @@ use crate::{
         policy::ActivePolicy,
         profile::{Mode, Preferences},
         sensitive::SensitiveTopics,
+        session::Turn,
     },
-    journal::Journal,
+    journal::{AdLog, Journal},
     policy::{
         Serving,
         serving::{Choice, Exposure, Watched, Who},
@@ -76,6 +79,14 @@ pub struct FeedRequest {
     pub strict: bool,
     /// Items that must not come.
     pub exclude: Vec<ItemId>,
+    /// Primary language subtag of the request: what sponsored items may be chosen by.
+    pub language: Option<&'static str>,
+    /// Whether the answer has room for sponsored items.
+    pub takes_sponsored: bool,
+    /// The session that goes on with this first page, as an answer gave it.
+    pub session_token: Option<String>,
+    /// The client asks for more past an end or a break.
+    pub goes_on: bool,
 }
 
 /// Something was missing; the slate is still valid. All names are closed lists.
@@ -96,6 +107,8 @@ pub enum FeedError {
     UnknownSurface(String),
     #[error("the cursor was not made by this server for this user and surface")]
     InvalidCursor,
+    #[error("the session token was not made by this server for this user")]
+    InvalidSession,
     #[error("the cursor has expired")]
     CursorExpired,
     #[error("the catalogue is empty")]
@@ -123,6 +136,10 @@ pub struct Served {
     /// What the page's exploration slots were drawn from; empty when the page was made before.
     pub draws: Vec<Draw>,
     pub next: Option<String>,
+    /// Nothing follows, unless the client asks to go on.
+    pub end_of_feed: bool,
+    /// The session the page is read in, where breaks or an end are set.
+    pub turn: Option<Turn>,
     /// The catalogue the page is shown from.
     pub snapshot: Arc<Snapshot>,
     /// Where the page's items are in it, in order; `None`: gone.
@@ -160,6 +177,8 @@ pub struct FeedService {
     pub consent: ConsentDefault,
     /// What is used of people with consent to its category alone.
     pub sensitive: Arc<SensitiveTopics>,
+    /// Without one there are no sponsored slots.
+    pub ads: Arc<AdLog>,
 }
 
 impl FeedService {
@@ -183,6 +202,7 @@ impl FeedService {
             local: local::LocalFeeds::default(),
             consent: ConsentDefault::Assumed,
             sensitive: Arc::default(),
+            ads: Arc::new(AdLog::off()),
         }
     }
 
@@ -199,7 +219,7 @@ impl FeedService {
             return Err(unknown());
         }
         let mut degraded = Vec::new();
-        let reader = self.reader(request, &mut degraded).instrument(tracing::info_span!("profile")).await;
+        let mut reader = self.reader(request, &mut degraded).instrument(tracing::info_span!("profile")).await;
         let choice = serving.choose(&request.surface, who(request, &reader)).ok_or_else(unknown)?;
         let is_by_time = reader.mode == Mode::Chronological;
         let policy = if is_by_time { &*chronological::POLICY } else { &choice.policy };
@@ -208,12 +228,16 @@ impl FeedService {
         let by_time = is_by_time.then(|| FeedRequest { limit, ..request.clone() });
         let request = by_time.as_ref().unwrap_or(request);
         tracing::Span::current().record("feed.policy.digest", policy.digest.as_str());
-        let mut served = match &request.cursor {
+        let read = |text: &String| self.signer.read_cursor(text, &reader.owner, &request.surface).ok_or(FeedError::InvalidCursor);
+        let cursor = request.cursor.as_ref().map(read).transpose()?;
+        reader.surface = Some(Arc::clone(&choice.policy));
+        reader.turn = self.turn(request, &choice.policy, &reader, cursor.as_ref())?;
+        if reader.turn.is_some_and(|turn| turn.withheld.is_some()) {
+            return Ok(self.withheld(request, policy, &reader, cursor, degraded));
+        }
+        let mut served = match &cursor {
             None => self.first_page(request, policy, &reader, &[], degraded).await?,
-            Some(text) => {
-                let cursor = self.signer.read_cursor(text, &reader.owner, &request.surface).ok_or(FeedError::InvalidCursor)?;
-                self.next_page(request, policy, &reader, &cursor, degraded).await?
-            }
+            Some(cursor) => self.next_page(request, policy, &reader, cursor, degraded).await?,
         };
         served.owe_to(choice, request);
         self.journal(&served, request).await;
@@ -224,7 +248,7 @@ impl FeedService {
     async fn reader(&self, request: &FeedRequest, degraded: &mut Vec<Degradation>) -> Reader {
         let Some(user) = &request.user else {
             let profile = (request.mode == Mode::ClientProfile).then(|| Arc::new(of_interests(&request.interests)));
-            return Reader { owner: Owner::Nobody, mode: request.mode, profile, consents: Arc::default() };
+            return Reader { owner: Owner::Nobody, mode: request.mode, profile, consents: Arc::default(), turn: None, surface: None };
         };
         let person = match self.store.person(user).await {
             Ok(person) => person.unwrap_or_default(),
@@ -264,7 +288,7 @@ impl FeedService {
             Mode::ExplicitOnly => Some(profile.explicit()),
             Mode::NoProfile | Mode::Chronological | Mode::ClientProfile => profile.binding(),
         };
-        Reader { owner, mode, profile: profile.map(Arc::new), consents: person.consents.into() }
+        Reader { owner, mode, profile: profile.map(Arc::new), consents: person.consents.into(), turn: None, surface: None }
     }
 
     /// Measures and wraps a page.
@@ -282,8 +306,9 @@ impl FeedService {
         let unserved = feed.pool.iter().zip(is_served).filter(|(_, is_served)| !is_served).map(|(entry, _)| entry.relevance);
         let kept = rank::metrics::relevance_kept(page.placed.iter().map(|p| relevance(p.pool_index)), unserved);
         let metrics = rank::metrics::measure(&shown, explored, kept, &snapshot, &policy.policy.diversify.similarity);
-        let next =
-            page.has_next.then(|| self.signer.cursor(&Cursor { feed: feed.id.clone(), page: page_number + 1 }, &feed.owner, &feed.surface));
+        let ends = reader.turn.is_some_and(|turn| turn.ends);
+        let cursor = Cursor { feed: feed.id.clone(), page: page_number + 1, session: reader.turn.map(|turn| turn.session) };
+        let next = (page.has_next && !ends).then(|| self.signer.cursor(&cursor, &feed.owner, &feed.surface));
         let personalised = reader.is_personal() && reader.profile.as_ref().is_some_and(|p| !p.is_cold());
         let first_position = prefix_indices.len();
         Served {
@@ -293,7 +318,9 @@ impl FeedService {
             first_position,
             page,
             draws,
+            end_of_feed: next.is_none(),
             next,
+            turn: reader.turn,
             snapshot,
             rows,
             metrics,
@@ -347,6 +374,10 @@ struct Reader {
     profile: Option<Arc<Profile>>,
     /// Their consent log.
     consents: Arc<[ConsentRecord]>,
+    /// What becomes of the page by the session's rules.
+    turn: Option<Turn>,
+    /// The surface's policy, also where the feed is made by another; `None`: nothing stands beside it.
+    surface: Option<Arc<ActivePolicy>>,
 }
 
 impl Reader {

@@ -63,6 +63,7 @@ impl FeedService {
                 let mut page = tracing::info_span!("diversify").in_scope(|| making.make(&context));
                 timings.diversify = watch.elapsed();
                 draws = std::mem::take(&mut page.draws);
+                page.sponsored = self.sponsored(request, reader, &feed, &page, &pages[..number], &snapshot);
                 let made = page.placed.clone();
                 let watch = Stopwatch::start();
                 let Some(frozen) = self.freeze(&feed, number, page, &mut degraded).await else {

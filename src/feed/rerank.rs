@@ -80,6 +80,8 @@ impl FeedService {
         };
         let mut served = self.served(parts, &reader, degraded);
         served.owe_to(choice, &request);
+        // One page of the caller's own, not a feed that ended.
+        served.end_of_feed = false;
         self.journal(&served, &request).await;
         Ok(served)
     }

@@ -155,6 +155,10 @@ fn request(surface: &str, reader: usize) -> FeedRequest {
         cursor: None,
         strict: false,
         exclude: Vec::new(),
+        language: None,
+        takes_sponsored: false,
+        session_token: None,
+        goes_on: false,
     }
 }
 
@@ -236,7 +240,14 @@ fn made_up(snapshot: &Snapshot, n: usize, now: Time) -> Reader {
             }
         }
     }
-    Reader { owner: Owner::Nobody, mode: Mode::Profile, profile: Some(Arc::new(profile)), consents: Arc::default() }
+    Reader {
+        owner: Owner::Nobody,
+        mode: Mode::Profile,
+        profile: Some(Arc::new(profile)),
+        consents: Arc::default(),
+        turn: None,
+        surface: None,
+    }
 }
 
 /// Items of two kinds: around each of two items drawn by their hashes, others with the same topic.

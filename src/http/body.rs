@@ -19,6 +19,8 @@ pub enum Takes {
     JsonOrText,
     /// `application/x-ndjson`: one JSON value per line; also plain JSON.
     NdJson,
+    /// `application/x-www-form-urlencoded` or `multipart/form-data`: what mail providers send.
+    Form,
 }
 
 /// A body that was read whole.
@@ -90,6 +92,7 @@ fn check_type(request: &HttpRequest, takes: Takes) -> Result<(), Problem> {
         Takes::Json => json,
         Takes::JsonOrText => json || essence == "text/plain",
         Takes::NdJson => json || matches!(essence.as_str(), "application/x-ndjson" | "application/jsonl"),
+        Takes::Form => matches!(essence.as_str(), "application/x-www-form-urlencoded" | "multipart/form-data"),
     };
     if fits {
         return Ok(());
@@ -98,6 +101,7 @@ fn check_type(request: &HttpRequest, takes: Takes) -> Result<(), Problem> {
         Takes::Json => "application/json",
         Takes::JsonOrText => "application/json or text/plain",
         Takes::NdJson => "application/x-ndjson or application/json",
+        Takes::Form => "application/x-www-form-urlencoded or multipart/form-data",
     };
     let found =
         if essence.is_empty() { "no Content-Type".to_owned() } else { format!("Content-Type `{}`", super::params::shown(&essence)) };

@@ -13,22 +13,20 @@ use utoipa::ToSchema;
 use super::{
     age,
     body::{Body, Takes},
+    feed_lists::{exclude_list, excluded, read_interests},
     gpc::{self, PrivacyBody},
     language::Language,
     middleware::{AccessNote, RequestId},
     params::Query,
     problem::{Kind, Problem},
+    session::SessionBody,
     slate::{Explain, FeedBody, Hydrate, View},
 };
 use crate::{
     app::App,
     auth::Caller,
     clock::Stopwatch,
-    domain::{
-        FacetValue, ItemId, SessionId, UserId,
-        feed::MAX_PAGE_ITEMS,
-        profile::{MAX_CLIENT_INTERESTS, MAX_CLIENT_LEVEL, Mode},
-    },
+    domain::{FacetValue, ItemId, SessionId, UserId, feed::MAX_PAGE_ITEMS, profile::Mode},
     feed::{FeedError, FeedRequest, RerankCandidate, RerankRequest, Served},
     telemetry::metrics::Stage,
     wire::{
@@ -42,14 +40,13 @@ use crate::{
 /// Pointers to the surface that a request names.
 pub(super) const SURFACE_IN_QUERY: &str = "/query/surface";
 pub(super) const SURFACE_IN_BODY: &str = "/surface";
-/// Most ids in `exclude`.
-pub const MAX_EXCLUDED: usize = 1_000;
 /// Room for a page of twenty cards, so that it is written without being moved.
 const BODY_BYTES_USUAL: usize = 16 * 1_024;
 /// `Retry-After` while the catalogue is empty or not loaded yet.
 const EMPTY_RETRY_AFTER_SECS: u32 = 2;
 
-const FEED_FIELDS: [&str; 15] = [
+const FEED_FIELDS: [&str; 17] = [
+    "continue",
     "cursor",
     "diversity",
     "exclude",
@@ -62,6 +59,7 @@ const FEED_FIELDS: [&str; 15] = [
     "profile",
     "seed",
     "session",
+    "session_token",
     "strict",
     "surface",
     "user",
@@ -112,6 +110,10 @@ pub struct FeedForm {
     /// Names the visit, for experiments that count visits. Not kept.
     #[schema(max_length = 128)]
     session: Option<String>,
+    /// `session.token` of an earlier answer: this first page goes on with that session.
+    session_token: Option<String>,
+    /// Asks for more past the end of a feed, or past a break.
+    r#continue: Option<bool>,
     strict: Option<bool>,
 }
 
@@ -167,6 +169,8 @@ struct Asked {
     seed: Option<u64>,
     session: Option<SessionId>,
     cursor: Option<String>,
+    session_token: Option<String>,
+    goes_on: bool,
     strict: bool,
     mode: Mode,
     interests: BTreeMap<FacetValue, f32>,
@@ -193,6 +197,8 @@ struct Asked {
         ("profile" = Option<String>, Query, description = "`off` is short for `mode=no_profile`", example = "on"),
         ("seed" = Option<u64>, Query, description = "Repeats a draw (admin key)"),
         ("session" = Option<String>, Query, description = "Names the visit, for experiments that count visits; not kept", example = "v-4711"),
+        ("session_token" = Option<String>, Query, description = "`session.token` of an earlier answer: this first page goes on with that session"),
+        ("continue" = Option<bool>, Query, description = "Asks for more past the end of a feed, or past a break", example = false),
         ("strict" = Option<bool>, Query, description = "An expired cursor answers 410 instead of restarting", example = false),
         ("Age-Group" = Option<String>, Header, description = "`minor` or `adult`; a user token's claim `age_group` comes first. A minor's feed uses nothing inferred"),
         ("Sec-GPC" = Option<String>, Header, description = "`1`: Global Privacy Control. Opts out of sale and sharing, and with `privacy.gpc_scope` = `all_profiling` of every profile"),
@@ -257,7 +263,7 @@ pub async fn rerank(
     let served = app.feed.rerank(RerankRequest { request: feed_request, candidates }).await;
     let served = served.map_err(|error| problem(&app, error, SURFACE_IN_BODY))?;
     gpc::remember(&app, &request, user.as_ref(), Some(&served.consents)).await;
-    Ok(ok(&app, &request, &served, id.as_str(), view))
+    Ok(ok(&app, &request, &served, (id.as_str(), user.as_ref()), view))
 }
 
 async fn answer(app: &App, caller: &Caller, id: RequestId, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, Problem> {
@@ -266,7 +272,7 @@ async fn answer(app: &App, caller: &Caller, id: RequestId, request: &HttpRequest
     let surface_at = if request.method() == Method::GET { SURFACE_IN_QUERY } else { SURFACE_IN_BODY };
     let served = app.feed.serve(&feed_request).await.map_err(|error| problem(app, error, surface_at))?;
     gpc::remember(app, request, feed_request.user.as_ref(), Some(&served.consents)).await;
-    Ok(ok(app, request, &served, id.as_str(), view))
+    Ok(ok(app, request, &served, (id.as_str(), feed_request.user.as_ref()), view))
 }
 
 /// What the caller may ask, as the use case takes it.
@@ -293,6 +299,10 @@ fn admitted(app: &App, caller: &Caller, id: &RequestId, request: &HttpRequest, a
         cursor: asked.cursor,
         strict: asked.strict,
         exclude: asked.exclude,
+        language: Some(Language::of(request).tag()),
+        takes_sponsored: true,
+        session_token: asked.session_token,
+        goes_on: asked.goes_on,
     })
 }
 
@@ -309,6 +319,8 @@ fn from_query(query: &str) -> Result<Asked, Problem> {
         seed: params.checked("seed", |text| text.parse::<u64>().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))),
         session: params.checked("session", |text| SessionId::new(text)),
         cursor: params.optional("cursor"),
+        session_token: params.optional("session_token"),
+        goes_on: params.flag("continue"),
         strict: params.flag("strict"),
         mode: profile.unwrap_or_default().narrowed_by(mode.unwrap_or_default()),
         interests: BTreeMap::new(),
@@ -339,12 +351,6 @@ fn includes(text: &str) -> Result<bool, String> {
     if text == "metrics" { Ok(true) } else { Err("expected `metrics`".to_owned()) }
 }
 
-fn excluded(text: &str) -> Result<Vec<ItemId>, String> {
-    let ids: Result<Vec<ItemId>, _> = text.split(',').map(|id| ItemId::new(id.trim())).collect();
-    let ids = ids.map_err(|error| format!("expected item ids separated by commas; one {error}"))?;
-    if ids.len() > MAX_EXCLUDED { Err(format!("has {} ids; expected at most {MAX_EXCLUDED}", ids.len())) } else { Ok(ids) }
-}
-
 fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) -> Asked {
     let mut asked = Asked::default();
     let Some(map) = read::object(value, "", faults) else { return asked };
@@ -365,6 +371,8 @@ fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) ->
     }
     asked.session = get("session").and_then(|v| id_of(v, "/session", faults, |text| SessionId::new(text)));
     asked.cursor = get("cursor").and_then(|v| read::string(v, "/cursor", faults)).map(str::to_owned);
+    asked.session_token = get("session_token").and_then(|v| read::string(v, "/session_token", faults)).map(str::to_owned);
+    asked.goes_on = get("continue").and_then(|v| flag(v, "/continue", faults)).unwrap_or(false);
     asked.strict = get("strict").and_then(|v| flag(v, "/strict", faults)).unwrap_or(false);
     let mode = get("mode").and_then(|v| read::named(v, &Mode::NAMES, "/mode", faults)).and_then(Mode::parse);
     let profile = get("profile").and_then(|v| read::named(v, &SWITCH, "/profile", faults)).and_then(switched);
@@ -388,42 +396,6 @@ fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) ->
     asked
 }
 
-fn read_interests(value: &Value, faults: &mut Faults) -> BTreeMap<FacetValue, f32> {
-    let mut interests = BTreeMap::new();
-    let Value::Array(values) = value else {
-        faults.add("/interests", format!("is {}; expected an array of interests", read::kind(value)));
-        return interests;
-    };
-    if values.len() > MAX_CLIENT_INTERESTS {
-        faults.add("/interests", format!("has {} interests; expected at most {MAX_CLIENT_INTERESTS}", values.len()));
-        return interests;
-    }
-    for (n, value) in values.iter().enumerate() {
-        let at = format!("/interests/{n}");
-        let Some(map) = read::object(value, &at, faults) else { continue };
-        read::unknown_keys(map, &["level", "topic"], "an interest", &at, faults);
-        let topic = read::required(map, "topic", "a topic", &at, faults);
-        let topic = topic.and_then(|topic| read::facet_value(topic, &format!("{at}/topic"), faults));
-        let level = read::required(map, "level", "a level", &at, faults);
-        let level = level.and_then(|level| whole(level, u64::from(MAX_CLIENT_LEVEL), &format!("{at}/level"), faults));
-        let Some((topic, level)) = topic.zip(level).filter(|(_, level)| *level > 0) else { continue };
-        interests.insert(topic, level as f32 / f32::from(MAX_CLIENT_LEVEL));
-    }
-    interests
-}
-
-fn exclude_list(value: &Value, faults: &mut Faults) -> Vec<ItemId> {
-    let Value::Array(values) = value else {
-        faults.add("/exclude", format!("is {}; expected an array of item ids", read::kind(value)));
-        return Vec::new();
-    };
-    if values.len() > MAX_EXCLUDED {
-        faults.add("/exclude", format!("has {} ids; expected at most {MAX_EXCLUDED}", values.len()));
-        return Vec::new();
-    }
-    values.iter().enumerate().filter_map(|(n, v)| id_of(v, &format!("/exclude/{n}"), faults, |text| ItemId::new(text))).collect()
-}
-
 /// `surface_at`: the pointer to where the request named its surface.
 pub(super) fn problem(app: &App, error: FeedError, surface_at: &str) -> Problem {
     match error {
@@ -431,6 +403,10 @@ pub(super) fn problem(app: &App, error: FeedError, surface_at: &str) -> Problem 
         FeedError::InvalidCursor => Problem::new(
             Kind::InvalidCursor,
             "The cursor was not made for this user and surface, or was changed on the way. Ask for the first page without a cursor.",
+        ),
+        FeedError::InvalidSession => Problem::new(
+            Kind::InvalidCursor,
+            "The `session_token` was not made for this user, or was changed on the way. Leave it out to begin a session.",
         ),
         FeedError::CursorExpired => Problem::new(
             Kind::CursorExpired,
@@ -444,8 +420,10 @@ pub(super) fn problem(app: &App, error: FeedError, surface_at: &str) -> Problem 
 }
 
 /// The answer, its cache rules, its metrics and its line in the log.
-fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view: View) -> HttpResponse {
-    app.record_served(served);
+fn ok(app: &App, request: &HttpRequest, served: &Served, (request_id, user): (&str, Option<&UserId>), view: View) -> HttpResponse {
+    if served.turn.is_none_or(|turn| turn.withheld.is_none()) {
+        app.record_served(served);
+    }
     let note = AccessNote {
         surface: Some(served.feed.surface.clone()),
         policy: Some(served.policy.policy.id.clone()),
@@ -456,8 +434,10 @@ fn ok(app: &App, request: &HttpRequest, served: &Served, request_id: &str, view:
     let watch = Stopwatch::start();
     let privacy = PrivacyBody::new(gpc::signals_opt_out(request), served);
     let privacy_header = privacy.header();
-    let body = FeedBody::new(served, request_id.to_owned(), view, privacy, &app.feed.signer);
-    let frozen = served.page_number > 0 && served.degraded.is_empty();
+    let mut body = FeedBody::new(served, request_id.to_owned(), view, privacy, &app.feed.signer);
+    body.session = served.turn.map(|turn| SessionBody::new(&turn, app.feed.signer.session_token(turn.session, user), view.language));
+    // What is said of the session changes while the page does not.
+    let frozen = served.page_number > 0 && served.degraded.is_empty() && served.turn.is_none();
     let by_client = served.mode == Mode::ClientProfile;
     let cache = if by_client {
         "no-store"

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         consent::{CONSENT_KEEP, ConsentDefault},
         event::DEDUPE_WINDOW,
+        reach::Pace,
     },
     settings::Settings,
     store::TOMBSTONE_TTL,
@@ -75,6 +76,9 @@ const PREFERENCES: Fields = &[
     ("blocked_keywords", "given", "no items that say them"),
     ("mode", "given", "what of them a feed may use"),
     ("lifts_caps", "given", "whether the caps on rabbit holes hold"),
+    ("pauses", "given", "breaks when they want them"),
+    ("push_categories", "given", "pushes of the kinds they want, and no others"),
+    ("time_zone", "given", "no push at night"),
 ];
 const CONSENT: Fields = &[
     ("purpose", "given", "what was decided about"),
@@ -102,7 +106,12 @@ const PAGE: Fields = &[
     ("placed", "inferred", "the same page for the same cursor; not repeating what was served"),
     ("relaxed", "made", "saying which constraints gave way"),
     ("has_next", "made", "whether there is more"),
+    ("sponsored", "made", "the same sponsored items for the same cursor; none too often"),
     ("draws", "made", "the journal's record of chance; not kept with the page"),
+];
+const PACE: Fields = &[
+    ("pushes", "made", "sending no more pushes than the policy allows; when, not what"),
+    ("digest", "made", "sending no more mails than the policy allows; when, not what"),
 ];
 const SERVED: Fields = &[
     ("at", "observed", "order in time"),
@@ -174,6 +183,7 @@ fn records(settings: &Settings) -> Vec<RecordBody> {
         record("event_ids", "store", false, DEDUPE_WINDOW.to_string(), use_basis, EVENT_IDS),
         record("feed", "store", true, feeds.clone(), use_basis, FEED),
         record("page", "store", true, feeds, use_basis, PAGE),
+        record("pace", "store", true, Pace::keep(&settings.policy.reach).to_string(), "consent (GDPR Art. 6(1)(a))", PACE),
         record("served", "journal", false, journal.clone(), use_basis, SERVED),
         record("event", "journal", false, journal, use_basis, EVENT),
         record("key", "keys", false, "as long as what it seals".to_owned(), duty, KEY),

@@ -64,7 +64,8 @@ pub async fn get(app: web::Data<App>, caller: Caller, request: HttpRequest, path
     let _ = caller;
     let id = item_id(&path)?;
     let snapshot = app.feed.catalogue.snapshot();
-    let item = snapshot.find(&id).and_then(|row| snapshot.item(row)).ok_or_else(|| unknown(&id))?;
+    let ranked = snapshot.find(&id).and_then(|row| snapshot.item(row));
+    let item = ranked.or_else(|| snapshot.find_sponsored(&id).map(|entry| Item::clone(&entry.item))).ok_or_else(|| unknown(&id))?;
     let form = if embedding { ItemForm::with_embedding(&item) } else { ItemForm::from(&item) };
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-cache")).json(form))
 }
@@ -95,7 +96,8 @@ pub async fn put(
         let detail = format!("is `{}`, the path says `{id}`; leave it out or make them the same", item.id);
         return Err(Problem::invalid_body(vec![Fault::new("/id", detail)]));
     }
-    let created = app.feed.catalogue.snapshot().find(&id).is_none();
+    let snapshot = app.feed.catalogue.snapshot();
+    let created = snapshot.find(&id).is_none() && snapshot.find_sponsored(&id).is_none();
     let form = ItemForm::from(&item);
     app.ingest.put_items(vec![item]).await?;
     let mut answer = if created { HttpResponse::Created() } else { HttpResponse::Ok() };

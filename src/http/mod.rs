@@ -11,6 +11,7 @@ pub mod decisions;
 pub mod docs_page;
 pub mod events;
 pub mod feed;
+mod feed_lists;
 pub mod gpc;
 pub mod health;
 pub mod inventory;
@@ -23,11 +24,14 @@ pub mod openapi;
 pub mod params;
 pub mod policies;
 pub mod problem;
+pub mod reach;
 pub mod reasons;
 pub mod rollout;
 mod schema_limits;
 pub mod server;
+pub mod session;
 pub mod slate;
+pub mod sponsored;
 pub mod transparency;
 
 use actix_web::{
@@ -87,6 +91,12 @@ fn of_all() -> Vec<Entry> {
         post("/v1/feed", feed::post),
         post("/v1/rerank", feed::rerank),
         get("/v1/decisions/{feed_id}/items/{id}", decisions::get),
+        get("/v1/decisions/{feed_id}/sponsored/{id}", sponsored::decision),
+        // Reaching those who are not there
+        post("/v1/digests", reach::digest::post),
+        post("/v1/push/plan", reach::push::plan),
+        get("/v1/unsubscribe/{token}", reach::unsubscribe::get),
+        post("/v1/unsubscribe/{token}", reach::unsubscribe::post),
         // Learning
         post("/v1/events", events::post),
         // What readers are asked and can choose from
@@ -115,6 +125,7 @@ fn of_all() -> Vec<Entry> {
         post("/v1/admin/policies/reload", rollout::reload),
         get("/v1/admin/experiments/{id}", rollout::results),
         // Operations
+        get("/v1/admin/ads", sponsored::ads),
         get("/.well-known/gpc.json", gpc::support),
         get("/livez", health::livez),
         get("/readyz", health::readyz),

@@ -14,16 +14,17 @@ use utoipa::{
 };
 
 use super::{
-    decisions, events, feed, gpc, health, inventory, items, me, policies, problem, rollout,
+    decisions, events, feed, gpc, health, inventory, items, me, policies, problem, reach, rollout,
     schema_limits::{self, operations_mut},
-    transparency,
+    sponsored, transparency,
 };
 use crate::{app::VERSION, wire};
 
 #[derive(OpenApi)]
 #[openapi(
     paths(
-        feed::get, feed::post, feed::rerank, decisions::get, events::post,
+        feed::get, feed::post, feed::rerank, decisions::get, sponsored::decision, events::post,
+        reach::digest::post, reach::push::plan, reach::unsubscribe::get, reach::unsubscribe::post,
         me::erasure::delete, me::export::get, me::import::post, me::preferences::get, me::preferences::put,
         me::preview::post, me::presets::get, me::interests::get, me::interests::put, me::interests::delete, me::reset::post, me::snooze::post,
         me::consent::get, me::consent::put, me::consent::receipts, me::consent::forms, me::consent::notice,
@@ -32,11 +33,12 @@ use crate::{app::VERSION, wire};
         policies::check, policies::explain_key, policies::diff, policies::preview, policies::sweep::sweep,
         policies::schema_document,
         rollout::get, rollout::activate, rollout::log, rollout::roll_back, rollout::reload, rollout::results,
-        gpc::support, health::livez, health::readyz, health::version, health::metrics, openapi_json),
+        sponsored::ads, gpc::support, health::livez, health::readyz, health::version, health::metrics, openapi_json),
     components(schemas(problem::Body, wire::Fault)),
     tags(
         (name = "feed", description = "Feeds and re-ranking"),
         (name = "events", description = "What people did"),
+        (name = "reach", description = "Digests and pushes to those who agreed to them, never more for being away"),
         (name = "me", description = "What a person set and decided: `/v1/me/…` with their user token, `/v1/users/{id}/…` with a server key"),
         (name = "consent", description = "What people are asked"),
         (name = "items", description = "The catalogue"),

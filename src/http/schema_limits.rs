@@ -11,7 +11,7 @@ use utoipa::openapi::{
 };
 
 use super::{
-    feed::MAX_EXCLUDED,
+    feed_lists::MAX_EXCLUDED,
     items::MAX_ITEMS_PER_CALL,
     me::{consent::DECISIONS, reset::RESETS},
     policies::{MAX_PREVIEWED_POLICIES, sweep::MAX_KNOBS},

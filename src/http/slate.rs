@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{gpc::PrivacyBody, language::Language, reasons::ReasonBody};
+use super::{gpc::PrivacyBody, language::Language, reasons::ReasonBody, session::SessionBody, sponsored::SponsoredBody};
 use crate::{
     catalogue::Listed,
     domain::{
@@ -105,7 +105,13 @@ pub struct FeedBody {
     #[schema(nullable = false, value_type = Option<BTreeMap<String, f32>>)]
     pub weights: Option<Weights>,
     pub items: Vec<PlacedBody>,
+    /// Sponsored items, to be shown between the others with their label. Absent: there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sponsored: Vec<SponsoredBody>,
     pub page: PageBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub session: Option<SessionBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub metrics: Option<MetricsBody>,
@@ -231,6 +237,9 @@ pub struct PageBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub expires_at: Option<String>,
+    /// Nothing follows; where the policy ends the feed (`session`), more comes with the same call and `continue`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub end_of_feed: bool,
     /// The cursor had expired: this is a new feed without what the old one served.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub restarted: bool,
@@ -318,7 +327,9 @@ impl FeedBody {
             experiment: served.exposure.as_ref().and_then(ExperimentBody::of),
             weights: (served.mode == Mode::ClientProfile).then(|| policy.score.weights.clone()),
             items: served.page.placed.iter().enumerate().filter_map(|(at, placed)| placed_body(served, at, placed, view, signer)).collect(),
-            page: PageBody { next: served.next.clone(), expires_at, restarted: served.restarted },
+            sponsored: super::sponsored::slots(served, view.language, view.hydrate != Hydrate::None),
+            page: PageBody { next: served.next.clone(), expires_at, end_of_feed: served.end_of_feed, restarted: served.restarted },
+            session: None,
             metrics: view.metrics.then_some(MetricsBody {
                 ild: metrics.ild,
                 topics: metrics.topics,

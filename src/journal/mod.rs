@@ -4,10 +4,12 @@
 //! record that finds the queue full is dropped and counted. People appear under a random pseudonym that is kept beside their
 //! key and goes with it, non-personalised feeds without any.
 
+mod ads;
 mod reader;
 mod record;
 mod writer;
 
+pub use ads::{Ad, AdLog, AdLogOptions, AdShown, Shows};
 pub use reader::JournalReader;
 pub use record::{
     ArmRecord, DrawRecord, EventRecord, ExploreRecord, ExposureRecord, JournalRecord, MetricsRecord, ServedItem, ServedRecord,

@@ -28,11 +28,23 @@ const OPEN_TRIES: u64 = 1_000;
 /// than the record does.
 const GATHER_FOR: Duration = Duration::from_millis(10);
 
-struct OpenFile {
+/// The file that is being written.
+pub(super) struct OpenFile {
     out: BufWriter<File>,
     written_bytes: u64,
     /// Room for a line.
     line: Vec<u8>,
+}
+
+impl OpenFile {
+    /// Writes lines and flushes them.
+    pub(super) fn append(&mut self, lines: &[String]) -> io::Result<()> {
+        for line in lines {
+            self.out.write_all(line.as_bytes())?;
+            self.out.write_all(b"\n")?;
+        }
+        self.out.flush()
+    }
 }
 
 /// Starts the thread; it ends when every sender is gone, after flushing.
@@ -94,7 +106,7 @@ fn write(file: &mut OpenFile, record: &JournalRecord, counts: &JournalCounts) {
 }
 
 /// `journal-000042.ndjson`: one past the highest number there is, or past those that others take meanwhile.
-fn open_next(directory: &Path) -> io::Result<OpenFile> {
+pub(super) fn open_next(directory: &Path) -> io::Result<OpenFile> {
     let last = files(directory)?.last().and_then(|path| number(path)).unwrap_or(0);
     let mut taken = io::Error::from(io::ErrorKind::AlreadyExists);
     for next in last + 1..=last + OPEN_TRIES {

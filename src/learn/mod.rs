@@ -156,6 +156,22 @@ fn teachable(profile: &Profile, event: &Event, item: &Item, strength: f32) -> f3
     }
 }
 
+/// Hides a sponsored item, its creator, topic or source, or takes that back; nothing else is learned.
+///
+/// Errors leave the profile unchanged: [`LearnError`].
+pub fn block(profile: &mut Profile, event: &Event, item: &Item) -> Result<(), LearnError> {
+    if event.undo {
+        return undo(profile, event);
+    }
+    let (kind, scope, at) = (event.kind.name().to_owned(), event.scope, event.at);
+    let mut action = Action { kind, item: item.id.clone(), scope, at, added: Vec::new(), muted: Vec::new(), followed: None };
+    control(profile, event, item, &mut action)?;
+    profile.actions.push(action);
+    let surplus = profile.actions.len().saturating_sub(MAX_ACTIONS);
+    profile.actions.drain(..surplus);
+    Ok(())
+}
+
 /// What a profile that is on learns besides what is said.
 fn infer(profile: &mut Profile, event: &Event, item: &Item, added: &[(Facet, FacetValue, f32, f32)], strength: f32) {
     for (facet, value, liking, _) in added.iter().filter(|(_, _, liking, _)| *liking > 0.0) {

@@ -26,6 +26,7 @@ fn item(n: u32) -> Item {
         expires_at: None,
         embedding: Some(Embedding::of_text(&format!("story about t{}", n % 7), 32)),
         attributes: None,
+        sponsored: None,
     }
 }
 

@@ -207,6 +207,8 @@ fn takes(knob: &Knob) -> String {
         Kind::Choice(_) => knob.kind.to_string(),
         Kind::Id => format!("a name, {}", knob.kind),
         Kind::Range => format!("two numbers, {}", knob.kind),
+        Kind::Flag => knob.kind.to_string(),
+        Kind::Durations(..) | Kind::Texts(_) => format!("a list, {}", knob.kind),
         Kind::List(most) => {
             let forms = LISTS.iter().filter(|form| form.list == knob.key).map(one_form);
             format!("a list of at most {most} tables: {}", forms.collect::<Vec<_>>().join("; "))

@@ -11,7 +11,7 @@ use super::{
     stack::place,
 };
 use crate::domain::{
-    Policy,
+    Policy, Span,
     policy::{Constraint, ExploreMethod, Guardrails, Method, TargetMetric, Toward},
 };
 
@@ -201,6 +201,11 @@ const READ_WITH: &[ReadWith] = &[
     ),
     ("explore.earliest_position", |p| p.explore.share > 0.0, "`explore.share` is 0"),
     ("explore.max_item_age", |p| p.explore.share > 0.0, "`explore.share` is 0"),
+    ("sponsored.first_position", |p| p.sponsored.max_per_page > 0, "`sponsored.max_per_page` is 0"),
+    ("sponsored.every", |p| p.sponsored.max_per_page > 0, "`sponsored.max_per_page` is 0"),
+    ("sponsored.max_per_feed", |p| p.sponsored.max_per_page > 0, "`sponsored.max_per_page` is 0"),
+    ("sponsored.sensitive_topics", |p| p.sponsored.max_per_page > 0, "`sponsored.max_per_page` is 0"),
+    ("session.rest", |p| p.session.limit != Span::FOREVER, "`session.limit` is \"forever\""),
 ];
 
 /// Keys that `policy` does not read as it is, each with what it would take.

@@ -112,6 +112,9 @@ fn value(knob: &Knob) -> Value {
         Kind::Choice(names) => json!({ "type": "string", "enum": names }),
         Kind::Id => json!({ "type": "string", "pattern": NAME }),
         Kind::Range => range(),
+        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Durations(most, ..) => json!({ "type": "array", "maxItems": most, "items": { "type": "string", "pattern": DURATION } }),
+        Kind::Texts(most) => json!({ "type": "array", "maxItems": most, "items": { "type": "string", "minLength": 1 } }),
         Kind::List(most) => list(knob.key, most),
     };
     if let Some(map) = schema.as_object_mut() {

@@ -13,7 +13,10 @@ use crate::{
     domain::{
         Span,
         facet::MAX_FACET_VALUE_BYTES,
-        policy::knob::{FieldKind, Kind, Size},
+        policy::{
+            MAX_CAP_TOPICS,
+            knob::{FieldKind, Kind, Size},
+        },
     },
     settings::is_surface_name,
 };
@@ -58,6 +61,9 @@ impl<'a> Written<'a> {
             Kind::Choice(names) => self.choice(names),
             Kind::Id => self.id(),
             Kind::Range => self.range(),
+            Kind::Flag => self.flag(),
+            Kind::Durations(most, low, high) => self.durations(kind, *most, &Kind::Duration(*low, *high)),
+            Kind::Texts(most) => self.texts(kind, *most),
             Kind::List(_) => Err(self.other_kind("a list of tables")),
         }
     }
@@ -73,11 +79,8 @@ impl<'a> Written<'a> {
             FieldKind::Duration(low, high) => self.duration(&Kind::Duration(low, high)),
             FieldKind::Range => self.range(),
             FieldKind::Surfaces => self.surfaces(),
-            FieldKind::Texts => self.texts(),
-            FieldKind::Flag => match self.value {
-                DeValue::Boolean(flag) => Ok(Value::Boolean(*flag)),
-                _ => Err(self.other_kind("true or false")),
-            },
+            FieldKind::Texts => self.texts(&Kind::Texts(MAX_CAP_TOPICS), MAX_CAP_TOPICS),
+            FieldKind::Flag => self.flag(),
             FieldKind::List(_) => Err(self.other_kind("a list of tables")),
         }
     }
@@ -175,17 +178,33 @@ impl<'a> Written<'a> {
         names.map(Value::Array).ok_or_else(|| self.other_kind(expected))
     }
 
-    fn texts(&self) -> Result<Value, Wrong> {
-        let expected = "a list of texts, e.g. [\"dieting\"]";
-        let DeValue::Array(texts) = self.value else { return Err(self.other_kind(expected)) };
-        let texts: Option<Vec<Value>> = texts
-            .iter()
-            .map(|text| match text.get_ref() {
-                DeValue::String(text) => Some(Value::String(text.to_string())),
-                _ => None,
-            })
-            .collect();
-        texts.map(Value::Array).ok_or_else(|| self.other_kind(expected))
+    fn flag(&self) -> Result<Value, Wrong> {
+        match self.value {
+            DeValue::Boolean(flag) => Ok(Value::Boolean(*flag)),
+            _ => Err(self.other_kind(&Kind::Flag.to_string())),
+        }
+    }
+
+    /// The entries of a list of at most `most`; `kind` says what is expected.
+    fn entries(&self, kind: &Kind, most: usize) -> Result<Vec<Self>, Wrong> {
+        let DeValue::Array(entries) = self.value else { return Err(self.other_kind(&format!("a list, {kind}"))) };
+        if entries.len() > most {
+            return Err(Wrong::new(Code::Range, format!("has {} entries; expected {kind}", entries.len())));
+        }
+        Ok(entries.iter().map(|entry| Self { value: entry.get_ref(), source: self.source }).collect())
+    }
+
+    fn durations(&self, kind: &Kind, most: usize, each: &Kind) -> Result<Value, Wrong> {
+        let read = self.entries(kind, most)?.iter().map(|entry| entry.duration(each)).collect::<Result<Vec<Value>, Wrong>>()?;
+        let spans: Vec<Span> = read.iter().filter_map(|value| Span::parse(value.as_str()?).ok()).collect();
+        if !spans.is_sorted_by(|a, b| a < b) {
+            return Err(Wrong::new(Code::Ends, format!("is {}; expected {kind}", self.shown())));
+        }
+        Ok(Value::Array(read))
+    }
+
+    fn texts(&self, kind: &Kind, most: usize) -> Result<Value, Wrong> {
+        self.entries(kind, most)?.iter().map(Self::facet_value).collect::<Result<Vec<Value>, Wrong>>().map(Value::Array)
     }
 
     fn range(&self) -> Result<Value, Wrong> {

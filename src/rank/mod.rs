@@ -16,6 +16,7 @@ pub mod filter;
 pub mod metrics;
 pub mod place;
 pub mod relevance;
+pub mod sponsored;
 pub mod subject;
 pub mod target;
 pub mod view;

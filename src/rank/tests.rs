@@ -35,6 +35,7 @@ fn item(n: usize, topics: u32, creators: u32, mixed: u64) -> Item {
         expires_at: None,
         embedding: (pick(19, 9) > 0).then(|| Embedding::of_text(&format!("subject {} {}", pick(3, topics), pick(23, 40)), 32)),
         attributes: None,
+        sponsored: None,
     }
 }
 

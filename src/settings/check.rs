@@ -17,6 +17,8 @@ pub const INFLIGHT_REQUESTS_MAX: usize = 100_000;
 /// Bounds of both body limits, in bytes.
 pub const BODY_LIMIT_BYTES_MIN: usize = 1_024;
 pub const BODY_LIMIT_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// RFC 5322 lets a header's line have 998 characters; the link has a path and a token besides.
+pub const PUBLIC_URL_MAX_BYTES: usize = 256;
 pub const KEEP_ALIVE_MIN: Span = Span::secs(1);
 pub const KEEP_ALIVE_MAX: Span = Span::hours(1);
 pub const DRAIN_DELAY_MAX: Span = Span::minutes(5);
@@ -94,6 +96,15 @@ impl Settings {
 
     fn check_server(&self, found: &mut Found) {
         let server = &self.server;
+        let url = &server.public_url;
+        let is_open = url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
+        let is_plain = url.len() <= PUBLIC_URL_MAX_BYTES && url.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"?#".contains(&b));
+        if !url.is_empty() && !(is_open && is_plain && !url.ends_with('/')) {
+            found.is(
+                "server.public_url",
+                format!("is \"{url}\"; expected \"\" or an address such as \"https://feeds.example.org\", without a slash at its end"),
+            );
+        }
         found.range("server.workers", server.workers, 0, WORKERS_MAX);
         found.range("server.max_inflight_requests", server.max_inflight_requests, 1, INFLIGHT_REQUESTS_MAX);
         found.range("server.body_limit_bytes", server.body_limit_bytes, BODY_LIMIT_BYTES_MIN, BODY_LIMIT_BYTES_MAX);
@@ -219,6 +230,7 @@ impl Settings {
         found.range("journal.queue_records", journal.queue_records, JOURNAL_QUEUE_RECORDS_MIN, JOURNAL_QUEUE_RECORDS_MAX);
         found.range("journal.rotate_bytes", journal.rotate_bytes, JOURNAL_ROTATE_BYTES_MIN, JOURNAL_ROTATE_BYTES_MAX);
         found.range("journal.retention", journal.retention, JOURNAL_RETENTION_MIN, Span::FOREVER);
+        found.range("journal.ad_retention", journal.ad_retention, JOURNAL_RETENTION_MIN, Span::FOREVER);
     }
 
     fn check_telemetry(&self, found: &mut Found) {

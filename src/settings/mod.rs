@@ -67,6 +67,8 @@ pub struct Settings {
 pub struct Server {
     #[serde(deserialize_with = "socket_address")]
     pub listen: SocketAddr,
+    /// Where the server is reached from outside, for links in mails; empty: there are none.
+    pub public_url: String,
     /// 0: one per core.
     pub workers: usize,
     pub max_inflight_requests: usize,
@@ -137,6 +139,8 @@ pub struct Journal {
     pub queue_records: usize,
     pub rotate_bytes: u64,
     pub retention: Span,
+    /// Of the ad log: how long after an item was last shown.
+    pub ad_retention: Span,
     /// For each exploration slot also what it was drawn from.
     pub draws: bool,
 }
@@ -191,6 +195,7 @@ impl Default for Settings {
                 queue_records: 10_000,
                 rotate_bytes: 64 * 1024 * 1024,
                 retention: Span::days(30),
+                ad_retention: Span::days(365),
                 draws: true,
             },
             telemetry: Telemetry {
@@ -210,6 +215,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7720)),
+            public_url: String::new(),
             workers: 0,
             max_inflight_requests: 512,
             body_limit_bytes: 1024 * 1024,

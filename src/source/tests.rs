@@ -33,6 +33,7 @@ fn snapshot() -> Arc<Snapshot> {
         expires_at: None,
         embedding: Some(embedding(n % 20)),
         attributes: None,
+        sponsored: None,
     };
     Arc::new(Snapshot::of_items((0..600).map(item), DIMENSION, Span::hours(24)))
 }

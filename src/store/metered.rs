@@ -8,9 +8,10 @@ use super::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition,
 use crate::{
     clock::Stopwatch,
     domain::{
-        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
+        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Span, Time, UserId,
         consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
+        reach::Pace,
     },
     telemetry::Metrics,
 };
@@ -74,6 +75,12 @@ impl Store for Metered {
         now: Time,
     ) -> Result<Commit, StoreError> {
         self.timed("commit_profile", self.inner.commit_profile(user, expected, profile, ids, now)).await
+    }
+    async fn pace(&self, user: &UserId) -> Result<Pace, StoreError> {
+        self.timed("pace", self.inner.pace(user)).await
+    }
+    async fn commit_pace(&self, user: &UserId, expected: &Pace, pace: &Pace, keep: Span) -> Result<Commit, StoreError> {
+        self.timed("commit_pace", self.inner.commit_pace(user, expected, pace, keep)).await
     }
     async fn erase_user(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {
         self.timed("erase_user", self.inner.erase_user(user, now)).await

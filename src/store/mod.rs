@@ -29,6 +29,7 @@ use crate::domain::{
     EventId, FeedId, Item, ItemId, Profile, Pseudonym, Span, Time, UserId,
     consent::ConsentRecord,
     feed::{MAX_PAGES, Owner, Page, StoredFeed},
+    reach::Pace,
 };
 
 /// Most event ids remembered per person for de-duplication; the oldest are forgotten first.
@@ -231,7 +232,13 @@ pub trait Store: Send + Sync + 'static {
         now: Time,
     ) -> Result<Commit, StoreError>;
 
-    /// Deletes everything kept about the person (profile, de-duplication window, feeds), destroys their key, and refuses what comes
+    /// What was sent to the person of late; nothing for somebody unknown.
+    async fn pace(&self, user: &UserId) -> Result<Pace, StoreError>;
+
+    /// Replaces it for `keep` from now, if it still is `expected`.
+    async fn commit_pace(&self, user: &UserId, expected: &Pace, pace: &Pace, keep: Span) -> Result<Commit, StoreError>;
+
+    /// Deletes everything kept about the person (profile, consents, pace, de-duplication window, feeds), destroys their key, and refuses what comes
     /// late for [`TOMBSTONE_TTL`]. Repeating it is safe and completes what a failure left. Returns when they were erased: with the
     /// first of several calls.
     async fn erase_user(&self, user: &UserId, now: Time) -> Result<Time, StoreError>;

@@ -88,6 +88,7 @@ labels! {
     SurfacePolicy { surface: String, policy: String }
     SurfaceSlot { surface: String, slot: &'static str }
     SurfaceMissed { surface: String, why: &'static str }
+    ChannelResult { channel: &'static str, result: &'static str }
     ConstraintRelaxed { constraint: &'static str, why: &'static str }
     EventLabels { r#type: Cow<'static, str>, result: &'static str }
     PolicyInfo { surface: String, policy: String, version: u32, digest: String }
@@ -166,6 +167,8 @@ metrics! {
         "feed_exposure_target_ratio", "Share of positions that a constraint promises to a group or caps it at";
     targets_missed: Family<SurfaceMissed, Counter> = Family::default(),
         "feed_target_missed_total", "Feeds whose policy's target was not reached";
+    reached: Family<ChannelResult, Counter> = Family::default(),
+        "feed_reach_total", "Digests and pushes that were asked for, by what became of them";
     policies: Family<PolicyInfo, Gauge> = Family::default(),
         "feed_policy_info", "1 for each active policy";
     policy_reloads: Family<ResultLabel, Counter> = Family::default(),
@@ -266,6 +269,11 @@ impl Metrics {
     /// `why` is `Missed::name`.
     pub fn target_missed(&self, surface: &str, why: &'static str) {
         self.targets_missed.get_or_create(&SurfaceMissed { surface: surface.to_owned(), why }).inc();
+    }
+
+    /// `result`: `sent`, or `Against::name`.
+    pub fn reach(&self, channel: &'static str, result: &'static str) {
+        self.reached.get_or_create(&ChannelResult { channel, result }).inc();
     }
 
     /// Replaces the active policies, each with its surface, and what their constraints ask for.

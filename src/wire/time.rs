@@ -63,6 +63,18 @@ fn matches_shape(bytes: &[u8], shape: &[u8]) -> bool {
     bytes.len() == shape.len() && bytes.iter().zip(shape).all(|(b, s)| if *s == b'd' { b.is_ascii_digit() } else { b == s })
 }
 
+/// Whether it is the IANA name of a time zone that is known here.
+pub fn is_zone(name: &str) -> bool {
+    jiff::tz::TimeZone::get(name).is_ok()
+}
+
+/// The hour of the day, 0 to 23, at `at` in a zone; `None`: no such zone, or no such date.
+pub fn local_hour(at: Time, zone: &str) -> Option<u32> {
+    let zone = jiff::tz::TimeZone::get(zone).ok()?;
+    let local = jiff::Timestamp::from_millisecond(at.0).ok()?.to_zoned_datetime(zone);
+    u32::try_from(local.hour()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -263,7 +263,7 @@ async fn the_last_page_has_no_next(kind: StoreKind) {
     let first = world.feed("ana").limit(10).get().await.ok();
     let pages = rest(&world, "ana", &first, 10).await;
     assert_eq!(pages.len(), 2);
-    assert_eq!(pages[1].body["page"], serde_json::json!({}));
+    assert_eq!(pages[1].body["page"], serde_json::json!({"end_of_feed": true}));
     assert_eq!(pages[1].ids().len(), 10);
     assert_eq!(world.feed("ben").limit(30).get().await.ok().next(), None);
 }

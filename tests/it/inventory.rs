@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::support::world::{StoreKind, World};
 
 /// A record of the inventory, and the struct that is kept as it.
-const KEPT: [(&str, &str, &str); 7] = [
+const KEPT: [(&str, &str, &str); 8] = [
+    ("pace", "domain/reach.rs", "Pace"),
     ("profile", "domain/profile.rs", "Profile"),
     ("preferences", "domain/profile.rs", "Preferences"),
     ("consent", "domain/consent.rs", "ConsentRecord"),
@@ -33,7 +34,7 @@ fn fields(file: &str, name: &str) -> BTreeSet<String> {
             found.insert(renamed.take().unwrap_or(field).to_owned());
         }
     }
-    assert!(found.len() > 3, "{name}: {found:?}");
+    assert!(found.len() > 1, "{name}: {found:?}");
     found
 }
 

@@ -2,6 +2,7 @@
 //! it. A key without an entry here fails.
 
 mod deployments;
+mod in_process;
 mod operations;
 mod slate;
 

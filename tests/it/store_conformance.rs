@@ -20,6 +20,7 @@ macro_rules! promises {
             event_ids_are_known_within_the_window
             a_consent_log_only_grows
             no_consent_is_lost_to_another
+            a_pace_is_replaced_as_it_was_read
             a_person_is_erased_completely
             writers_bring_nothing_back_after_an_erasure
             a_consent_given_lifts_an_erasure

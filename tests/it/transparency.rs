@@ -137,7 +137,7 @@ async fn every_call_is_one_of_the_api() {
     let world = World::start(StoreKind::Embedded).await;
     let document = document(&world).await;
     let options = list(&document, "options");
-    assert_eq!(options.len(), 33, "every option of the table is found in the document");
+    assert_eq!(options.len(), 36, "every option of the table is found in the document");
     for option in options {
         let (name, call) = (option["name"].as_str().unwrap(), &option["call"]);
         let operation = &api["paths"][call["path"].as_str().unwrap()][call["method"].as_str().unwrap().to_lowercase()];

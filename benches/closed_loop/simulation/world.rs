@@ -154,6 +154,7 @@ impl World {
             expires_at: None,
             embedding: Some(Embedding::from_model(&numbers, DIMENSION).expect("finite numbers")),
             attributes: None,
+            sponsored: None,
         }
     }
 

@@ -162,6 +162,10 @@ impl Preview {
             cursor: None,
             strict: false,
             exclude: Vec::new(),
+            language: None,
+            takes_sponsored: false,
+            session_token: None,
+            goes_on: false,
         }
     }
 }

@@ -85,6 +85,9 @@ impl Policy {
         self.repeat.check(&mut faults);
         faults.held("feed.ttl", self.feed.ttl);
         faults.held("feed.length", self.feed.length);
+        self.session.check(&mut faults);
+        self.sponsored.check(&mut faults);
+        self.reach.check(&mut faults);
         let [low, high] = self.user_control.diversity_range;
         if !(0.0..=1.0).contains(&low) || !(0.0..=1.0).contains(&high) || low > high {
             faults.add(

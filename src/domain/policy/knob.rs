@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{MAX_CONSTRAINTS, MAX_EDITORIAL_VALUES, MAX_PRIOR_TOPICS, Method};
+use super::{MAX_CONSTRAINTS, MAX_EDITORIAL_VALUES, MAX_PAUSES, MAX_PRIOR_TOPICS, MAX_SENSITIVE_TOPICS, Method, PAUSE_MAX, PAUSE_MIN};
 use crate::domain::{
     Facet, Span,
     feed::{MAX_PAGE_ITEMS, MAX_POOL},
@@ -35,6 +35,12 @@ pub enum Kind {
     Id,
     /// `[low, high]` within 0 to 1.
     Range,
+    /// `true` or `false`.
+    Flag,
+    /// At most so many, each later than the one before and within a range.
+    Durations(usize, Span, Span),
+    /// At most so many texts of 1 to 128 bytes.
+    Texts(usize),
     /// At most so many tables; their fields: [`LISTS`].
     List(usize),
 }
@@ -71,6 +77,9 @@ impl fmt::Display for Kind {
             Self::Choice(names) => f.write_str(&alternatives(names)),
             Self::Id => f.write_str("1 to 64 of a-z, 0-9 and -"),
             Self::Range => f.write_str("[low, high] with 0 ≤ low ≤ high ≤ 1"),
+            Self::Flag => f.write_str("true or false"),
+            Self::Durations(most, low, high) => write!(f, "at most {most} durations in order, {low} to {high}"),
+            Self::Texts(most) => write!(f, "at most {most} texts"),
             Self::List(most) => write!(f, "at most {most} entries"),
         }
     }
@@ -122,7 +131,7 @@ const fn knob_of(key: &'static str, kind: Kind, typical: &'static str, trades: &
     Knob { key, kind, typical, trades }
 }
 
-use Kind::{Choice, Duration, Id, List, Number, Range, Whole};
+use Kind::{Choice, Duration, Durations, Flag, Id, List, Number, Range, Texts, Whole};
 
 const SHARE: Kind = Number(0.0, 1.0);
 const WEIGHT: Kind = Number(0.0, 5.0);
@@ -277,6 +286,29 @@ pub const KNOBS: &[Knob] = &[
         "Longer continues older feeds and keeps more in the store.",
     ),
     knob_of("feed.length", Whole(20, MAX_POOL as u32), "200 to 1000", "Longer scrolls further and keeps more in the store."),
+    knob_of(
+        "session.natural_stop_after_pages",
+        Whole(0, MAX_POOL as u32),
+        "0 or 5 to 20",
+        "Fewer end the feed sooner; the client may go on.",
+    ),
+    knob_of("session.gap", Duration(Span::minutes(1), Span::hours(24)), "15m to 1h", "Longer counts visits as one that are further apart."),
+    knob_of("session.pauses", Durations(MAX_PAUSES, PAUSE_MIN, PAUSE_MAX), "", "More and earlier breaks shorten sessions."),
+    knob_of("session.pause_length", Duration(Span::minutes(1), Span::hours(24)), "2m to 15m", "Longer breaks shorten sessions."),
+    knob_of("session.limit", Duration(Span::minutes(1), Span::FOREVER), "1h to forever", "Shorter ends sessions sooner."),
+    knob_of("session.rest", Duration(Span::minutes(1), Span::days(7)), "1h to 12h", "Longer keeps a limit felt for longer."),
+    knob_of("session.dismissible", Flag, "", "false holds everybody to the breaks, true leaves it to them."),
+    knob_of("sponsored.max_per_page", Whole(0, 10), "0 to 2", "More sponsored items beside the feed."),
+    knob_of("sponsored.first_position", Whole(0, 100), "2 to 6", "Later keeps the first screen free."),
+    knob_of("sponsored.every", Whole(1, 100), "6 to 12", "More items between two sponsored ones."),
+    knob_of("sponsored.max_per_feed", Whole(1, 10), "1", "More shows the same sponsored item again."),
+    knob_of("sponsored.sensitive_topics", Texts(MAX_SENSITIVE_TOPICS), "", "More topics that no sponsored item is chosen by."),
+    knob_of("reach.push_per_day", Whole(0, 10), "0 to 2", "More pushes to those who are not there."),
+    knob_of("reach.digest_every", Duration(Span::hours(1), Span::days(30)), "20h to 7d", "Longer sends fewer mails."),
+    knob_of("reach.quiet_from", Whole(0, 23), "20 to 23", "Earlier leaves evenings free."),
+    knob_of("reach.quiet_until", Whole(0, 23), "6 to 9", "Later leaves mornings free."),
+    knob_of("reach.fade_after", Duration(Span::days(1), Span::FOREVER), "3d to 14d", "Sooner lets go earlier of those who are away."),
+    knob_of("reach.stop_after", Duration(Span::days(1), Span::FOREVER), "14d to 60d", "Sooner lets go for good of those who are away."),
     knob_of("user_control.diversity_range", Range, "[0, 1]", "Narrower takes choice from people."),
     knob_of("guardrails.relevance_kept_min", SHARE, "0.75 to 0.95", "Higher refuses policies that cost more relevance."),
     knob_of("guardrails.ild_min", SHARE, "0.3 to 0.6", "Higher refuses policies that vary less."),

@@ -9,7 +9,10 @@ mod diversify;
 mod explore;
 mod guardrails;
 pub mod knob;
+mod reach;
 mod score;
+mod session;
+mod sponsored;
 
 pub use active::{ActivePolicy, Surfaces};
 pub use check::{PolicyFault, Rule};
@@ -19,7 +22,10 @@ pub use diversify::{
 };
 pub use explore::{Explore, ExploreMethod};
 pub use guardrails::Guardrails;
+pub use reach::Reach;
 pub use score::{MAX_PRIOR_TOPICS, Normalize, Repeat, Score, TopicPrior, Weights};
+pub use session::{MAX_PAUSES, PAUSE_MAX, PAUSE_MIN, Session};
+pub use sponsored::{MAX_SENSITIVE_TOPICS, Sponsored};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +50,13 @@ pub struct Policy {
     pub explore: Explore,
     pub repeat: Repeat,
     pub feed: FeedLife,
+    /// Kept policies of earlier versions have none of the next three.
+    #[serde(default)]
+    pub session: Session,
+    #[serde(default)]
+    pub sponsored: Sponsored,
+    #[serde(default)]
+    pub reach: Reach,
     pub user_control: UserControl,
 }
 
@@ -152,6 +165,9 @@ impl Default for Policy {
                 less_like_half_life: Span::days(30),
             },
             feed: FeedLife { ttl: Span::minutes(45), length: 500 },
+            session: Session::default(),
+            sponsored: Sponsored::default(),
+            reach: Reach::default(),
             user_control: UserControl { diversity_range: [0.0, 1.0] },
         }
     }
@@ -169,12 +185,12 @@ impl Policy {
         format!("b3:{}", &blake3::hash(&json).to_hex()[..16])
     }
 
-    /// The digest of everything but the policy's name and the chances of its exploration slots (`explore.method`, `epsilon`,
-    /// `temperature`): policies that share it gather the same pools, explore in the same positions, and rank alike after the
+    /// The digest of everything but the policy's name, what stands around its feeds (`session`, `sponsored`, `reach`) and the
+    /// chances of its exploration slots (`explore.method`, `epsilon`, `temperature`): policies that share it gather the same pools, explore in the same positions, and rank alike after the
     /// same positions before. What one of them journals can tell how another would have fared.
     pub fn ranking_digest(&self) -> String {
-        let Explore { method, epsilon, temperature, .. } = Policy::default().explore;
+        let Policy { explore: Explore { method, epsilon, temperature, .. }, session, sponsored, reach, .. } = Policy::default();
         let explore = Explore { method, epsilon, temperature, ..self.explore.clone() };
-        Policy { id: String::new(), version: 0, explore, ..self.clone() }.digest()
+        Policy { id: String::new(), version: 0, explore, session, sponsored, reach, ..self.clone() }.digest()
     }
 }

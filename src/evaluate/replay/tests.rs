@@ -24,6 +24,7 @@ fn item(id: &str) -> Item {
         expires_at: None,
         embedding: Some(Embedding::of_text(id, DIMENSION)),
         attributes: None,
+        sponsored: None,
     }
 }
 

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::{Subject, change_profile, hex, private};
 use crate::{
     app::App,
-    consent::{ConsentError, GPC_NOTICE, GPC_TEXT, Notice, form::Form},
+    consent::{ConsentError, GPC_NOTICE, GPC_TEXT, Notice, UNSUBSCRIBE_NOTICE, UNSUBSCRIBE_TEXT, form::Form},
     domain::{
         Time,
         consent::{ConsentRecord, Decision, Purpose, latest, prompt_not_before, standing},
@@ -163,7 +163,8 @@ pub async fn receipts(app: web::Data<App>, Subject(user): Subject) -> Result<Htt
     responses((status = 200, description = "The text", body = String, content_type = "text/plain")))]
 pub async fn notice(app: web::Data<App>, hash: web::Path<String>) -> Result<HttpResponse, Problem> {
     let found = app.notices.at(&hash).map(|notice| (notice.form.language.clone(), notice.text.clone()));
-    let by_signal = || (*hash == *GPC_NOTICE).then(|| ("en".to_owned(), GPC_TEXT.to_owned()));
+    let without_form = [(&*GPC_NOTICE, GPC_TEXT), (&*UNSUBSCRIBE_NOTICE, UNSUBSCRIBE_TEXT)];
+    let by_signal = || without_form.iter().find(|(at, _)| **at == *hash).map(|(_, text)| ("en".to_owned(), (*text).to_owned()));
     let (language, text) = found.or_else(by_signal).ok_or_else(|| Problem::not_found(format!("There is no notice `{}`.", shown(&hash))))?;
     let mut answer = HttpResponse::Ok();
     answer.content_type("text/plain; charset=utf-8").insert_header((header::CONTENT_LANGUAGE, language));

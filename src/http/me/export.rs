@@ -11,6 +11,7 @@ use crate::{
     domain::{
         EmbeddingSpace, Profile,
         profile::{Action, Interest, Mute, MuteTarget, Seen},
+        reach::Pace,
     },
     http::problem::Problem,
     store::Person,
@@ -96,6 +97,19 @@ pub struct ObservedBody {
     seen: Vec<SeenBody>,
     /// Deliberate acts that can be undone, oldest first.
     actions: Vec<ActionBody>,
+    sent: SentBody,
+}
+
+/// When something was sent to them; of what it was nothing is kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExportSent)]
+pub struct SentBody {
+    /// Oldest first.
+    pushes: Vec<String>,
+    /// The last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    digest: Option<String>,
 }
 
 /// What one person added to items' popularity within a day.
@@ -196,10 +210,11 @@ pub struct InterestBody {
 pub async fn get(app: web::Data<App>, Subject(user): Subject) -> Result<HttpResponse, Problem> {
     let person = app.store.person(&user).await?.unwrap_or_default();
     let snapshot = app.feed.catalogue.snapshot();
-    Ok(private(&export(&person, &snapshot, render(app.now()))))
+    let pace = app.store.pace(&user).await?;
+    Ok(private(&export(&person, &pace, &snapshot, render(app.now()))))
 }
 
-fn export(person: &Person, snapshot: &Snapshot, exported_at: String) -> ExportBody {
+fn export(person: &Person, pace: &Pace, snapshot: &Snapshot, exported_at: String) -> ExportBody {
     // Every field is named: a new one is exported, or this does not compile.
     let Profile {
         as_of,
@@ -252,6 +267,7 @@ fn export(person: &Person, snapshot: &Snapshot, exported_at: String) -> ExportBo
             popularity_given: PopularityGivenBody { day: given.day, weight: given.weight },
             seen: seen.iter().map(|seen| SeenBody::of(seen, snapshot)).collect(),
             actions: actions.iter().map(ActionBody::from).collect(),
+            sent: SentBody { pushes: pace.pushes.iter().map(|at| render(*at)).collect(), digest: pace.digest.map(render) },
         },
         inferred: InferredBody {
             as_of: render(*as_of),

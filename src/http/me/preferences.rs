@@ -11,26 +11,43 @@ use super::{Subject, change_profile, private};
 use crate::{
     app::App,
     domain::{
-        FacetValue, UserId,
+        FacetValue, Span, UserId,
         keyword::{self, MAX_BLOCKED_KEYWORDS},
+        policy::{MAX_PAUSES, PAUSE_MAX, PAUSE_MIN},
         preset::Preset,
-        profile::{MAX_PREFERRED_TOPICS, Mode, Preferences},
+        profile::{MAX_PREFERRED_TOPICS, MAX_PUSH_CATEGORIES, Mode, Preferences},
     },
     http::{
         body::{Body, Takes},
         problem::Problem,
     },
-    wire::{Faults, event::flag, read, rerank::unit},
+    wire::{self, Faults, event::flag, read, rerank::unit},
 };
 
 /// Most languages in preferences.
 pub const MAX_PREFERRED_LANGUAGES: usize = 20;
-const FIELDS: [&str; 9] =
-    ["blocked_keywords", "diversity", "languages", "mode", "preset", "rabbit_hole_caps", "source_mix", "topics", "viewpoint_mix"];
+/// Longest name of a category of pushes.
+const MAX_CATEGORY_BYTES: usize = 64;
+/// Longest IANA name of a zone.
+const MAX_TIME_ZONE_BYTES: usize = 64;
+const FIELDS: [&str; 12] = [
+    "blocked_keywords",
+    "diversity",
+    "languages",
+    "mode",
+    "pauses",
+    "preset",
+    "push_categories",
+    "rabbit_hole_caps",
+    "source_mix",
+    "time_zone",
+    "topics",
+    "viewpoint_mix",
+];
 
 /// What a person sets by hand. A `PUT` replaces all of it; what is left out is back at its default.
 #[derive(ToSchema)]
-#[schema(as = PreferencesForm, example = json!({"mode": "profile", "preset": "broader", "topics": {"science": 1.0}, "languages": ["en"], "blocked_keywords": ["royal wedding"]}))]
+#[schema(as = PreferencesForm, example = json!({"mode": "profile", "preset": "broader", "topics": {"science": 1.0}, "languages": ["en"], "blocked_keywords": ["royal wedding"], "pauses": ["20m", "1h"], "push_categories": ["breaking"], "time_zone": "Europe/Berlin"}))]
 #[allow(dead_code, reason = "documents the form; it is read by hand so that all faults are named at once")]
 pub struct PreferencesForm {
     /// `profile` (the default), `explicit_only`, `no_profile`, `chronological` or `client_profile`.
@@ -54,11 +71,20 @@ pub struct PreferencesForm {
     languages: Option<Vec<String>>,
     /// No item that says one of these: at most 50, of 2 to 64 characters.
     blocked_keywords: Option<Vec<String>>,
+    /// Times into a session at which a break is due: at most 8, in order, each `1m` to `1d`. Besides the policy's.
+    #[schema(example = json!(["20m", "1h"]))]
+    pauses: Option<Vec<String>>,
+    /// Categories of pushes that may be sent, with consent to pushes: at most 32, each 1 to 64 of a-z, 0-9, `-` and `_`. None unless named.
+    #[schema(example = json!(["breaking"]))]
+    push_categories: Option<Vec<String>>,
+    /// IANA name of the zone the reader's day is in, for quiet hours.
+    #[schema(example = "Europe/Berlin")]
+    time_zone: Option<String>,
 }
 
 /// What a person set by hand.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Preferences, example = json!({"mode": "profile", "diversity": 0.4, "topics": {"science": 1.0}, "languages": ["en"], "blocked_keywords": ["royal wedding"]}))]
+#[schema(as = Preferences, example = json!({"mode": "profile", "diversity": 0.4, "topics": {"science": 1.0}, "languages": ["en"], "blocked_keywords": ["royal wedding"], "pauses": ["20m", "1h"], "push_categories": ["breaking"], "time_zone": "Europe/Berlin"}))]
 pub struct PreferencesBody {
     /// `profile`, `explicit_only`, `no_profile`, `chronological` or `client_profile`. Kept for ever and on every device.
     mode: &'static str,
@@ -85,6 +111,14 @@ pub struct PreferencesBody {
     /// No item that says one of these, in any mode: words and phrases compared whole, in lower case, with title, description, topics,
     /// creator's name and source. At most 50, of 2 to 64 characters.
     blocked_keywords: Vec<String>,
+    /// Times into a session at which a break is due.
+    pauses: Vec<String>,
+    /// Categories of pushes that may be sent.
+    push_categories: Vec<String>,
+    /// Absent: not known, and no push is sent unless the sender names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    time_zone: Option<String>,
 }
 
 impl From<&Preferences> for PreferencesBody {
@@ -98,6 +132,9 @@ impl From<&Preferences> for PreferencesBody {
             topics: preferences.topics.iter().map(|(topic, weight)| (topic.to_string(), *weight)).collect(),
             languages: preferences.languages.iter().map(ToString::to_string).collect(),
             blocked_keywords: preferences.blocked_keywords.clone(),
+            pauses: preferences.pauses.iter().map(ToString::to_string).collect(),
+            push_categories: preferences.push_categories.clone(),
+            time_zone: preferences.time_zone.clone(),
         }
     }
 }
@@ -182,7 +219,61 @@ pub(super) fn read_preferences(value: &Value, at: &str, faults: &mut Faults) -> 
             .and_then(|v| read::named(v, &Mode::NAMES, &read::below(at, "mode"), faults))
             .and_then(Mode::parse)
             .unwrap_or_default(),
+        pauses: get("pauses").map(|v| read_pauses(v, &read::below(at, "pauses"), faults)).unwrap_or_default(),
+        push_categories: get("push_categories")
+            .map(|v| read_categories(v, &read::below(at, "push_categories"), faults))
+            .unwrap_or_default(),
+        time_zone: get("time_zone").and_then(|v| read_time_zone(v, &read::below(at, "time_zone"), faults)),
     }
+}
+
+fn read_pauses(value: &Value, at: &str, faults: &mut Faults) -> Vec<Span> {
+    let mut pauses: Vec<Span> = Vec::new();
+    for (n, value) in list(value, MAX_PAUSES, "breaks", at, faults).iter().enumerate() {
+        let at = format!("{at}/{n}");
+        let Some(text) = read::string(value, &at, faults) else { continue };
+        match Span::parse(text) {
+            Ok(pause) if !(PAUSE_MIN..=PAUSE_MAX).contains(&pause) => {
+                faults.add(at, format!("is {pause}; expected {PAUSE_MIN} to {PAUSE_MAX}"));
+            }
+            Ok(pause) if pauses.last().is_some_and(|last| *last >= pause) => {
+                faults.add(at, format!("is {pause}; expected later than the one before"));
+            }
+            Ok(pause) => pauses.push(pause),
+            Err(_) => faults.add(at, format!("is `{}`; expected a duration such as \"20m\" or \"1h\"", read::shown(text))),
+        }
+    }
+    pauses
+}
+
+/// Each once, in the order given.
+fn read_categories(value: &Value, at: &str, faults: &mut Faults) -> Vec<String> {
+    let mut categories: Vec<String> = Vec::new();
+    for (n, value) in list(value, MAX_PUSH_CATEGORIES, "categories", at, faults).iter().enumerate() {
+        let category = read_category(value, &format!("{at}/{n}"), faults).filter(|category| !categories.contains(category));
+        categories.extend(category);
+    }
+    categories
+}
+
+/// The name of a category of pushes.
+pub(in crate::http) fn read_category(value: &Value, at: &str, faults: &mut Faults) -> Option<String> {
+    let text = read::text(value, 1, MAX_CATEGORY_BYTES, at, faults)?;
+    if text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_') {
+        return Some(text.to_owned());
+    }
+    faults.add(at, format!("is `{}`; expected 1 to {MAX_CATEGORY_BYTES} of a-z, 0-9, - and _", read::shown(text)));
+    None
+}
+
+/// The IANA name of a zone that is known here.
+pub(in crate::http) fn read_time_zone(value: &Value, at: &str, faults: &mut Faults) -> Option<String> {
+    let text = read::text(value, 1, MAX_TIME_ZONE_BYTES, at, faults)?;
+    if wire::time::is_zone(text) {
+        return Some(text.to_owned());
+    }
+    faults.add(at, format!("is `{}`, which is no time zone; expected an IANA name such as `Europe/Berlin`", read::shown(text)));
+    None
 }
 
 /// How much of a topic: a number in [−1, 1].

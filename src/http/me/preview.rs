@@ -105,6 +105,10 @@ pub async fn post(
         cursor: None,
         strict: false,
         exclude: Vec::new(),
+        language: None,
+        takes_sponsored: false,
+        session_token: None,
+        goes_on: false,
     };
     let person = app.store.person(&user).await?.unwrap_or_default();
     let previewed = app.feed.preview_preferences(&asked, &user, person, wanted).await;

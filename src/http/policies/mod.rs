@@ -225,6 +225,10 @@ fn preview_request<'a>(body: &'a Value, id: RequestId, faults: &mut Faults) -> (
         cursor: None,
         strict: false,
         exclude: Vec::new(),
+        language: None,
+        takes_sponsored: false,
+        session_token: None,
+        goes_on: false,
     };
     let mut policies: &[Value] = &[];
     let Some(map) = read::object(body, "", faults) else { return (asked, policies) };

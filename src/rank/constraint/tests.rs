@@ -34,6 +34,7 @@ fn entry(number: usize, values: Values, codes: &FacetCodes) -> Entry {
         expires_at: None,
         embedding: None,
         attributes: None,
+        sponsored: None,
     };
     Entry::new(item, codes)
 }

@@ -109,6 +109,7 @@ fn item_of(n: usize, (_, vector, creator, viewpoint, topics): &Drawn) -> Item {
             seed => Embedding::from_model(&numbers(seed), DIMENSION).expect("a direction"),
         }),
         attributes: None,
+        sponsored: None,
     }
 }
 

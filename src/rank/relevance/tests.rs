@@ -35,6 +35,7 @@ fn item(n: usize, topic: &str) -> Item {
         expires_at: None,
         embedding: Some(Embedding::of_text(topic, 32)),
         attributes: None,
+        sponsored: None,
     }
 }
 

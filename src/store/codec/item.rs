@@ -6,19 +6,76 @@ use serde::{Deserialize, Serialize};
 
 use super::{as_bytes, corrupt, halves_from_bytes, halves_to_bytes};
 use crate::{
-    domain::{Creator, Embedding, EmbeddingSpace, FacetValue, Item, ItemId, Time},
+    domain::{Creator, Embedding, EmbeddingSpace, FacetValue, Item, ItemId, Time, item::Sponsored},
     store::StoreError,
 };
 
 const WHAT: &str = "item";
+/// Newest version.
+const VERSION: u8 = 2;
 
 pub fn encode(item: &Item) -> Result<Vec<u8>, StoreError> {
-    super::encode(WHAT, super::VERSION, &ItemV1::from(item))
+    match &item.sponsored {
+        // As servers of the version before read it.
+        None => super::encode(WHAT, super::VERSION, &ItemV1::from(item)),
+        Some(sponsored) => super::encode(WHAT, VERSION, &ItemV2 { before: item.into(), sponsored: sponsored.into() }),
+    }
 }
 
 /// Errors: [`StoreError::Corrupt`].
 pub fn decode(bytes: &[u8]) -> Result<Item, StoreError> {
-    super::decode::<ItemV1>(WHAT, bytes)?.try_into().map_err(|detail: String| corrupt(WHAT, detail))
+    let (version, payload) = super::payload(WHAT, bytes, VERSION)?;
+    let (stored, sponsored): (ItemV1, _) = match version {
+        1 => (super::read(WHAT, payload)?, None),
+        _ => {
+            let ItemV2 { before, sponsored } = super::read(WHAT, payload)?;
+            (before, Some(sponsored.into()))
+        }
+    };
+    let item: Item = stored.try_into().map_err(|detail: String| corrupt(WHAT, detail))?;
+    Ok(Item { sponsored, ..item })
+}
+
+/// A sponsored item: what version 1 had, and after it who pays.
+#[derive(Serialize, Deserialize)]
+struct ItemV2<'a> {
+    #[serde(borrow)]
+    before: ItemV1<'a>,
+    sponsored: SponsoredV2<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SponsoredV2<'a> {
+    payer: &'a str,
+    on_behalf_of: Option<&'a str>,
+    #[serde(borrow)]
+    surfaces: Vec<&'a str>,
+    languages: Vec<&'a str>,
+    topics: Vec<&'a str>,
+}
+
+impl<'a> From<&'a Sponsored> for SponsoredV2<'a> {
+    fn from(sponsored: &'a Sponsored) -> Self {
+        Self {
+            payer: &sponsored.payer,
+            on_behalf_of: sponsored.on_behalf_of.as_deref(),
+            surfaces: sponsored.surfaces.iter().map(String::as_str).collect(),
+            languages: sponsored.languages.iter().map(|language| &**language).collect(),
+            topics: sponsored.topics.iter().map(|topic| &**topic).collect(),
+        }
+    }
+}
+
+impl From<SponsoredV2<'_>> for Sponsored {
+    fn from(stored: SponsoredV2<'_>) -> Self {
+        Self {
+            payer: stored.payer.into(),
+            on_behalf_of: stored.on_behalf_of.map(Into::into),
+            surfaces: stored.surfaces.into_iter().map(Into::into).collect(),
+            languages: stored.languages.into_iter().map(Into::into).collect(),
+            topics: stored.topics.into_iter().map(Into::into).collect(),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -128,6 +185,7 @@ impl TryFrom<ItemV1<'_>> for Item {
             expires_at: stored.expires_at_ms.map(Time),
             embedding: stored.embedding.map(Embedding::try_from).transpose()?,
             attributes: stored.attributes.map(Into::into),
+            sponsored: None,
         })
     }
 }

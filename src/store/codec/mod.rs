@@ -10,6 +10,7 @@
 pub mod consent;
 pub mod feed;
 pub mod item;
+pub mod pace;
 pub mod popularity;
 pub mod profile;
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub(in crate::store) fn plain_item(id: &str) -> Item {
         expires_at: None,
         embedding: None,
         attributes: None,
+        sponsored: None,
     }
 }
 
@@ -82,7 +83,7 @@ prop_compose! {
     ) -> Item {
         let creator = creator.map(|(id, name)| Creator { id, name });
         let embedding = embedding.map(|(space, values)| Embedding { space, values: values.into() });
-        Item { id, title, description, url, image, creator, topics, source, viewpoint, language, format, published_at, expires_at, embedding, attributes }
+        Item { id, title, description, url, image, creator, topics, source, viewpoint, language, format, published_at, expires_at, embedding, attributes, sponsored: None }
     }
 }
 
@@ -111,7 +112,7 @@ prop_compose! {
         mode in select(vec![Mode::Profile, Mode::ExplicitOnly, Mode::NoProfile, Mode::Chronological, Mode::ClientProfile]),
     ) -> Preferences {
         let topics = topics.into_iter().collect::<BTreeMap<_, _>>();
-        Preferences { diversity, source_mix, viewpoint_mix, topics, languages, blocked_keywords, mode, lifts_caps }
+        Preferences { diversity, source_mix, viewpoint_mix, topics, languages, blocked_keywords, mode, lifts_caps, ..Preferences::default() }
     }
 }
 
@@ -163,7 +164,7 @@ prop_compose! {
             Placed { item, pool_index, is_like_exemplar, slot, propensity, max_similarity, objective, bound_by }
         });
         let relaxed = relaxed.into_iter().map(|(constraint, position, why)| Relaxed { constraint, position, why });
-        Page { placed: placed.collect(), relaxed: relaxed.collect(), has_next, draws: Vec::new() }
+        Page { placed: placed.collect(), relaxed: relaxed.collect(), has_next, sponsored: Vec::new(), draws: Vec::new() }
     }
 }
 
@@ -425,6 +426,7 @@ fn pages_of_every_version_are_read() {
         placed: vec![placed("a", 0)],
         relaxed: vec![Relaxed { constraint: 1, position: 300, why }],
         has_next: true,
+        sponsored: vec![],
         draws: vec![],
     };
     let feed_v2 = unhex(

@@ -9,6 +9,7 @@ mod change_log;
 mod earlier;
 mod engine;
 mod key_file;
+mod pace;
 mod people;
 mod sealed;
 mod tables;
@@ -24,7 +25,7 @@ use self::{
     change_log::{ChangeLog, Read},
     engine::{Engine, Fault, file_opener},
     key_file::KeyFile,
-    tables::{ACTIVATIONS, CONSENTS, ERASED, EXPIRIES, FEEDS, ITEMS, META, PAGES, POLICIES, POPULARITY, PROFILES, REMEMBERED},
+    tables::{ACTIVATIONS, CONSENTS, ERASED, EXPIRIES, FEEDS, ITEMS, META, PACES, PAGES, POLICIES, POPULARITY, PROFILES, REMEMBERED},
 };
 use super::{
     CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated, Store,
@@ -34,9 +35,10 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
-        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
+        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Span, Time, UserId,
         consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
+        reach::Pace,
     },
 };
 
@@ -87,6 +89,7 @@ impl EmbeddedStore {
             transaction.open_table(ITEMS)?;
             transaction.open_table(POPULARITY)?;
             transaction.open_table(PROFILES)?;
+            transaction.open_table(PACES)?;
             transaction.open_table(CONSENTS)?;
             transaction.open_table(REMEMBERED)?;
             transaction.open_table(FEEDS)?;
@@ -201,6 +204,14 @@ impl Store for EmbeddedStore {
         now: Time,
     ) -> Result<Commit, StoreError> {
         self.write_profile(user, expected, profile, ids, now).await
+    }
+
+    async fn pace(&self, user: &UserId) -> Result<Pace, StoreError> {
+        self.read_pace(user)
+    }
+
+    async fn commit_pace(&self, user: &UserId, expected: &Pace, pace: &Pace, keep: Span) -> Result<Commit, StoreError> {
+        self.write_pace(user, expected, pace, keep).await
     }
 
     async fn erase_user(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {

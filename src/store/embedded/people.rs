@@ -5,7 +5,7 @@ use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::{
     engine::Fault,
-    tables::{CONSENTS, ERASED, EXPIRIES, FEEDS, Kind, PAGES, PROFILES, REMEMBERED, Remembered},
+    tables::{CONSENTS, ERASED, EXPIRIES, FEEDS, Kind, PACES, PAGES, PROFILES, REMEMBERED, Remembered},
 };
 use crate::{
     domain::{Time, event::DEDUPE_WINDOW},
@@ -150,7 +150,13 @@ fn remember(transaction: &WriteTransaction, user: &str, digests: &[[u8; 16]], no
 }
 
 /// Moves a row's entry in [`EXPIRIES`].
-fn expire(transaction: &WriteTransaction, kind: Kind, key: (&str, &str), before_ms: Option<i64>, expiry: Time) -> Result<(), Fault> {
+pub(super) fn expire(
+    transaction: &WriteTransaction,
+    kind: Kind,
+    key: (&str, &str),
+    before_ms: Option<i64>,
+    expiry: Time,
+) -> Result<(), Fault> {
     let mut table = transaction.open_table(EXPIRIES)?;
     if let Some(before_ms) = before_ms {
         table.remove((before_ms, kind as u8, key.0, key.1))?;
@@ -177,6 +183,9 @@ pub(super) fn erase(transaction: &WriteTransaction, user: &str, now: Time) -> Re
     }
     if let Some(row) = transaction.open_table(CONSENTS)?.remove(user)? {
         expiries.remove((row.value().0, Kind::Consents as u8, user, ""))?;
+    }
+    if let Some(row) = transaction.open_table(PACES)?.remove(user)? {
+        expiries.remove((row.value().0, Kind::Pace as u8, user, ""))?;
     }
     let mut feeds = transaction.open_table(FEEDS)?;
     let mut ids = Vec::new();
@@ -282,6 +291,7 @@ pub(super) fn sweep(transaction: &WriteTransaction, now: Time) -> Result<Swept, 
             Some(Kind::Profile) => drop(transaction.open_table(PROFILES)?.remove(first.as_str())?),
             Some(Kind::Remembered) => drop(transaction.open_table(REMEMBERED)?.remove(first.as_str())?),
             Some(Kind::Consents) => drop(transaction.open_table(CONSENTS)?.remove(first.as_str())?),
+            Some(Kind::Pace) => drop(transaction.open_table(PACES)?.remove(first.as_str())?),
             Some(Kind::Feed) => {
                 transaction.open_table(FEEDS)?.remove((first.as_str(), second.as_str()))?;
                 remove_pages(transaction, (first, second))?;
@@ -303,11 +313,12 @@ pub(super) struct Swept {
 fn unkept(transaction: &WriteTransaction, people: impl Iterator<Item = String>) -> Result<Vec<String>, Fault> {
     let (profiles, remembered) = (transaction.open_table(PROFILES)?, transaction.open_table(REMEMBERED)?);
     let (consents, feeds) = (transaction.open_table(CONSENTS)?, transaction.open_table(FEEDS)?);
+    let paces = transaction.open_table(PACES)?;
     let mut unkept = Vec::new();
     for who in people.filter(|who| !who.is_empty()) {
         let has_feed = feeds.range((who.as_str(), "")..)?.next().transpose()?.is_some_and(|(key, _)| key.value().0 == who);
         let has_row = profiles.get(who.as_str())?.is_some() || remembered.get(who.as_str())?.is_some();
-        if !has_feed && !has_row && consents.get(who.as_str())?.is_none() {
+        if !has_feed && !has_row && consents.get(who.as_str())?.is_none() && paces.get(who.as_str())?.is_none() {
             unkept.push(who);
         }
     }

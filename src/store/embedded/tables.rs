@@ -15,6 +15,8 @@ pub(super) const POPULARITY: TableDefinition<&str, &[u8]> = TableDefinition::new
 pub(super) const PROFILES: TableDefinition<&str, (u64, i64, &[u8])> = TableDefinition::new("profiles");
 /// Person → (expiry in ms, sealed `codec::consent`).
 pub(super) const CONSENTS: TableDefinition<&str, (i64, &[u8])> = TableDefinition::new("consents");
+/// Person → (expiry in ms, sealed `codec::pace`).
+pub(super) const PACES: TableDefinition<&str, (i64, &[u8])> = TableDefinition::new("paces");
 /// Person → (expiry in ms, [`Remembered`]).
 pub(super) const REMEMBERED: TableDefinition<&str, (i64, &[u8])> = TableDefinition::new("remembered");
 /// (person, or "" for nobody; feed id) → (expiry in ms, `codec::feed`, sealed where it is a person's).
@@ -40,11 +42,13 @@ pub(super) enum Kind {
     Feed = 2,
     Consents = 3,
     Erased = 4,
+    Pace = 5,
 }
 
 impl Kind {
     pub(super) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Profile, Self::Remembered, Self::Feed, Self::Consents, Self::Erased].into_iter().find(|kind| *kind as u8 == byte)
+        let all = [Self::Profile, Self::Remembered, Self::Feed, Self::Consents, Self::Erased, Self::Pace];
+        all.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -1,4 +1,4 @@
--- Replaces a person's consent log if it still is what the caller read. A consent that is given lifts an erasure.
+-- Replaces a person's consent log, or their pace, if it still is what the caller read. A consent that is given lifts an erasure.
 -- KEYS: log, erased [, the person's key]
 -- ARGV: old, new, its TTL in ms, 1 when it lifts, TTL of the key in ms, the pseudonym in the key's row
 -- Returns 1, 0 when somebody else wrote or erased first, or 2 when the person was erased.

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Deletes everything kept about a person, and notes that they were erased.
--- KEYS: profile, dedupe, feeds, erased, consents [, the person's key]
+-- KEYS: profile, dedupe, feeds, erased, consents, pace [, the person's key]
 -- ARGV: what the keys of the person's feeds begin with, now in ms, how long to note it in ms
 -- Returns when they were erased, in ms.
 -- Forgetting makes room, so a full Redis runs it.
@@ -8,6 +8,6 @@ local erased = redis.call('SET', KEYS[4], ARGV[2], 'NX', 'GET', 'PX', ARGV[3]) o
 for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
   redis.call('UNLINK', ARGV[1] .. id)
 end
-redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[5])
-if KEYS[6] then redis.call('UNLINK', KEYS[6]) end
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[5], KEYS[6])
+if KEYS[7] then redis.call('UNLINK', KEYS[7]) end
 return erased

@@ -4,6 +4,7 @@
 //! ```text
 //! pf:{p:<digest>}:profile      string  revision (u64, little-endian) and the sealed codec::profile
 //! pf:{p:<digest>}:consents     string  sealed codec::consent
+//! pf:{p:<digest>}:pace         string  sealed codec::pace
 //! pf:{p:<digest>}:dedupe       zset    keyed event digests (16 bytes) by expiry in ms
 //! pf:{p:<digest>}:feeds        zset    feed ids by expiry in ms, so that erasure finds them
 //! pf:{p:<digest>}:feed:<feed>  hash    h = sealed codec::feed, p0, p1, … = its sealed pages
@@ -55,6 +56,10 @@ impl Keys {
 
     pub(super) fn consents(&self, who: &Lookup) -> String {
         self.person(who, "consents")
+    }
+
+    pub(super) fn pace(&self, who: &Lookup) -> String {
+        self.person(who, "pace")
     }
 
     pub(super) fn dedupe(&self, who: &Lookup) -> String {
@@ -199,7 +204,7 @@ mod tests {
             let feed = FeedId::new("fd}{_1").unwrap();
             let tag = tag_of(&keys.profile(&who)).to_owned();
             let own = [keys.dedupe(&who), keys.feeds(&who), keys.feed(Some(&who), &feed), keys.key(&who), keys.erased(&who)];
-            for key in own.into_iter().chain([keys.consents(&who)]) {
+            for key in own.into_iter().chain([keys.consents(&who), keys.pace(&who)]) {
                 assert_eq!(tag_of(&key), tag, "{key}");
             }
             assert!(tag.starts_with("p:") && tags.insert(tag.clone()), "{tag}");

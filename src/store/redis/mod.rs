@@ -15,6 +15,7 @@ mod keys;
 mod link;
 pub mod look;
 mod options;
+mod pace;
 mod people;
 mod scan;
 mod scripts;
@@ -39,9 +40,10 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
-        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
+        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Span, Time, UserId,
         consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
+        reach::Pace,
     },
 };
 
@@ -129,6 +131,14 @@ impl Store for RedisStore {
         now: Time,
     ) -> Result<Commit, StoreError> {
         self.write_profile(user, expected, profile, ids, now).await
+    }
+
+    async fn pace(&self, user: &UserId) -> Result<Pace, StoreError> {
+        self.read_pace(user).await
+    }
+
+    async fn commit_pace(&self, user: &UserId, expected: &Pace, pace: &Pace, keep: Span) -> Result<Commit, StoreError> {
+        self.write_pace(user, expected, pace, keep).await
     }
 
     async fn erase_user(&self, user: &UserId, now: Time) -> Result<Time, StoreError> {

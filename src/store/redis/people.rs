@@ -30,7 +30,7 @@ const FEED_FIELD: &str = "h";
 const ERASED: u8 = 2;
 
 /// What is under a key, if there is anything.
-type Stored = Option<Vec<u8>>;
+pub(super) type Stored = Option<Vec<u8>>;
 
 /// A profile, when each id asked about is forgotten, and whether the person was erased: `begin_learning.lua`.
 type Begun = (Stored, Vec<Option<f64>>, bool);
@@ -91,7 +91,7 @@ impl RedisStore {
     }
 
     /// What a script's code says became of a write, with what is left to do about the person's key.
-    async fn committed(&self, who: &Lookup, code: u8) -> Result<Commit, StoreError> {
+    pub(super) async fn committed(&self, who: &Lookup, code: u8) -> Result<Commit, StoreError> {
         match code {
             1 => {
                 if !self.keys_are_here() {
@@ -176,6 +176,7 @@ impl RedisStore {
         let who = self.who(user).await?;
         let mut erase = self.scripts.erase_user.key(self.keys.profile(&who));
         erase.key(self.keys.dedupe(&who)).key(self.keys.feeds(&who)).key(self.keys.erased(&who)).key(self.keys.consents(&who));
+        erase.key(self.keys.pace(&who));
         if self.keys_are_here() {
             erase.key(self.keys.key(&who));
         }

@@ -68,6 +68,7 @@ pub(super) enum Record<'a> {
     Consents,
     Feed(&'a FeedId),
     Page(&'a FeedId, u32),
+    Pace,
 }
 
 impl Record<'_> {
@@ -78,6 +79,7 @@ impl Record<'_> {
             Self::Consents => "consent log",
             Self::Feed(_) => "feed",
             Self::Page(..) => "page",
+            Self::Pace => "pace",
         }
     }
 
@@ -98,6 +100,7 @@ impl Record<'_> {
                 bytes.extend_from_slice(id.as_str().as_bytes());
             }
             Self::Consents => bytes.push(4),
+            Self::Pace => bytes.push(5),
         }
         bytes
     }

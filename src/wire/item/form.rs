@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::{Creator, EmbeddingSpace, Item},
+    domain::{Creator, EmbeddingSpace, FacetValue, Item, item::Sponsored},
     wire::time,
 };
 
@@ -59,6 +59,51 @@ pub struct ItemForm {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Object)]
     pub attributes: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub sponsored: Option<SponsoredForm>,
+}
+
+/// Who pays for an item to be shown, and where. Such an item is in no feed: it stands in sponsored slots.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SponsoredForm {
+    /// Shown with the item.
+    #[schema(example = "Acme Shoes", min_length = 1, max_length = 256)]
+    pub payer: String,
+    /// On whose behalf, where that is somebody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, min_length = 1, max_length = 256)]
+    pub on_behalf_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub targeting: Option<TargetingForm>,
+}
+
+/// Where a sponsored item may be shown: all that is left out is open. At most 32 values each. Nothing about people.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct TargetingForm {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_items = 32)]
+    pub surfaces: Option<Vec<String>>,
+    /// Of the request (`Accept-Language`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_items = 32)]
+    pub languages: Option<Vec<String>>,
+    /// Of the page, where no profile shaped it; never a sensitive one (`sponsored.sensitive_topics` of the policy).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_items = 32)]
+    pub topics: Option<Vec<String>>,
+}
+
+impl From<&Sponsored> for SponsoredForm {
+    fn from(sponsored: &Sponsored) -> Self {
+        let Sponsored { payer, on_behalf_of, surfaces, languages, topics } = sponsored;
+        let given = |values: Vec<String>| (!values.is_empty()).then_some(values);
+        let texts = |values: &[FacetValue]| given(values.iter().map(ToString::to_string).collect());
+        let targeting = TargetingForm { surfaces: given(surfaces.clone()), languages: texts(languages), topics: texts(topics) };
+        let is_open = surfaces.is_empty() && languages.is_empty() && topics.is_empty();
+        Self { payer: payer.clone(), on_behalf_of: on_behalf_of.clone(), targeting: (!is_open).then_some(targeting) }
+    }
 }
 
 /// Who made an item.
@@ -108,6 +153,7 @@ impl From<&Item> for ItemForm {
             embedding: None,
             // The text was made from an object when the item was read.
             attributes: item.attributes.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            sponsored: item.sponsored.as_ref().map(SponsoredForm::from),
         }
     }
 }
@@ -161,6 +207,8 @@ pub struct ItemInput {
     /// Free-form, at most 16 KiB of JSON; returned with `hydrate=full`.
     #[schema(value_type = Option<Object>)]
     pub attributes: Option<Value>,
+    /// Somebody pays for it to be shown.
+    pub sponsored: Option<SponsoredForm>,
 }
 
 /// A creator's id, or id and name.

@@ -7,10 +7,11 @@
 //! ```
 
 mod form;
+mod sponsored;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub use form::{CreatorForm, CreatorInput, ItemForm, ItemInput, TopicForm, TopicsInput};
+pub use form::{CreatorForm, CreatorInput, ItemForm, ItemInput, SponsoredForm, TargetingForm, TopicForm, TopicsInput};
 use serde_json::{Map, Value};
 
 use super::{
@@ -29,7 +30,7 @@ pub const MAX_CREATOR_NAME_BYTES: usize = 256;
 pub const MAX_ATTRIBUTES_BYTES: usize = 16 * 1_024;
 
 /// Every key of an item, in the order of the documentation.
-pub const FIELDS: [&str; 15] = [
+pub const FIELDS: [&str; 16] = [
     "id",
     "title",
     "description",
@@ -45,6 +46,7 @@ pub const FIELDS: [&str; 15] = [
     "expires_at",
     "embedding",
     "attributes",
+    "sponsored",
 ];
 const CREATOR_FIELDS: [&str; 2] = ["id", "name"];
 const TOPIC_FIELDS: [&str; 2] = ["topic", "weight"];
@@ -90,6 +92,7 @@ fn read_fields(value: &Value, dimension: usize, faults: &mut Faults) -> Option<I
     let (published_at, expires_at) = (time("published_at"), time("expires_at"));
     let embedding = read::optional(map, "embedding").and_then(|v| embedding(v, dimension, faults));
     let attributes = read::optional(map, "attributes").and_then(|v| attributes(v, faults));
+    let sponsored = read::optional(map, "sponsored").and_then(|v| sponsored::read(v, faults));
     read::unknown_keys(map, &FIELDS, "an item", "", faults);
     Some(Item {
         id: id?,
@@ -107,6 +110,7 @@ fn read_fields(value: &Value, dimension: usize, faults: &mut Faults) -> Option<I
         expires_at,
         embedding,
         attributes,
+        sponsored,
     })
 }
 

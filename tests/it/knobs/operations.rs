@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::{
     Observed,
     deployments::{redis_mode, sentinel, tls_authority, tls_certificate},
+    in_process::{ad_retention, public_url, reach},
 };
 use crate::{
     shutdown::unfinished,
@@ -106,6 +107,14 @@ operations! {
     "journal.queue_records" = "1000000" => queue_records;
     "journal.rotate_bytes" = "1048576" => rotate_bytes;
     "journal.retention" = "1h" => retention;
+    "journal.ad_retention" = "2h" => ad_retention;
+    "policy.reach.push_per_day" = "2" => reach;
+    "policy.reach.digest_every" = "1h" => reach;
+    "policy.reach.quiet_from" = "8" => reach;
+    "policy.reach.quiet_until" = "9" => reach;
+    "policy.reach.fade_after" = "1d" => reach;
+    "policy.reach.stop_after" = "1d" => reach;
+    "server.public_url" = "https://other.example.org" => public_url;
     "journal.draws" = "false" => draws;
     "policies.file" = "discovery" => policies_file;
     "telemetry.log_format" = "text" => log_format;
@@ -460,4 +469,9 @@ async fn every_key_of_auth_and_store_can_be_observed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_key_of_journal_and_telemetry_can_be_observed() {
     all_of(&["journal.", "telemetry."]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_key_of_reach_can_be_observed() {
+    all_of(&["policy."]).await;
 }

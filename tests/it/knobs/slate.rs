@@ -10,13 +10,15 @@ use polyphony::{
     domain::{
         Event, EventId, EventKind, Item, ItemId, Policy, Scope, Span, UserId,
         consent::ConsentDefault,
+        item::Sponsored,
         policy::{ActivePolicy, Surfaces},
         profile::Mode,
+        session::Session,
     },
     feed::{FeedRequest, FeedService, RerankCandidate, RerankRequest, Served, cursor::Signer},
     follow,
     ingest::{Ingest, Outcome},
-    journal::Journal,
+    journal::{AdLog, AdLogOptions, Journal},
     rank::SourceKind,
     settings::Settings,
     source::{CandidateSource, Found, Query, SourceError},
@@ -58,6 +60,10 @@ enum Ask {
     Surface(&'static str),
     /// More of a surface than it shows at once.
     Long(&'static str),
+    /// Ten minutes into a session, two after its first page.
+    Session,
+    /// Nobody asks, beside sponsored items.
+    Nobody,
 }
 
 const fn knob(key: &'static str, value: &'static str) -> Knob {
@@ -68,12 +74,18 @@ const fn with(key: &'static str, value: &'static str, with: &'static str) -> Kno
     Knob { key, value, with, ask: Ask::Feed }
 }
 
+const fn in_session(key: &'static str, value: &'static str, with: &'static str) -> Knob {
+    Knob { key, value, with, ask: Ask::Session }
+}
+
 const fn ask(key: &'static str, value: &'static str, ask: Ask) -> Knob {
     Knob { key, value, with: "", ask }
 }
 
 /// Relevance alone, and one creator's items first: rules have something to do.
 const NARROW: &str = "diversify.diversity = 0.0\nscore.weights.follow = 5.0\nretrieve.sources.followed = 1.0\nexplore.share = 0.0";
+/// Room for more sponsored items than there are.
+const SPONSORED: &str = "sponsored.max_per_page = 4\nsponsored.every = 2";
 /// Only the rule at hand.
 const GAP_ALONE: &str = "diversify.diversity = 0.0\nscore.weights.follow = 5.0\nretrieve.sources.followed = 1.0\nexplore.share = 0.0
 constraint.0.max = 99\nconstraint.0.per = 100";
@@ -199,6 +211,18 @@ pub const SLATE: &[Knob] = &[
     knob("policy.repeat.less_like_half_life", "'1d'"),
     knob("policy.feed.ttl", "'5m'"),
     knob("policy.feed.length", "20"),
+    in_session("policy.session.natural_stop_after_pages", "1", ""),
+    in_session("policy.session.gap", "'1m'", "session.natural_stop_after_pages = 5"),
+    in_session("policy.session.pauses", "['5m']", ""),
+    in_session("policy.session.pause_length", "'1m'", "session.pauses = ['5m']"),
+    in_session("policy.session.limit", "'5m'", ""),
+    in_session("policy.session.rest", "'1h'", "session.limit = '5m'"),
+    in_session("policy.session.dismissible", "false", "session.pauses = ['5m']"),
+    with("policy.sponsored.max_per_page", "1", SPONSORED),
+    with("policy.sponsored.first_position", "9", SPONSORED),
+    with("policy.sponsored.every", "5", SPONSORED),
+    with("policy.sponsored.max_per_feed", "5", SPONSORED),
+    Knob { key: "policy.sponsored.sensitive_topics", value: "[]", with: SPONSORED, ask: Ask::Nobody },
     ask("policy.user_control.diversity_range", "[0.0, 0.1]", Ask::Diverse),
     ask("surface.video.page_size", "3", Ask::Surface("video")),
     ask("surface.video.diversify.diversity", "0.0", Ask::Surface("video")),
@@ -240,6 +264,15 @@ impl World {
         let personas = demo::personas(SEED, NOW, &items);
         let background = demo::background(SEED, NOW, &items);
         ingest.put_items(items).await.unwrap();
+        let mut one = ingest.catalogue.snapshot().iter().next().map(|(_, entry)| Item::clone(&entry.item)).unwrap();
+        (one.topics, one.published_at) = (Vec::new(), None);
+        let sponsored = |id: &str, topics: Vec<String>| {
+            let topics = topics.into_iter().map(Into::into).collect();
+            let sponsored = Sponsored { payer: "Acme".into(), on_behalf_of: None, surfaces: vec![], languages: vec![], topics };
+            Item { id: ItemId::new(id).unwrap(), sponsored: Some(sponsored), ..one.clone() }
+        };
+        let sensitive = Policy::default().sponsored.sensitive_topics;
+        ingest.put_items(vec![sponsored("ad_1", vec![]), sponsored("ad_2", vec![]), sponsored("ad_3", sensitive)]).await.unwrap();
         for persona in &personas {
             ingest.learn(&persona.events).await.unwrap();
         }
@@ -260,13 +293,15 @@ impl World {
         let signer = Arc::new(Signer::new([0; 32]));
         let mut feeds =
             FeedService::new(self.store.clone(), Arc::clone(&catalogue), self.clock.clone(), Arc::new(Journal::off()), signer, surfaces);
+        let ads = AdLogOptions { directory: self._folder.path().join("ads"), queue_pages: 10, retention: Span::days(1) };
+        feeds.ads = Arc::new(AdLog::open(ads, NOW).unwrap());
         if ask == Ask::Late {
             feeds.sources.push(Box::new(LateSource));
         }
         let request = FeedRequest {
             request_id: "rq_1".into(),
             surface: surface.into(),
-            user: Some(UserId::new("ana").unwrap()),
+            user: (ask != Ask::Nobody).then(|| UserId::new("ana").unwrap()),
             mode: Mode::Profile,
             interests: Default::default(),
             limit: matches!(ask, Ask::Long(_)).then_some(20),
@@ -277,6 +312,10 @@ impl World {
             cursor: None,
             strict: false,
             exclude: Vec::new(),
+            language: None,
+            takes_sponsored: true,
+            session_token: (ask == Ask::Session).then(session_token),
+            goes_on: false,
         };
         if ask == Ask::Rerank {
             let snapshot = catalogue.snapshot();
@@ -286,6 +325,12 @@ impl World {
         }
         feeds.serve(&request).await.unwrap()
     }
+}
+
+fn session_token() -> String {
+    let (begun, served) = (NOW.minus(Span::minutes(10)), NOW.minus(Span::minutes(2)));
+    let session = Session { begun, served, pages: 1, pauses: 0, held: None };
+    Signer::new([0; 32]).session_token(session, Some(&UserId::new("ana").unwrap()))
 }
 
 /// The id of the pool's `n`-th item.
@@ -396,7 +441,10 @@ fn fingerprint(served: &Served) -> String {
     let policy = &served.policy.policy;
     let lives = feed.expires_at.since(feed.created_at);
     let (degraded, more) = (&served.degraded, served.next.is_some());
-    format!("{} {} {lives} {more} {degraded:?}\n{slate:?}\n{:?}\n{pool:?}", policy.id, policy.version, served.page.relaxed)
+    format!(
+        "{} {} {lives} {more} {degraded:?} {:?}\n{slate:?}\n{:?} {:?}\n{pool:?}",
+        policy.id, policy.version, served.turn, served.page.relaxed, served.page.sponsored
+    )
 }
 
 async fn seen(world: &World, knob: &Knob, is_changed: bool) -> String {

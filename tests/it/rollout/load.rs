@@ -106,6 +106,10 @@ async fn replayed(world: &World, policy: Policy, user: &str, seed: u64) -> Serve
         cursor: None,
         strict: false,
         exclude: Vec::new(),
+        language: None,
+        takes_sponsored: false,
+        session_token: None,
+        goes_on: false,
     };
     feeds.serve(&request).await.unwrap()
 }

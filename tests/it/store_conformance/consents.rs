@@ -3,10 +3,11 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use polyphony::{
-    clock::ManualClock,
+    clock::{Clock, ManualClock},
     domain::{
         Span, Time,
         consent::{ConsentRecord, Decision, Purpose},
+        reach::Pace,
     },
     store::{Commit, Store},
 };
@@ -55,4 +56,28 @@ pub async fn no_consent_is_lost_to_another(store: Shared, _: &ManualClock) {
     let log = store.person(&user("ann")).await.unwrap().unwrap().consents;
     let purposes: BTreeSet<Purpose> = log.iter().map(|record| record.purpose).collect();
     assert_eq!((log.len(), purposes.len()), (4, 4));
+}
+
+/// What was sent to people of late.
+pub async fn a_pace_is_replaced_as_it_was_read(store: Shared, clock: &ManualClock) {
+    let (ann, none) = (user("ann"), Pace::default());
+    let at = |days: i64| NOW.plus(Span::days(days));
+    let first = Pace { pushes: vec![at(0)], digest: None };
+    let second = Pace { pushes: vec![at(0), at(1)], digest: Some(at(1)) };
+    let week = Span::days(7);
+    assert_eq!(store.pace(&ann).await.unwrap(), none);
+    assert_eq!(store.commit_pace(&ann, &first, &second, week).await.unwrap(), Commit::Conflict);
+    assert_eq!(store.commit_pace(&ann, &none, &first, week).await.unwrap(), Commit::Done);
+    assert_eq!(store.commit_pace(&ann, &none, &second, week).await.unwrap(), Commit::Conflict);
+    assert_eq!(store.commit_pace(&ann, &first, &second, week).await.unwrap(), Commit::Done);
+    assert_eq!((store.pace(&ann).await.unwrap(), store.pace(&user("annie")).await.unwrap()), (second.clone(), none.clone()));
+    assert_eq!(store.person(&ann).await.unwrap(), None, "beside what a feed reads");
+    store.erase_user(&ann, clock.now()).await.unwrap();
+    assert_eq!(store.pace(&ann).await.unwrap(), none);
+    for expected in [&none, &second] {
+        assert_eq!(store.commit_pace(&ann, expected, &first, week).await.unwrap(), Commit::Erased);
+    }
+    store.append_consent(&ann, 0, &consent(Purpose::Push, Decision::Given, NOW)).await.unwrap();
+    assert_eq!(store.pace(&ann).await.unwrap(), none);
+    assert_eq!(store.commit_pace(&ann, &none, &first, week).await.unwrap(), Commit::Done);
 }

@@ -2,7 +2,7 @@
 
 use half::f16;
 use polyphony::domain::{
-    Creator, Embedding, EmbeddingSpace, EventId, Facet, FeedId, Item, ItemId, Profile, Scope, Time, UserId,
+    Creator, Embedding, EmbeddingSpace, EventId, Facet, FeedId, Item, ItemId, Profile, Scope, Span, Time, UserId,
     feed::{Dials, Owner, Page, Placed, PoolEntry, Relaxed, RelaxedWhy, Slot, StoredFeed},
     profile::{Action, Affinity, Dislike, Exposure, Given, Interest, Mode, Mute, MuteTarget, Preferences, Seen},
 };
@@ -43,6 +43,7 @@ pub fn item(id: &str) -> Item {
         expires_at: None,
         embedding: Some(Embedding { space: EmbeddingSpace::HashedText, values: (0..8).map(|n| f16::from_f32(n as f32 / 8.0)).collect() }),
         attributes: Some(r#"{"a":[1,2,{"b":null}]}"#.into()),
+        sponsored: None,
     }
 }
 
@@ -81,6 +82,9 @@ pub fn profile(events: u64) -> Profile {
             languages: vec!["cs".into()],
             blocked_keywords: vec!["war games".into()],
             mode: Mode::ExplicitOnly,
+            pauses: vec![Span::minutes(20), Span::hours(1)],
+            push_categories: vec!["breaking".into()],
+            time_zone: Some("Europe/Berlin".into()),
         },
         actions: vec![Action {
             kind: "less_like".into(),
@@ -138,6 +142,7 @@ pub fn page(pool_index: u32) -> Page {
         placed: vec![placed],
         relaxed: vec![Relaxed { constraint: 1, position: 0, why: RelaxedWhy::Supply }],
         has_next: true,
+        sponsored: vec![],
         draws: vec![],
     }
 }

@@ -20,7 +20,7 @@ use polyphony::{
 use super::consents::consent;
 use super::sample::{NOW, event, feed, feed_id, item, item_id, page, profile, user};
 pub use super::{
-    consents::{a_consent_log_only_grows, no_consent_is_lost_to_another},
+    consents::{a_consent_log_only_grows, a_pace_is_replaced_as_it_was_read, no_consent_is_lost_to_another},
     erasure::*,
 };
 

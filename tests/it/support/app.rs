@@ -16,9 +16,10 @@ use polyphony::{
     app::App,
     clock::ManualClock,
     domain::{
-        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Time, UserId,
+        EventId, FeedId, Item, ItemId, Profile, Pseudonym, Span, Time, UserId,
         consent::ConsentRecord,
         feed::{Owner, Page, StoredFeed},
+        reach::Pace,
     },
     http::{mount, server::serve_with},
     settings::Settings,
@@ -169,6 +170,12 @@ impl Store for StubStore {
         refused()
     }
     async fn commit_profile(&self, _: &UserId, _: u64, _: &Profile, _: &[EventId], _: Time) -> Result<Commit, StoreError> {
+        refused()
+    }
+    async fn pace(&self, _: &UserId) -> Result<Pace, StoreError> {
+        refused()
+    }
+    async fn commit_pace(&self, _: &UserId, _: &Pace, _: &Pace, _: Span) -> Result<Commit, StoreError> {
         refused()
     }
     async fn erase_user(&self, _: &UserId, _: Time) -> Result<Time, StoreError> {

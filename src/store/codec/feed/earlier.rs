@@ -127,7 +127,7 @@ pub fn page(version: u8, payload: &[u8], ids: &[ItemId]) -> Result<Page, StoreEr
     };
     let placed =
         placed.into_iter().map(|placed| placed_of(placed, ids)).collect::<Result<_, _>>().map_err(|detail| corrupt(PAGE, detail))?;
-    Ok(Page { placed, relaxed, has_next, draws: Vec::new() })
+    Ok(Page { placed, relaxed, has_next, sponsored: Vec::new(), draws: Vec::new() })
 }
 
 fn placed_of(stored: PlacedV1, ids: &[ItemId]) -> Result<Placed, String> {

@@ -12,14 +12,16 @@ use super::corrupt;
 use crate::{
     domain::{
         FeedId, ItemId, Time, UserId,
-        feed::{Dials, Owner, Page, Placed, Relaxed, RelaxedWhy, Slot, StoredFeed},
+        feed::{Dials, Owner, Page, Placed, Relaxed, RelaxedWhy, Slot, SponsoredSlot, StoredFeed},
     },
     store::{FeedRecord, StoreError},
 };
 
 const FEED: &str = "feed";
 const PAGE: &str = "page";
-/// Newest version of a page: it names its items.
+/// Newest version of a page: it has sponsored slots.
+const PAGE_VERSION: u8 = 4;
+/// Newest version of a page without sponsored slots: it names its items.
 const VERSION: u8 = 3;
 /// Newest version of a feed. Version 3 keeps the pool by columns and hashes; version 4 adds the reader's dials.
 const FEED_VERSION: u8 = 4;
@@ -43,7 +45,14 @@ pub fn decode(bytes: &[u8]) -> Result<StoredFeed, StoreError> {
 }
 
 pub fn encode_page(page: &Page) -> Result<Vec<u8>, StoreError> {
-    super::encode(PAGE, VERSION, &PageV3::from(page))
+    match page.sponsored.is_empty() {
+        // As servers of the version before read it.
+        true => super::encode(PAGE, VERSION, &PageV3::from(page)),
+        false => {
+            let sponsored = page.sponsored.iter().map(SponsoredV4::from).collect();
+            super::encode(PAGE, PAGE_VERSION, &PageV4 { before: page.into(), sponsored })
+        }
+    }
 }
 
 /// A page by itself. Errors: [`StoreError::Corrupt`], also for a page of an earlier version, which can be read only together
@@ -54,7 +63,13 @@ pub fn decode_page(bytes: &[u8]) -> Result<Page, StoreError> {
 
 /// `ids`: of the pool's items, for pages that do not name theirs.
 fn page_of(bytes: &[u8], ids: &[ItemId]) -> Result<Page, StoreError> {
-    match super::payload(PAGE, bytes, VERSION)? {
+    match super::payload(PAGE, bytes, PAGE_VERSION)? {
+        (PAGE_VERSION, payload) => {
+            let PageV4 { before, sponsored } = super::read(PAGE, payload)?;
+            let page: Page = before.try_into().map_err(|detail: String| corrupt(PAGE, detail))?;
+            let sponsored = sponsored.into_iter().map(SponsoredSlot::try_from).collect::<Result<_, _>>();
+            Ok(Page { sponsored: sponsored.map_err(|detail: String| corrupt(PAGE, detail))?, ..page })
+        }
         (VERSION, payload) => super::read::<PageV3>(PAGE, payload)?.try_into().map_err(|detail: String| corrupt(PAGE, detail)),
         (version, payload) => earlier::page(version, payload, ids),
     }
@@ -106,6 +121,43 @@ struct PageV3<'a> {
     placed: Vec<PlacedV3<'a>>,
     relaxed: Vec<(u8, u32, RelaxedWhyV2)>,
     has_next: bool,
+}
+
+/// What version 3 had, and after it the sponsored slots.
+#[derive(Serialize, Deserialize)]
+struct PageV4<'a> {
+    #[serde(borrow)]
+    before: PageV3<'a>,
+    sponsored: Vec<SponsoredV4<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SponsoredV4<'a> {
+    item: &'a str,
+    before: u32,
+    by_language: bool,
+    #[serde(borrow)]
+    topics: Vec<&'a str>,
+}
+
+impl<'a> From<&'a SponsoredSlot> for SponsoredV4<'a> {
+    fn from(slot: &'a SponsoredSlot) -> Self {
+        let topics = slot.topics.iter().map(|topic| &**topic).collect();
+        Self { item: slot.item.as_str(), before: slot.before, by_language: slot.by_language, topics }
+    }
+}
+
+impl TryFrom<SponsoredV4<'_>> for SponsoredSlot {
+    type Error = String;
+
+    fn try_from(stored: SponsoredV4<'_>) -> Result<Self, String> {
+        Ok(Self {
+            item: ItemId::new(stored.item).map_err(|fault| format!("an item id {fault}"))?,
+            before: stored.before,
+            by_language: stored.by_language,
+            topics: stored.topics.into_iter().map(Into::into).collect(),
+        })
+    }
 }
 
 /// By position: only append.
@@ -209,6 +261,7 @@ impl TryFrom<PageV3<'_>> for Page {
             placed: stored.placed.into_iter().map(Placed::try_from).collect::<Result<_, _>>()?,
             relaxed: stored.relaxed.into_iter().map(relaxed).collect(),
             has_next: stored.has_next,
+            sponsored: Vec::new(),
             draws: Vec::new(),
         })
     }

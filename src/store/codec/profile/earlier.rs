@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{ActionV1, DislikeV2, InterestV1, ModeV1, MuteV3, PreferencesV4, ProfileV4, SeenV4, TargetV1, WeightsV1};
+use super::{
+    preferences::{ModeV1, PreferencesV4},
+    ActionV1, DislikeV2, InterestV1, MuteV3, ProfileV4, SeenV4, TargetV1, WeightsV1,
+};
 
 /// Dislikes stood with the affinities, and decayed with them; there were no exposures.
 #[derive(Deserialize)]
@@ -171,6 +174,9 @@ impl<'a> From<ProfileV3<'a>> for ProfileV4<'a> {
                 blocked_keywords,
                 mode,
                 lifts_caps: false,
+                pauses_ms: Vec::new(),
+                push_categories: Vec::new(),
+                time_zone: None,
             },
             actions: old.actions,
             events: old.events,

@@ -1,18 +1,22 @@
 //! The stored form of a [`Profile`].
 
 mod earlier;
+mod preferences;
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use self::earlier::{ProfileV1, ProfileV2, ProfileV3};
+use self::{
+    earlier::{ProfileV1, ProfileV2, ProfileV3},
+    preferences::PreferencesV4,
+};
 use super::{FacetV1, as_bytes, corrupt, halves_from_bytes, halves_to_bytes, item::SpaceV1};
 use crate::{
     domain::{
-        Facet, FacetValue, ItemId, Profile, Scope, Time,
+        Facet, ItemId, Profile, Scope, Time,
         ids::IdError,
-        profile::{Action, Affinity, Dislike, Exposure, Given, Interest, MAX_IMPRESSIONS, Mode, Mute, MuteTarget, Preferences, Seen},
+        profile::{Action, Affinity, Dislike, Exposure, Given, Interest, MAX_IMPRESSIONS, Mute, MuteTarget, Seen},
     },
     store::StoreError,
 };
@@ -118,35 +122,11 @@ enum TargetV1<'a> {
 
 /// By position: only append.
 #[derive(Serialize, Deserialize)]
-enum ModeV1 {
-    On,
-    Paused,
-    Off,
-    ExplicitOnly,
-    Chronological,
-    ClientProfile,
-}
-
-/// By position: only append.
-#[derive(Serialize, Deserialize)]
 enum ScopeV1 {
     Item,
     Topic,
     Creator,
     Source,
-}
-
-#[derive(Serialize, Deserialize)]
-struct PreferencesV4<'a> {
-    diversity: Option<f32>,
-    source_mix: Option<f32>,
-    viewpoint_mix: Option<f32>,
-    #[serde(borrow)]
-    topics: Vec<(&'a str, f32)>,
-    languages: Vec<&'a str>,
-    blocked_keywords: Vec<&'a str>,
-    mode: ModeV1,
-    lifts_caps: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -317,48 +297,6 @@ impl TryFrom<MuteV3<'_>> for Mute {
 
     fn try_from(stored: MuteV3<'_>) -> Result<Self, IdError> {
         Ok(Self { target: stored.target.try_into()?, since: Time(stored.since_ms), until: stored.until_ms.map(Time) })
-    }
-}
-
-impl<'a> From<&'a Preferences> for PreferencesV4<'a> {
-    fn from(preferences: &'a Preferences) -> Self {
-        Self {
-            diversity: preferences.diversity,
-            source_mix: preferences.source_mix,
-            viewpoint_mix: preferences.viewpoint_mix,
-            topics: preferences.topics.iter().map(|(topic, weight)| (&**topic, *weight)).collect(),
-            languages: preferences.languages.iter().map(|language| &**language).collect(),
-            blocked_keywords: preferences.blocked_keywords.iter().map(String::as_str).collect(),
-            mode: match preferences.mode {
-                Mode::Profile => ModeV1::On,
-                Mode::NoProfile => ModeV1::Off,
-                Mode::ExplicitOnly => ModeV1::ExplicitOnly,
-                Mode::Chronological => ModeV1::Chronological,
-                Mode::ClientProfile => ModeV1::ClientProfile,
-            },
-            lifts_caps: preferences.lifts_caps,
-        }
-    }
-}
-
-impl From<PreferencesV4<'_>> for Preferences {
-    fn from(stored: PreferencesV4<'_>) -> Self {
-        Self {
-            diversity: stored.diversity,
-            source_mix: stored.source_mix,
-            viewpoint_mix: stored.viewpoint_mix,
-            topics: stored.topics.into_iter().map(|(topic, weight)| (FacetValue::from(topic), weight)).collect(),
-            languages: stored.languages.into_iter().map(Into::into).collect(),
-            blocked_keywords: stored.blocked_keywords.into_iter().map(Into::into).collect(),
-            mode: match stored.mode {
-                ModeV1::On => Mode::Profile,
-                ModeV1::Paused | ModeV1::Off => Mode::NoProfile,
-                ModeV1::ExplicitOnly => Mode::ExplicitOnly,
-                ModeV1::Chronological => Mode::Chronological,
-                ModeV1::ClientProfile => Mode::ClientProfile,
-            },
-            lifts_caps: stored.lifts_caps,
-        }
     }
 }
 

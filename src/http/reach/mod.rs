@@ -1,0 +1,128 @@
+//! What goes to a person who is not there: digests, pushes, and the way out of the mails. For the operator's sender, which holds
+//! a server key; nothing is sent from here.
+
+pub mod digest;
+pub mod push;
+mod render;
+pub mod unsubscribe;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{
+    feed::{SURFACE_IN_BODY, problem},
+    feed_lists::exclude_list,
+    middleware::RequestId,
+    problem::Problem,
+};
+use crate::{
+    app::App,
+    domain::{
+        ItemId, Time, UserId,
+        consent::{Purpose, latest},
+        policy,
+        profile::Mode,
+        reach::{Against, Pace, Refused},
+    },
+    feed::{FeedRequest, Served},
+    store::{Commit, Person, StoreError},
+    wire::{Faults, event::id_of, read},
+};
+
+/// Times a pace is read and tried again when somebody else wrote it meanwhile.
+const MAX_COMMIT_TRIES: usize = 32;
+
+/// What digests and pushes are asked with.
+struct Asked {
+    user: Option<UserId>,
+    surface: String,
+    /// When the person was last there, as the caller knows.
+    last_seen_at: Option<Time>,
+    exclude: Vec<ItemId>,
+}
+
+impl Asked {
+    fn read(map: &Map<String, Value>, surface: &str, faults: &mut Faults) -> Self {
+        let user = read::required(map, "user", "who it is for", "", faults);
+        let user = user.and_then(|v| id_of(v, "/user", faults, |text| UserId::new(text)));
+        let named = read::optional(map, "surface").and_then(|v| read::text(v, 1, 64, "/surface", faults));
+        let last_seen_at = read::optional(map, "last_seen_at").and_then(|v| read::time(v, "/last_seen_at", faults));
+        let exclude = read::optional(map, "exclude").map(|v| exclude_list(v, faults)).unwrap_or_default();
+        Self { user, surface: named.unwrap_or(surface).to_owned(), last_seen_at, exclude }
+    }
+}
+
+/// The person, and what is known of when they were last there: what they did, when they agreed, and what the caller says.
+async fn reached(
+    app: &App,
+    user: &UserId,
+    purpose: Purpose,
+    last_seen_at: Option<Time>,
+) -> Result<(Person, Result<Time, Refused>), Problem> {
+    let person = app.store.person(user).await?.unwrap_or_default();
+    let now = app.now();
+    if !app.settings.consent.default.allows(&person.consents, purpose, now) {
+        return Ok((person, Err((Against::NoConsent, None))));
+    }
+    let agreed = latest(&person.consents, purpose).map(|record| record.at);
+    let acted = person.profile.as_ref().map(|profile| profile.as_of);
+    let seen = [agreed, acted, last_seen_at].into_iter().flatten().max().unwrap_or_default();
+    Ok((person, Ok(seen.min(now))))
+}
+
+/// The rules of the surface.
+fn rules(app: &App, surface: &str) -> Result<policy::Reach, Problem> {
+    let serving = app.feed.serving.load();
+    let policy = serving.set.surface(surface);
+    policy
+        .map(|active| active.policy.reach.clone())
+        .ok_or_else(|| Problem::unknown_surface(surface, SURFACE_IN_BODY, serving.set.surfaces.names()))
+}
+
+/// Notes what is about to be sent, if `next` still permits it: of two senders at once one is told no.
+async fn note(
+    app: &App,
+    user: &UserId,
+    rules: &policy::Reach,
+    next: impl Fn(&Pace) -> Result<Pace, Refused>,
+) -> Result<Result<(), Refused>, Problem> {
+    for _ in 0..MAX_COMMIT_TRIES {
+        let pace = app.store.pace(user).await?;
+        let after = match next(&pace) {
+            Ok(after) => after,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        match app.store.commit_pace(user, &pace, &after, Pace::keep(rules)).await? {
+            Commit::Done => return Ok(Ok(())),
+            Commit::Erased => return Ok(Err((Against::NoConsent, None))),
+            Commit::Conflict => tokio::task::yield_now().await,
+        }
+    }
+    Err(StoreError::Refused(format!("the pace changed {MAX_COMMIT_TRIES} times meanwhile")).into())
+}
+
+/// The page that would be sent.
+async fn page(app: &App, id: &RequestId, user: &UserId, asked: &Asked, limit: Option<usize>) -> Result<Served, Problem> {
+    let request = FeedRequest {
+        request_id: id.as_str().to_owned(),
+        surface: asked.surface.clone(),
+        user: Some(user.clone()),
+        session: None,
+        mode: Mode::Profile,
+        interests: BTreeMap::new(),
+        limit,
+        diversity: None,
+        seed: None,
+        cursor: None,
+        strict: false,
+        exclude: asked.exclude.clone(),
+        language: None,
+        takes_sponsored: false,
+        session_token: None,
+        goes_on: false,
+    };
+    let served = app.feed.serve(&request).await.map_err(|error| problem(app, error, SURFACE_IN_BODY))?;
+    app.record_served(&served);
+    Ok(served)
+}

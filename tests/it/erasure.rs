@@ -338,7 +338,7 @@ async fn master_keys_are_rotated() {
 async fn what_was_said_survives_export_erasure_and_import() {
     let world = with_a_past(StoreKind::Embedded).await;
     let preferences = json!({"mode": "profile", "diversity": 0.5, "topics": {"science": 1.0, "sport": -1.0}, "languages": [],
-        "blocked_keywords": ["war games"]});
+        "blocked_keywords": ["war games"], "pauses": [], "push_categories": []});
     send(world.request(Method::PUT, "/v1/users/ana/preferences").json(&preferences)).await.ok();
     world.events("ana", [event("hide", "itm_007"), event("follow", "itm_008"), event("less_like", "itm_009")]).await;
     let export = world.get("/v1/users/ana/export").await.ok();

@@ -4,5 +4,6 @@ pub mod app;
 pub mod garbage;
 pub mod process;
 pub mod proxy;
+pub mod reading;
 pub mod redis;
 pub mod world;

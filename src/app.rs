@@ -1,5 +1,7 @@
 //! The state every request sees.
 
+mod documents;
+
 use std::{
     sync::{
         Arc,
@@ -30,6 +32,8 @@ use crate::{
     store::{Store, StoreError, metered::Metered},
     telemetry::{self, Metrics, metrics::Stage},
 };
+
+pub use self::documents::{Document, Documents};
 
 /// The version of this server.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -86,6 +90,8 @@ pub struct App {
     pub unsubscribe: Unsubscribe,
     /// What people are asked.
     pub notices: Notices,
+    /// What decides feeds, as JSON: made once for each policy or setting that changes.
+    pub transparency: Documents,
 }
 
 impl App {
@@ -152,6 +158,7 @@ impl App {
             consents,
             unsubscribe,
             notices,
+            transparency: Documents::default(),
         })
     }
 

@@ -10,7 +10,7 @@ mod unsubscribe;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{Signer, SigningKey};
 use tokio::sync::OnceCell;
 
 pub use self::{
@@ -131,6 +131,12 @@ impl Consents {
             }
         }
         Err(StoreError::Refused(format!("the consent log grew {MAX_APPEND_TRIES} times meanwhile")).into())
+    }
+
+    /// Signs a document as it is, for whoever has it and the public key: 64 bytes. What else is signed is 32 bytes long, and no
+    /// document is.
+    pub async fn sign_document(&self, document: &[u8]) -> Result<[u8; 64], StoreError> {
+        Ok(self.key().await?.sign(document).to_bytes())
     }
 
     /// The public key that [`verify`] takes: 32 bytes.

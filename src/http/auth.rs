@@ -37,7 +37,7 @@ impl From<AuthError> for Problem {
 }
 
 /// The key or token of a request: `Authorization: Bearer …`, else `X-API-Key`.
-fn credential(request: &HttpRequest) -> Result<Option<&str>, Problem> {
+pub(super) fn credential(request: &HttpRequest) -> Result<Option<&str>, Problem> {
     let header = |name| request.headers().get(name).map(|value: &header::HeaderValue| value.to_str());
     if let Some(value) = header(header::AUTHORIZATION.as_str()) {
         let bearer = value.ok().and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
@@ -90,6 +90,22 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let known = request.extensions().get::<Self>().cloned();
         ready(known.map_or_else(|| identified(request), Ok))
+    }
+}
+
+/// Anybody: who calls a route that is open to all is counted all the same, without a valid key or token among the anonymous.
+pub struct Visitor;
+
+impl FromRequest for Visitor {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let known = Caller::from_request(request, payload).into_inner();
+        ready(match known {
+            Err(problem) if problem.kind() == Kind::RateLimited => Err(problem),
+            _ => Ok(Self),
+        })
     }
 }
 

@@ -46,6 +46,11 @@ impl Body {
         Ok(Self(bytes.freeze()))
     }
 
+    /// A body that is there already.
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+
     /// The bytes as text. Problem: not UTF-8, with the place.
     pub fn text(&self) -> Result<&str, Problem> {
         std::str::from_utf8(&self.0).map_err(|error| {

@@ -127,7 +127,7 @@ fn accepted(answer: &AnswerBody) -> HttpResponse {
 }
 
 /// The events and the person the call names.
-fn batch(value: &mut Value, caller: &Caller) -> Result<(Vec<Value>, Option<UserId>), Problem> {
+pub(super) fn batch(value: &mut Value, caller: &Caller) -> Result<(Vec<Value>, Option<UserId>), Problem> {
     let mut faults = Faults::default();
     let expected = format!("expected an array of 1 to {MAX_EVENTS_PER_CALL} events");
     let events = value.as_object_mut().and_then(|map| map.get_mut("events")).map(Value::take);

@@ -161,7 +161,7 @@ pub struct RerankForm {
 
 /// A read request, before the caller is asked whether it may.
 #[derive(Default)]
-struct Asked {
+pub(super) struct Asked {
     surface: Option<String>,
     user: Option<UserId>,
     limit: Option<u32>,
@@ -225,7 +225,7 @@ pub async fn post(
 ) -> Result<HttpResponse, Problem> {
     let body = Body::read(&request, &mut payload, Takes::Json, app.body_limit_bytes()).await?;
     let mut faults = Faults::default();
-    let asked = from_json(&body.value()?, &FEED_FIELDS, "a feed request", &mut faults);
+    let asked = read_body(&body.value()?, &mut faults);
     faults.into_result().map_err(Problem::invalid_body)?;
     answer(&app, &caller, id, &request, asked).await
 }
@@ -306,7 +306,7 @@ fn admitted(app: &App, caller: &Caller, id: &RequestId, request: &HttpRequest, a
     })
 }
 
-fn from_query(query: &str) -> Result<Asked, Problem> {
+pub(super) fn from_query(query: &str) -> Result<Asked, Problem> {
     let mut params = Query::new("GET /v1/feed", query);
     let include = params.checked("include", includes);
     let mode = params.one_of("mode", &Mode::NAMES, Mode::parse);
@@ -351,6 +351,11 @@ fn includes(text: &str) -> Result<bool, String> {
     if text == "metrics" { Ok(true) } else { Err("expected `metrics`".to_owned()) }
 }
 
+/// The body of `POST /v1/feed`.
+pub(super) fn read_body(value: &Value, faults: &mut Faults) -> Asked {
+    from_json(value, &FEED_FIELDS, "a feed request", faults)
+}
+
 fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) -> Asked {
     let mut asked = Asked::default();
     let Some(map) = read::object(value, "", faults) else { return asked };
@@ -364,7 +369,7 @@ fn from_json(value: &Value, fields: &[&str], what: &str, faults: &mut Faults) ->
     }
     asked.diversity = get("diversity").and_then(|v| rerank::unit(v, "/diversity", faults));
     if let Some(seed) = get("seed") {
-        asked.seed = seed.as_u64();
+        asked.seed = read::unsigned(seed);
         if asked.seed.is_none() {
             faults.add("/seed", format!("expected a whole number from 0 to {}", u64::MAX));
         }

@@ -29,6 +29,17 @@ pub struct ItemsForm {
     items: Vec<ItemInput>,
 }
 
+/// Many items, with or without a name for the list.
+#[derive(ToSchema)]
+#[schema(as = ItemBatchOrList)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "documents the form; it is read by hand so that one bad item does not refuse the rest")]
+pub enum ItemsOrList {
+    Named(ItemsForm),
+    /// 1 to 10,000.
+    Bare(Vec<ItemInput>),
+}
+
 /// What became of a bulk call.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ItemsAnswer)]
@@ -122,12 +133,12 @@ pub async fn delete(app: web::Data<App>, caller: Caller, path: web::Path<String>
 /// As `{"items": [...]}`, a JSON array, or one item per line (`application/x-ndjson`); 1 to 10,000 in a call. Sound items
 /// are taken, the others are listed.
 #[utoipa::path(post, path = "/v1/items", tag = "items", operation_id = "post_items",
-    request_body = ItemsForm,
+    request_body(content((ItemsOrList = "application/json"), (String = "application/x-ndjson"))),
     responses((status = 200, description = "What became of each item", body = AnswerBody)))]
 pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut payload: web::Payload) -> Result<HttpResponse, Problem> {
     caller.require_server()?;
     let body = Body::read(&request, &mut payload, Takes::NdJson, app.bulk_body_limit_bytes()).await?;
-    let values = values(&body, &request)?;
+    let values = values(&body, is_lines(&request))?;
     if values.is_empty() || values.len() > MAX_ITEMS_PER_CALL {
         let detail = format!("has {} items; expected 1 to {MAX_ITEMS_PER_CALL} in one call", values.len());
         return Err(Problem::invalid_body(vec![Fault::new("/items", detail)]));
@@ -148,10 +159,15 @@ pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut
     Ok(HttpResponse::Ok().json(AnswerBody { accepted, rejected }))
 }
 
-/// Every item of the body, or why its line is not JSON.
-fn values(body: &Body, request: &HttpRequest) -> Result<Vec<Result<Value, Vec<Fault>>>, Problem> {
+/// Whether the body has one item per line.
+fn is_lines(request: &HttpRequest) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if content_type.starts_with("application/x-ndjson") || content_type.starts_with("application/jsonl") {
+    content_type.starts_with("application/x-ndjson") || content_type.starts_with("application/jsonl")
+}
+
+/// Every item of the body, or why its line is not JSON.
+pub(super) fn values(body: &Body, is_lines: bool) -> Result<Vec<Result<Value, Vec<Fault>>>, Problem> {
+    if is_lines {
         let lines = body.text()?.lines().filter(|line| !line.trim().is_empty());
         let parse = |line: &str| serde_json::from_str(line).map_err(|error| vec![Fault::new("", format!("is not JSON: {error}"))]);
         return Ok(lines.map(parse).collect());

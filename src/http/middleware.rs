@@ -17,6 +17,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::{
+    cors::Cors,
     limits::Standings,
     problem::{Kind, Problem},
 };
@@ -85,6 +86,7 @@ struct Passage {
     route: Cow<'static, str>,
     method: &'static str,
     is_api: bool,
+    cors: Option<Cors>,
     watch: Stopwatch,
     trace: Option<Trace>,
 }
@@ -109,6 +111,7 @@ where
         route: request.match_pattern().map_or(Cow::Borrowed(UNMATCHED), Cow::Owned),
         method: method_name(request.method()),
         is_api: request.path().starts_with("/v1/"),
+        cors: Cors::of(request.method(), request.headers(), &app.settings.server.cors_origins),
         watch: Stopwatch::start(),
         trace: None,
     };
@@ -121,6 +124,10 @@ async fn pass<B>(app: web::Data<App>, passage: Passage, request: ServiceRequest,
 where
     B: MessageBody + 'static,
 {
+    if let Some(answer) = passage.cors.as_ref().and_then(Cors::preflight) {
+        let (request, _) = request.into_parts();
+        return Ok(finish(&app, &passage, request, Ok(answer)));
+    }
     let always = ALWAYS_SERVED.contains(&passage.route.as_ref());
     // Probes take no place: a scrape must not be what turns a reader away.
     let place = if always { None } else { app.inflight.enter() };
@@ -217,7 +224,7 @@ fn span(passage: &mut Passage, headers: &HeaderMap) -> tracing::Span {
 }
 
 /// The trace id of a W3C `traceparent`: `00-<32 hex>-<16 hex>-<2 hex>`.
-fn trace_id(traceparent: &str) -> Option<&str> {
+pub(super) fn trace_id(traceparent: &str) -> Option<&str> {
     let mut parts = traceparent.split('-');
     let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let hex = |text: &str, length: usize| text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -286,6 +293,9 @@ fn dress(headers: &mut HeaderMap, passage: &Passage) {
     }
     if passage.is_api && !headers.contains_key(header::VARY) {
         headers.insert(header::VARY, HeaderValue::from_static(API_VARY));
+    }
+    if let Some(cors) = &passage.cors {
+        cors.dress(headers);
     }
 }
 

@@ -6,21 +6,26 @@
 mod age;
 mod auth;
 pub mod body;
+mod cors;
 pub mod counterfactuals;
 pub mod decisions;
 pub mod docs_page;
 pub mod events;
 pub mod feed;
 mod feed_lists;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gpc;
 pub mod health;
 pub mod inventory;
 pub mod items;
 pub mod language;
 mod limits;
+pub mod local_rank;
 pub mod me;
 pub mod middleware;
 pub mod openapi;
+mod openapi_live;
 pub mod params;
 pub mod policies;
 pub mod problem;

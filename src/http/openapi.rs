@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, web};
 use utoipa::{
     OpenApi,
     openapi::{
@@ -14,11 +14,16 @@ use utoipa::{
 };
 
 use super::{
-    decisions, events, feed, gpc, health, inventory, items, me, policies, problem, reach, rollout,
+    decisions, events, feed, gpc, health, inventory, items, me, openapi_live, policies,
+    problem::{self, Problem},
+    reach, rollout,
     schema_limits::{self, operations_mut},
     sponsored, transparency,
 };
-use crate::{app::VERSION, wire};
+use crate::{
+    app::{App, VERSION},
+    wire,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -138,8 +143,11 @@ fn security_schemes() -> [(&'static str, SecurityScheme); 3] {
 }
 
 /// This document
+///
+/// With the surfaces that are served here, and the length of the catalogue's embeddings.
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", operation_id = "openapi",
     responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
-pub async fn openapi_json() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").insert_header(("cache-control", "no-cache")).body(json())
+pub async fn openapi_json(app: web::Data<App>) -> Result<HttpResponse, Problem> {
+    let document = openapi_live::of(&app, json()).map_err(Problem::internal)?;
+    Ok(HttpResponse::Ok().content_type("application/json").insert_header(("cache-control", "no-cache")).body(document))
 }

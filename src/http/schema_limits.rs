@@ -99,7 +99,10 @@ fn tighten_schema(name: &str, schema: &mut RefOr<Schema>) {
                 }
             }
         }
-        RefOr::T(Schema::OneOf(one_of)) => one_of.items.iter_mut().for_each(|item| tighten_schema(name, item)),
+        RefOr::T(Schema::OneOf(one_of)) => one_of.items.iter_mut().for_each(|item| match item {
+            RefOr::T(list @ Schema::Array(_)) if name == "ItemBatchOrList" => limit("items", list),
+            item => tighten_schema(name, item),
+        }),
         _ => {}
     }
 }

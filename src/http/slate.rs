@@ -6,7 +6,14 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{gpc::PrivacyBody, language::Language, reasons::ReasonBody, session::SessionBody, sponsored::SponsoredBody};
+use super::{
+    gpc::PrivacyBody,
+    language::Language,
+    local_rank::{RankingBody, Signals},
+    reasons::ReasonBody,
+    session::SessionBody,
+    sponsored::SponsoredBody,
+};
 use crate::{
     catalogue::Listed,
     domain::{
@@ -104,6 +111,10 @@ pub struct FeedBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<BTreeMap<String, f32>>)]
     pub weights: Option<Weights>,
+    /// With `mode` = `client_profile`: how the rest of ranking is done, for the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub ranking: Option<RankingBody>,
     pub items: Vec<PlacedBody>,
     /// Sponsored items, to be shown between the others with their label. Absent: there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -176,6 +187,10 @@ pub struct PlacedBody {
     #[schema(nullable = false)]
     #[schema(value_type = Option<ItemForm>)]
     pub item: Option<ItemBody>,
+    /// With `mode` = `client_profile`: what the item is worth to everybody, feature by feature, each 0 to 1; what is 0 is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples(json!({"recency": 0.82, "popularity": 0.4})))]
+    pub signals: Option<BTreeMap<&'static str, f32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub explain: Option<ExplainBody>,
@@ -317,6 +332,9 @@ impl FeedBody {
         let policy = &served.policy.policy;
         let expires_at = served.next.is_some().then(|| wire::time::render(served.feed.expires_at));
         let metrics = &served.metrics;
+        let by_client = served.mode == Mode::ClientProfile;
+        let signals = by_client.then(|| Signals::of(served));
+        let items = served.page.placed.iter().enumerate();
         Self {
             feed_id: served.feed.id.to_string(),
             request_id,
@@ -325,8 +343,9 @@ impl FeedBody {
             privacy,
             policy: PolicyBody { id: policy.id.clone(), version: policy.version, digest: served.policy.digest.clone() },
             experiment: served.exposure.as_ref().and_then(ExperimentBody::of),
-            weights: (served.mode == Mode::ClientProfile).then(|| policy.score.weights.clone()),
-            items: served.page.placed.iter().enumerate().filter_map(|(at, placed)| placed_body(served, at, placed, view, signer)).collect(),
+            weights: by_client.then(|| policy.score.weights.clone()),
+            ranking: by_client.then(|| RankingBody::new(policy, served.feed.diversity)),
+            items: items.filter_map(|(at, placed)| placed_body(served, at, placed, view, signals.as_ref(), signer)).collect(),
             sponsored: super::sponsored::slots(served, view.language, view.hydrate != Hydrate::None),
             page: PageBody { next: served.next.clone(), expires_at, end_of_feed: served.end_of_feed, restarted: served.restarted },
             session: None,
@@ -344,7 +363,14 @@ impl FeedBody {
     }
 }
 
-fn placed_body(served: &Served, offset: usize, placed: &Placed, view: View, signer: &Signer) -> Option<PlacedBody> {
+fn placed_body(
+    served: &Served,
+    offset: usize,
+    placed: &Placed,
+    view: View,
+    signals: Option<&Signals>,
+    signer: &Signer,
+) -> Option<PlacedBody> {
     let pooled = served.feed.pool.get(placed.pool_index as usize)?;
     let position = served.first_position + offset;
     let entry = served.rows.get(offset).copied().flatten().and_then(|row| served.snapshot.entry(row));
@@ -356,6 +382,7 @@ fn placed_body(served: &Served, offset: usize, placed: &Placed, view: View, sign
         track: signer.track(&served.feed.id, position as u32, &placed.item),
         reasons: explained.iter().map(|reason| ReasonBody::new(reason, entry, &served.snapshot, view.language)).collect(),
         item: entry.and_then(|entry| ItemBody::new(&entry.item, view.hydrate)),
+        signals: signals.map(|signals| signals.of_entry(pooled)),
         explain: (view.explain == Explain::Full).then(|| explain_body(&served.page, &served.policy.policy, position, placed, pooled)),
     })
 }

@@ -37,8 +37,13 @@ pub enum HeaderError {
 
 /// The rows of the file at `path`, after its header was checked against the mapping.
 pub fn rows(path: &Path, mapping: Mapping, dimension: usize) -> Result<Rows, HeaderError> {
+    rows_of(File::open(path)?, mapping, dimension)
+}
+
+/// The rows of any input.
+pub fn rows_of(input: impl Read + Send + 'static, mapping: Mapping, dimension: usize) -> Result<Rows, HeaderError> {
     let left = Arc::new(AtomicUsize::new(MAX_RECORD_BYTES));
-    let input = Bounded { inner: File::open(path)?, left: left.clone() };
+    let input = Bounded { inner: input, left: left.clone() };
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
         // Left to itself the reader ends a record at `\r` and is one line behind in files from Windows.

@@ -1,6 +1,10 @@
 //! JSON lines: one item per line, in the wire form or, with a mapping, in somebody else's.
 
-use std::{fs::File, io::BufReader, path::Path};
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+};
 
 use serde_json::Value;
 
@@ -14,8 +18,13 @@ use crate::{domain::Item, wire::read::kind};
 
 /// The rows of the file at `path`; strict about the wire form unless there is a mapping.
 pub fn rows(path: &Path, mapping: Mapping, dimension: usize) -> std::io::Result<Rows> {
-    let lines = Lines::new(BufReader::new(File::open(path)?));
-    Ok(Box::new(lines.map(move |line| row(line, &mapping, dimension))))
+    Ok(rows_of(BufReader::new(File::open(path)?), mapping, dimension))
+}
+
+/// The rows of any input.
+pub fn rows_of(input: impl BufRead + Send + 'static, mapping: Mapping, dimension: usize) -> Rows {
+    let lines = Lines::new(input);
+    Box::new(lines.map(move |line| row(line, &mapping, dimension)))
 }
 
 fn row(line: Line, mapping: &Mapping, dimension: usize) -> Row {

@@ -32,3 +32,24 @@ pub use mind::{HISTORY_STEP, TIMELESS_START};
 pub use report::{LineFault, MAX_FAULTS_SHOWN, Summary};
 pub use run::{ImportError, ImportSink, MAX_EVENTS_PER_BATCH, MAX_ITEMS_PER_BATCH, Options, check, run};
 pub use source::{OpenError, Source};
+
+/// Reads bytes as a CSV file without a mapping, line by line, and drops it: for the fuzzer. Rows number their lines upwards.
+#[doc(hidden)]
+pub fn read_csv(bytes: Vec<u8>, dimension: usize) {
+    let Ok(rows) = csv::rows_of(std::io::Cursor::new(bytes), Mapping::default(), dimension) else { return };
+    read_on(rows);
+}
+
+/// The same as JSON lines.
+#[doc(hidden)]
+pub fn read_ndjson(bytes: Vec<u8>, dimension: usize) {
+    read_on(jsonl::rows_of(std::io::Cursor::new(bytes), Mapping::default(), dimension));
+}
+
+fn read_on(rows: row::Rows) {
+    let mut end = 0;
+    for row in rows {
+        assert!(row.end >= end, "rows go on");
+        end = row.end;
+    }
+}

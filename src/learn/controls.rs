@@ -3,7 +3,7 @@
 use super::LearnError;
 use crate::domain::{
     Facet, FacetValue, Profile, Time,
-    profile::{Action, Interest, MAX_LOCKED_TOPICS, MAX_MUTES, MAX_PREFERRED_TOPICS, Mute, MuteTarget, Preferences},
+    profile::{Action, Affinity, Interest, MAX_LOCKED_TOPICS, MAX_MUTES, MAX_PREFERRED_TOPICS, Mute, MuteTarget, Preferences},
 };
 
 /// Says how much the person takes to a topic: `weight` in [−1, 1], which counts from now on and whatever is inferred. A removed
@@ -35,8 +35,15 @@ pub fn set_interest(
 /// Removes an interest, said or inferred, and remembers that: nothing is inferred about the topic until [`set_interest`].
 ///
 /// Errors leave the profile unchanged: [`LearnError::LockedFull`].
-pub fn remove_interest(profile: &mut Profile, topic: &FacetValue, is_about: impl Fn(&Interest) -> bool) -> Result<(), LearnError> {
+pub fn remove_interest(
+    profile: &mut Profile,
+    topic: &FacetValue,
+    is_about: impl Fn(&Interest) -> bool,
+    is_only_about: impl Fn(&Affinity) -> bool,
+) -> Result<(), LearnError> {
     lock(profile, topic, is_about)?;
+    // Who makes nothing else was liked for the topic; a follow was said, and stays.
+    profile.affinities.retain(|affinity| affinity.facet == Facet::Topic || !is_only_about(affinity));
     profile.preferences.topics.remove(topic);
     Ok(())
 }

@@ -406,11 +406,11 @@ fn full_lists_of_controls_refuse_and_change_nothing() {
     profile.mutes =
         (0..MAX_MUTES).map(|n| Mute { target: MuteTarget::Facet(Facet::Topic, topic(n)), since: Time(0), until: Some(Time(10)) }).collect();
     let before = profile.clone();
-    assert_eq!(controls::remove_interest(&mut profile, &"y".into(), |_| true), Err(LearnError::LockedFull));
+    assert_eq!(controls::remove_interest(&mut profile, &"y".into(), |_| true, |_| false), Err(LearnError::LockedFull));
     assert_eq!(controls::set_interest(&mut profile, &"y".into(), 0.5, true, |_| true), Err(LearnError::LockedFull));
     assert_eq!(controls::snooze(&mut profile, Facet::Topic, &"y".into(), Time(20), Time(9)), Err(LearnError::MutesFull));
     assert_eq!(profile, before);
-    controls::remove_interest(&mut profile, &topic(3), |_| true).expect("locked already");
+    controls::remove_interest(&mut profile, &topic(3), |_| true, |_| false).expect("locked already");
     // One snooze is set anew in its place, and what is over makes room.
     controls::snooze(&mut profile, Facet::Topic, &topic(3), Time(20), Time(9)).expect("stands already");
     assert_eq!(profile.mutes.len(), MAX_MUTES);

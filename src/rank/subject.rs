@@ -2,7 +2,10 @@
 
 use crate::{
     catalogue::{Query, Row, Snapshot},
-    domain::{Facet, profile::Interest},
+    domain::{
+        Facet,
+        profile::{Affinity, Interest},
+    },
 };
 
 /// Items looked at around a vector.
@@ -22,4 +25,12 @@ pub fn is_about(interest: &Interest, topic: &str, snapshot: &Snapshot) -> bool {
         let nearest = snapshot.nearest(&Query::new(interest.space, &interest.vector), NEAREST_ITEMS, |_| true);
         nearest.iter().filter(|row| speaks(row)).count() >= SPOKEN_ITEMS
     }
+}
+
+/// Whether all that the catalogue has of a creator or source has `topic` for its heaviest: to like them is to like it.
+pub fn is_only_about(affinity: &Affinity, topic: &str, snapshot: &Snapshot) -> bool {
+    let codes = snapshot.codes();
+    let (Some(topic), Some(whose)) = (codes.get(Facet::Topic, topic), codes.get(affinity.facet, &affinity.value)) else { return false };
+    let mut items = snapshot.posting(whose).iter().filter_map(|row| snapshot.entry(*row)).peekable();
+    items.peek().is_some() && items.all(|entry| entry.primary_topic == Some(topic))
 }

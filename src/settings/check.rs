@@ -31,6 +31,10 @@ pub const KEY_BYTES_MIN: usize = 16;
 pub const KEY_BYTES_MAX: usize = 512;
 /// Greatest rate: more than one server serves.
 pub const LIMIT_PER_MINUTE_MAX: u32 = 10_000_000;
+/// Most origins whose pages may call.
+pub const CORS_ORIGINS_MAX: usize = 64;
+/// Longest text about the controller.
+pub const CONTROLLER_TEXT_MAX_BYTES: usize = 512;
 /// Shortest HMAC secret in bytes: the output size of SHA-256 (RFC 7518, 3.2).
 pub const SECRET_BYTES_MIN: usize = 32;
 pub const PROFILE_TTL_MIN: Span = Span::days(1);
@@ -59,6 +63,8 @@ impl Settings {
     pub(super) fn check(&self) -> Vec<Fault> {
         let mut found = Found::default();
         self.check_server(&mut found);
+        self.check_origins(&mut found);
+        self.check_controller(&mut found);
         self.check_auth(&mut found);
         self.check_limits(&mut found);
         self.check_privacy(&mut found);
@@ -118,6 +124,55 @@ impl Settings {
         found.range("server.keep_alive", server.keep_alive, KEEP_ALIVE_MIN, KEEP_ALIVE_MAX);
         found.range("server.drain_delay", server.drain_delay, Span::ZERO, DRAIN_DELAY_MAX);
         found.range("server.shutdown_grace", server.shutdown_grace, SHUTDOWN_GRACE_MIN, SHUTDOWN_GRACE_MAX);
+    }
+
+    fn check_origins(&self, found: &mut Found) {
+        let origins = &self.server.cors_origins;
+        if origins.len() > CORS_ORIGINS_MAX {
+            found.is("server.cors_origins", format!("has {} origins; expected at most {CORS_ORIGINS_MAX}", origins.len()));
+        }
+        for (index, origin) in origins.iter().enumerate().filter(|(_, origin)| !is_origin(origin)) {
+            found.is(
+                &format!("server.cors_origins[{index}]"),
+                format!("is \"{origin}\"; expected scheme, host and port as browsers send them, e.g. \"https://www.example.org\", without a path or a slash at the end"),
+            );
+        }
+    }
+
+    fn check_controller(&self, found: &mut Found) {
+        let consent = &self.consent;
+        let is_mail = |text: &str| {
+            text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.')) && !text.contains(char::is_whitespace)
+        };
+        let is_plain = |text: &str| text.len() <= CONTROLLER_TEXT_MAX_BYTES && !text.chars().any(char::is_control);
+        if !is_plain(&consent.controller) {
+            found.is(
+                "consent.controller",
+                format!("is too long or has control characters; expected at most {CONTROLLER_TEXT_MAX_BYTES} bytes of text"),
+            );
+        }
+        let contact = &consent.contact;
+        if !contact.is_empty() && !(is_plain(contact) && (is_mail(contact) || is_url(contact))) {
+            found.is("consent.contact", format!("is \"{contact}\"; expected a mail address or an http(s) URL"));
+        }
+        let url = &consent.withdrawal_url;
+        if !url.is_empty() && !(is_plain(url) && is_url(url)) {
+            found.is("consent.withdrawal_url", format!("is \"{url}\"; expected an http(s) URL, e.g. \"https://www.example.org/privacy\""));
+        }
+        let place = &consent.jurisdiction;
+        if !place.is_empty() && !is_place(place) {
+            found.is("consent.jurisdiction", format!("is \"{place}\"; expected an ISO 3166 code such as \"DE\" or \"US-CA\", or \"EU\""));
+        }
+        let stated = [&consent.controller, contact, place, url].iter().filter(|text| !text.is_empty()).count();
+        if stated > 0 && consent.controller.is_empty() {
+            found.is(
+                "consent.controller",
+                "is empty, but others of the controller's settings are set: expected the controller's name".into(),
+            );
+        }
+        if stated > 0 && contact.is_empty() {
+            found.is("consent.contact", "is empty, but others of the controller's settings are set: expected a mail address or URL".into());
+        }
     }
 
     fn check_limits(&self, found: &mut Found) {
@@ -290,6 +345,27 @@ pub(super) fn about(key: &str, detail: &str) -> String {
 
 fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
+}
+
+/// Scheme and authority, and nothing else.
+fn is_origin(text: &str) -> bool {
+    let host = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or_default();
+    let is_host = |b: u8| b.is_ascii_digit() || b.is_ascii_lowercase() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');
+    !host.is_empty() && host.bytes().all(is_host)
+}
+
+/// An http(s) URL.
+fn is_url(text: &str) -> bool {
+    let rest = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or_default();
+    !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// A country's code of two letters, with or without that of a part of it.
+fn is_place(text: &str) -> bool {
+    let (country, part) = text.split_once('-').map_or((text, None), |(country, part)| (country, Some(part)));
+    let fits =
+        |text: &str, low, high| (low..=high).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    fits(country, 2, 2) && part.is_none_or(|part| fits(part, 1, 3))
 }
 
 #[derive(Default)]

@@ -80,6 +80,8 @@ pub struct Server {
     pub drain_delay: Span,
     /// For requests in flight once the listener is closed.
     pub shutdown_grace: Span,
+    /// Origins whose pages may call from a browser, exactly as browsers name them.
+    pub cors_origins: Vec<String>,
 }
 
 /// Who may call. Nothing set: open mode, for a loopback address only.
@@ -102,6 +104,14 @@ pub struct Consent {
     pub default: ConsentDefault,
     /// Folder of the forms people are asked with; empty: those that are shipped.
     pub notices: PathBuf,
+    /// Who decides why and how data is used, as receipts name them. Empty: not named.
+    pub controller: String,
+    /// Where the controller is reached about it: a mail address or URL.
+    pub contact: String,
+    /// Whose law the controller is under: ISO 3166 code, or `EU`.
+    pub jurisdiction: String,
+    /// Page on which people withdraw.
+    pub withdrawal_url: String,
 }
 
 /// Where profiles, feeds and items are kept.
@@ -223,6 +233,7 @@ impl Default for Server {
             keep_alive: Span::secs(75),
             drain_delay: Span::ZERO,
             shutdown_grace: Span::secs(20),
+            cors_origins: Vec::new(),
         }
     }
 }

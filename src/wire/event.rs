@@ -148,7 +148,7 @@ pub fn flag(value: &Value, at: &str, faults: &mut Faults) -> Option<bool> {
 
 /// A whole number from 0 to `max`.
 pub fn whole(value: &Value, max: u64, at: &str, faults: &mut Faults) -> Option<u32> {
-    let found = value.as_u64().filter(|n| *n <= max).and_then(|n| u32::try_from(n).ok());
+    let found = read::unsigned(value).filter(|n| *n <= max).and_then(|n| u32::try_from(n).ok());
     if found.is_none() {
         let is = if value.is_number() { value.to_string() } else { read::kind(value).to_owned() };
         faults.add(at, format!("is {is}; expected a whole number from 0 to {max}"));

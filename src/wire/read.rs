@@ -185,6 +185,14 @@ pub fn time(value: &Value, at: &str, faults: &mut Faults) -> Option<Time> {
     super::time::parse(string(value, at, faults)?).map_err(|detail| faults.add(at, detail)).ok()
 }
 
+/// A whole number, also where it is written as `7.0`, as JSON numbers are one kind; `None`: it has a sign or a fraction, or is past
+/// what a double tells apart.
+pub fn unsigned(value: &Value) -> Option<u64> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let is_whole = |number: &f64| number.fract() == 0.0 && (0.0..=EXACT_MAX).contains(number);
+    value.as_u64().or_else(|| value.as_f64().filter(is_whole).map(|number| number as u64))
+}
+
 /// A finite number that fits `f32`.
 pub fn number(value: &Value, at: &str, faults: &mut Faults) -> Option<f32> {
     let Some(number) = value.as_f64() else {

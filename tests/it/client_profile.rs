@@ -9,6 +9,7 @@ use crate::support::world::{Answer, StoreKind, World, many, on_both_stores};
 on_both_stores! {
     what_the_client_says_shapes_the_feed_and_nothing_is_kept
     readers_get_more_of_what_they_read
+    the_answer_has_what_ranks_it_again
     every_fault_is_named
 }
 
@@ -80,6 +81,43 @@ async fn readers_get_more_of_what_they_read(kind: StoreKind) {
         without += share(&world.feed("").limit(20).get().await.ok(), &mine);
     }
     assert!(with as f64 >= 1.5 * without as f64, "items of their topics: {with} with interests, {without} without");
+}
+
+/// The public numbers say how the server's own order came about: what each item is worth to everybody is its contribution undone.
+async fn the_answer_has_what_ranks_it_again(kind: StoreKind) {
+    let world = World::start(kind).await;
+    world.items(many(120, &TOPICS, 17)).await;
+    for n in 0..20 {
+        world.events(&format!("reader-{n}"), [crate::support::world::event("open", "itm_000")]).await;
+    }
+    world.popularity_of(&["itm_000"]).await;
+    let body = json!({"interests": [{"topic": "science", "level": 3}], "limit": 40, "explain": "full", "diversity": 0.5});
+    let page = world.post("/v1/feed", &body).await.ok();
+    let ranking = &page.body["ranking"];
+    assert_eq!((&ranking["method"], &ranking["aggregate"], &ranking["normalize"]), (&json!("mmr"), &json!("mean"), &json!("percentile")));
+    assert_eq!((ranking["diversity"].as_f64(), ranking["lambda"].as_f64()), (Some(0.5), Some(0.5)));
+    assert!(ranking["similarity"]["topic"].as_f64().unwrap() > 0.0);
+    assert_eq!(ranking["constraints"][0], json!({"kind": "max_share", "facet": "creator", "max": 2, "per": 10}));
+    assert_eq!(ranking["constraints"].as_array().unwrap().len(), 3);
+    let weights = &page.body["weights"];
+    let weight = |name: &str| weights[name].as_f64().unwrap();
+    let sum: f64 = ["interest", "creator", "follow", "topic", "recency", "popularity"].into_iter().map(weight).sum();
+    let mut popular = 0;
+    for item in page.items() {
+        let signals = item["signals"].as_object().unwrap();
+        popular += usize::from(signals.contains_key("popularity"));
+        assert!(!signals.contains_key("topic"), "what was said of the reader stays out: {signals:?}");
+        for (name, value) in signals {
+            let contribution = item["explain"]["contributions"][name].as_f64().unwrap();
+            assert!((value.as_f64().unwrap() * weight(name) / sum - contribution).abs() < 1e-6, "{name}: {item}");
+        }
+    }
+    assert!(popular > 0, "{}", page.text);
+    // Nobody else needs it.
+    let other = world.feed("ana").get().await.ok();
+    assert!(other.body.get("ranking").is_none() && other.items()[0].get("signals").is_none());
+    let next = json!({"interests": [{"topic": "science", "level": 3}], "cursor": page.next().unwrap()});
+    assert!(world.post("/v1/feed", &next).await.ok().body["ranking"].is_object());
 }
 
 async fn every_fault_is_named(kind: StoreKind) {

@@ -25,6 +25,7 @@ on_both_stores! {
     keeping_and_using_are_decided_apart
     consent_ends_by_itself
     receipts_tell_and_prove_every_decision
+    receipts_are_of_the_standards_form_and_verify_offline
     every_fault_of_a_decision_is_named
 }
 
@@ -142,9 +143,9 @@ async fn receipts_tell_and_prove_every_decision(kind: StoreKind) {
     }
     let told = world.get("/v1/users/ana/consent/receipts").await.ok().body;
     let receipts = told["receipts"].as_array().unwrap();
-    let decisions: Vec<&str> = receipts.iter().map(|receipt| receipt["decision"].as_str().unwrap()).collect();
+    let decisions: Vec<&str> = receipts.iter().map(|receipt| receipt["event"]["type"].as_str().unwrap()).collect();
     assert_eq!(decisions, ["given", "withdrawn", "given"], "saying the same again is no other decision");
-    let notice = world.get(&format!("/v1/consent/notices/{}", receipts[0]["notice"].as_str().unwrap())).await;
+    let notice = world.get(&format!("/v1/consent/notices/{}", receipts[0]["notice"]["version"].as_str().unwrap())).await;
     assert!(notice.text.contains("Research:"), "{}", notice.text);
     assert_eq!(world.get("/v1/consent/notices/b3:00").await.problem(), (404, "not-found"));
 
@@ -156,6 +157,64 @@ async fn receipts_tell_and_prove_every_decision(kind: StoreKind) {
     assert_eq!(verify(&key, &ana, &log), Ok(()));
     log.remove(1);
     assert_eq!(verify(&key, &ana, &log), Err(1));
+}
+
+/// Runs the check that `docs/rights.md` shows on the answer in `receipts`; whether it says that all are sound.
+fn verified_offline(receipts: &Value) -> bool {
+    let page = include_str!("../../docs/rights.md");
+    let (_, rest) = page.split_once("```python\n").unwrap();
+    let (script, _) = rest.split_once("```").unwrap();
+    assert!(script.lines().count() <= 16, "short enough to be read");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("verify.py"), script).unwrap();
+    std::fs::write(folder.path().join("receipts.json"), receipts.to_string()).unwrap();
+    let output = std::process::Command::new("python3").arg("verify.py").current_dir(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    output.status.success() && said.lines().count() == receipts["receipts"].as_array().unwrap().len()
+}
+
+async fn receipts_are_of_the_standards_form_and_verify_offline(kind: StoreKind) {
+    let world = World::with(kind, |settings| {
+        settings.consent.default = ConsentDefault::Required;
+        settings.consent.controller = "Hafenblatt e. V. – Köln".into();
+        settings.consent.contact = "privacy@hafenblatt.example".into();
+        settings.consent.jurisdiction = "DE".into();
+        settings.consent.withdrawal_url = "https://hafenblatt.example/privacy".into();
+    })
+    .await;
+    world.items(many(30, &TOPICS, 7)).await;
+    decide(&world, "ana", json!({"profile_use": "given", "email": "refused"})).await.ok();
+    send(world.request(Method::GET, "/v1/feed?user=ben").header("sec-gpc", "1")).await;
+    let told = world.get("/v1/users/ana/consent/receipts").await.ok().body;
+    let receipt = told["receipts"].as_array().unwrap().iter().find(|r| r["purposes"][0] == "profile_use").unwrap();
+    assert_eq!(receipt["@type"], "dpv:ConsentReceipt");
+    assert_eq!(receipt["schema_version"], "ISO/IEC TS 27560:2023");
+    assert_eq!(receipt["controller"], json!({"name": "Hafenblatt e. V. – Köln", "contact": "privacy@hafenblatt.example"}));
+    assert_eq!((&receipt["jurisdiction"], &receipt["withdrawal_url"]), (&json!("DE"), &json!("https://hafenblatt.example/privacy")));
+    assert_eq!((&receipt["event"]["type"], &receipt["event"]["mechanism"]), (&json!("given"), &json!("explicit")));
+    assert_eq!((&receipt["retention"], &receipt["recipients"]), (&json!("P400D"), &json!([])));
+    for field in ["record_id", "subject_pseudonym", "data_categories"] {
+        assert!(receipt.get(field).is_some(), "{field}: {receipt}");
+    }
+    // The hash is of the text that is served.
+    let notice = world.get(&format!("/v1/consent/notices/{}", receipt["notice"]["version"].as_str().unwrap())).await.text;
+    let sha256: String = <sha2::Sha256 as sha2::Digest>::digest(notice.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!((&receipt["notice"]["sha256"], &receipt["notice"]["language"]), (&json!(sha256), &json!("en")));
+    assert!(!told.to_string().contains("\"ana\""), "the person is named by a pseudonym");
+    // A browser's signal is told apart.
+    let by_signal = world.get("/v1/users/ben/consent/receipts").await.ok().body;
+    let signal = &by_signal["receipts"][0];
+    assert_eq!((&signal["event"]["mechanism"], &signal["notice"]["surface"]), (&json!("signal"), &json!("browser")));
+    assert_ne!(signal["subject_pseudonym"], receipt["subject_pseudonym"]);
+    // Asked for again, it is the same; changed anywhere, it is none.
+    assert_eq!(world.get("/v1/users/ana/consent/receipts").await.ok().body, told);
+    assert!(verified_offline(&told) && verified_offline(&by_signal));
+    for (pointer, value) in [("/receipts/0/event/type", "given "), ("/receipts/0/notice/sha256", "00"), ("/receipts/1/jurisdiction", "FR")]
+    {
+        let mut forged = told.clone();
+        *forged.pointer_mut(pointer).unwrap() = json!(value);
+        assert!(!verified_offline(&forged), "{pointer}");
+    }
 }
 
 async fn every_fault_of_a_decision_is_named(kind: StoreKind) {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::world::{Answer, StoreKind, World, event, item, many, on_both_stores, send};
 
 on_both_stores! {
+    with_a_removed_interest_go_the_makers_of_nothing_else
     what_is_said_of_an_interest_counts
     a_removed_interest_never_comes_back_by_itself
     what_is_blocked_is_never_served
@@ -456,4 +457,21 @@ async fn what_is_wrong_is_said_at_once_and_changes_nothing(kind: StoreKind) {
     put(&world, "/v1/users/ana/preferences", json!({"topics": topics})).await.ok();
     assert_eq!(put(&world, "/v1/users/ana/interests/one-more", json!({"weight": 1})).await.problem(), (409, "conflict"));
     put(&world, "/v1/users/ana/interests/t7", json!({"weight": 1})).await.ok();
+}
+
+/// Who makes nothing but the removed topic was liked for it; who makes other things too, and who is followed, stays.
+async fn with_a_removed_interest_go_the_makers_of_nothing_else(kind: StoreKind) {
+    let world = World::start(kind).await;
+    let made = [("a", "science", "only"), ("b", "science", "both"), ("c", "food", "both"), ("d", "science", "followed")];
+    world.items(made.map(|(id, topic, creator)| crate::support::world::item(id, topic, creator, 1))).await;
+    world.events("ana", ["a", "b", "c", "d"].map(|id| event("like", id))).await;
+    world.events("ana", [event("follow", "d")]).await;
+    let liked = async || -> Vec<String> {
+        let profile = profile(&world, "ana").await.unwrap();
+        profile.inferred(polyphony::domain::Facet::Creator).map(|affinity| affinity.value.to_string()).collect()
+    };
+    assert_eq!(liked().await, ["both", "followed", "only"]);
+    send(world.request(Method::DELETE, "/v1/users/ana/interests/science")).await.ok();
+    assert_eq!(liked().await, ["both"]);
+    assert_eq!(profile(&world, "ana").await.unwrap().follows.iter().map(ToString::to_string).collect::<Vec<_>>(), ["followed"]);
 }

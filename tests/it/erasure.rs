@@ -234,6 +234,51 @@ async fn canaries_are_found_nowhere_with_redis() {
     assert_eq!(found_in(redis.folder()), Vec::<PathBuf>::new(), "append-only files");
 }
 
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for file in files(from) {
+        let copy = to.join(file.strip_prefix(from).unwrap());
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        std::fs::copy(&file, copy).unwrap();
+    }
+}
+
+/// With people's keys in a Redis of their own, which no backup is made of.
+#[tokio::test]
+async fn a_restored_backup_of_redis_says_nothing_about_anybody() {
+    let (mut redis, keys) = (RedisServer::persistent(), RedisServer::start_new());
+    let recipe = Recipe::serve().redis(&redis.url()).set("privacy.keys.redis.url", &keys.url());
+    let server = recipe.ready().await;
+    sing(&server).await;
+    assert!(server.terminate().await.success());
+    let export = async |server: &Process| -> Value { server.get(&format!("/v1/users/user-{CANARY}/export")).await.json().await.unwrap() };
+    redis.stop();
+    let backup = tempfile::tempdir().unwrap();
+    copy(redis.folder(), backup.path());
+    redis.start();
+
+    let server = recipe.ready().await;
+    assert_ne!(export(&server).await["observed"]["events"], 0, "there was something to erase");
+    leave(&server).await;
+    assert!(server.terminate().await.success());
+    assert_eq!(found_in(redis.folder()), Vec::<PathBuf>::new());
+
+    redis.stop();
+    for file in files(redis.folder()) {
+        std::fs::remove_file(file).unwrap();
+    }
+    copy(backup.path(), redis.folder());
+    redis.start();
+    assert_eq!(found_in(redis.folder()), Vec::<PathBuf>::new());
+    let server = recipe.ready().await;
+    let page = server.feed(&format!("user=user-{CANARY}&limit=5")).await;
+    assert_eq!(page.get("degraded"), None, "{page}");
+    assert_eq!(page["personalised"], false, "{page}");
+    let back = export(&server).await;
+    assert_eq!((&back["observed"]["events"], &back["given"]["preferences"]["topics"]), (&json!(0), &json!({})), "{back}");
+    assert!(!server.output().contains(CANARY));
+}
+
 #[tokio::test]
 async fn an_erasure_that_redis_dies_in_is_completed_by_the_next() {
     let mut redis = RedisServer::persistent();

@@ -43,7 +43,7 @@ async fn forms_come_in_every_language_with_the_notice_they_show(kind: StoreKind)
         let user = format!("reader-{}", form["language"].as_str().unwrap());
         send(world.request(Method::PUT, &format!("/v1/users/{user}/consent")).json(&consent)).await.ok();
         let receipts = world.get(&format!("/v1/users/{user}/consent/receipts")).await.ok();
-        assert_eq!(receipts.body["receipts"][0]["notice"], hash);
+        assert_eq!(receipts.body["receipts"][0]["notice"]["version"], hash);
     }
 }
 

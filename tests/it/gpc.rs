@@ -58,7 +58,7 @@ async fn the_signal_outlasts_the_request(kind: StoreKind) {
     world.feed("ana").header("sec-gpc", "1").get().await.ok();
     let kept = receipts(&world, "ana").await;
     assert_eq!(kept.len(), 3, "{kept:?}");
-    let notice = world.get(&format!("/v1/consent/notices/{}", kept[0]["notice"].as_str().unwrap())).await.ok();
+    let notice = world.get(&format!("/v1/consent/notices/{}", kept[0]["notice"]["version"].as_str().unwrap())).await.ok();
     assert!(notice.text.contains("Global Privacy Control"), "{}", notice.text);
     // Until they opt in again.
     decide(&world, "ana", json!({"profile_create": "given", "profile_use": "given", "sale_share": "given"})).await;

@@ -98,7 +98,7 @@ async fn each_key_has_its_own_bucket_and_guessing_has_one() {
     assert_eq!(guesses, [401, 401, 401, 429]);
     assert_eq!(status(Some(OTHER_KEY)).await, 200, "whoever has a key is served all the same");
     assert_eq!(world.get("/livez").await.status, 200);
-    assert_eq!(world.get("/v1/transparency").await.status, 200);
+    assert_eq!(world.get("/v1/transparency").await.status, 429, "open to all, and counted with all");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,4 +109,24 @@ async fn as_shipped_a_backend_is_not_limited() {
         let answer = send(request.json(&json!({"user": "ana", "events": [event("open", "nowhere")]}))).await;
         assert_eq!((answer.status.as_u16(), answer.headers.get("ratelimit")), (202, None));
     }
+}
+
+/// Routes that are open to all count for the anonymous limit, and a key's own calls do not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_document_counts_for_everybody() {
+    let world = World::with(StoreKind::Embedded, |settings| {
+        settings.auth.server_keys = vec![Secret::new(KEY)];
+        settings.limits.anonymous_requests_per_minute = 2;
+    })
+    .await;
+    let get = |key: Option<&str>| {
+        let request = world.request(Method::GET, "/v1/transparency");
+        key.map_or(request.try_clone().unwrap(), |key| request.bearer_auth(key))
+    };
+    for _ in 0..2 {
+        send(get(None)).await.ok();
+    }
+    assert_eq!(send(get(None)).await.problem(), (429, "rate-limited"));
+    assert_eq!(send(get(Some("no-key-of-this-server"))).await.problem(), (429, "rate-limited"));
+    send(get(Some(KEY))).await.ok();
 }

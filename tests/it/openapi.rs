@@ -103,6 +103,30 @@ fn every_reference_leads_somewhere() {
     check(&document, &document);
 }
 
+/// A running server's document says what only it knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_served_copy_names_surfaces_and_the_length_of_embeddings() {
+    let world = World::start(StoreKind::Embedded).await;
+    let served = world.get("/openapi.json").await.ok().body;
+    let names = json!(["email_digest", "home", "push", "video"]);
+    let parameters = served["paths"]["/v1/feed"]["get"]["parameters"].as_array().unwrap();
+    assert_eq!(parameters.iter().find(|one| one["name"] == "surface").unwrap()["schema"]["enum"], names);
+    let schemas = &served["components"]["schemas"];
+    let mut or_none = names.as_array().unwrap().clone();
+    or_none.push(Value::Null);
+    assert_eq!(schemas["FeedRequest"]["properties"]["surface"]["enum"], json!(or_none));
+    let embedding = &schemas["ItemInput"]["properties"]["embedding"];
+    assert_eq!((&embedding["minItems"], &embedding["maxItems"]), (&json!(32), &json!(32)));
+    // Otherwise it is the committed one.
+    let (mut here, committed) = (served.clone(), document());
+    assert_ne!(here, committed);
+    here["components"] = committed["components"].clone();
+    assert_eq!(here["paths"].as_object().unwrap().len(), committed["paths"].as_object().unwrap().len());
+    assert!(!served["paths"].to_string().contains(":null"), "nothing was added in passing");
+    // What it says of interests holds.
+    assert_eq!(schemas["FeedRequest"]["then"]["properties"]["user"]["type"], "null");
+}
+
 /// What the document says is refused is refused, with the field named: unknown fields, and names outside closed lists.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_limits_of_bodies_are_those_of_their_readers() {

@@ -102,6 +102,20 @@ async fn a_turned_knob_changes_the_document_and_its_tag() {
     assert_eq!(world.get("/v1/transparency?surface=hom").await.problem(), (400, "unknown-surface"));
 }
 
+/// However often it is asked for, it is made once for what serves.
+#[tokio::test]
+async fn it_is_made_once_and_anew_when_something_else_serves() {
+    let world = World::start(StoreKind::Embedded).await;
+    let first = document(&world).await;
+    let serving = world.app.feed.serving.load_full();
+    let kept = world.app.transparency.of(&serving, "", || panic!("it was made already"));
+    assert_eq!(serde_json::from_slice::<Value>(&kept.body).unwrap(), first);
+    world.swap_policy("home", |policy| policy.page_size = 7).await;
+    assert_ne!(document(&world).await, first);
+    let now = world.app.feed.serving.load_full();
+    assert_ne!(world.app.transparency.of(&now, "", || panic!("it was made already")).tag, kept.tag);
+}
+
 /// Criteria that are said to come from the reader add nothing where no profile is used.
 #[tokio::test]
 async fn what_is_called_profiling_needs_a_profile() {

@@ -7,7 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Subject, change_profile, hex, private};
+use super::{
+    Subject, change_profile, hex, private,
+    receipt::{ReceiptBody, Receipts},
+};
 use crate::{
     app::App,
     consent::{ConsentError, GPC_NOTICE, GPC_TEXT, Notice, UNSUBSCRIBE_NOTICE, UNSUBSCRIBE_TEXT, form::Form},
@@ -85,21 +88,21 @@ pub struct ReceiptsBody {
     public_key: String,
 }
 
-/// One decision.
+/// One record of the log, as the export has it.
 #[derive(Serialize, ToSchema)]
-#[schema(as = ConsentReceipt)]
-pub struct ReceiptBody {
+#[schema(as = ConsentRecord)]
+pub struct RecordBody {
     purpose: &'static str,
     /// `given`, `refused` or `withdrawn`.
     decision: &'static str,
     at: String,
     /// The notice that was shown.
     notice: String,
-    /// Over this receipt and the one before it, in hex.
+    /// Over this record and the one before it, in hex.
     signature: String,
 }
 
-impl From<&ConsentRecord> for ReceiptBody {
+impl From<&ConsentRecord> for RecordBody {
     fn from(record: &ConsentRecord) -> Self {
         Self {
             purpose: record.purpose.name(),
@@ -149,12 +152,22 @@ pub async fn put(
 }
 
 /// Receipts of every decision
+///
+/// One for each record of the log, as JSON-LD with the fields of ISO/IEC TS 27560, to keep and to show. Each is signed as a whole;
+/// `docs/rights.md` shows how anybody verifies one.
 #[utoipa::path(get, path = "/v1/me/consent/receipts", tag = "me", operation_id = "get_consent_receipts",
     responses((status = 200, description = "The whole log, signed", body = ReceiptsBody)))]
 pub async fn receipts(app: web::Data<App>, Subject(user): Subject) -> Result<HttpResponse, Problem> {
     let log = app.consents.log(&user).await?;
     let public_key = hex(&app.consents.public_key().await?);
-    Ok(private(&ReceiptsBody { receipts: log.iter().map(ReceiptBody::from).collect(), public_key }))
+    let mut told = ReceiptsBody { receipts: Vec::with_capacity(log.len()), public_key };
+    if !log.is_empty() {
+        let receipts = Receipts::new(&app, &app.store.pseudonym(&user).await?);
+        for record in &log {
+            told.receipts.push(receipts.of(record).await?);
+        }
+    }
+    Ok(private(&told))
 }
 
 /// A notice, as it was shown
@@ -220,7 +233,7 @@ fn told(app: &App, log: &[ConsentRecord], now: Time) -> ConsentBody {
     }
 }
 
-fn read_form(app: &App, value: &Value, faults: &mut Faults) -> (BTreeMap<Purpose, bool>, String) {
+pub(in crate::http) fn read_form(app: &App, value: &Value, faults: &mut Faults) -> (BTreeMap<Purpose, bool>, String) {
     let mut decisions = BTreeMap::new();
     let mut notice = app.notices.current(None).hash.clone();
     let Some(map) = read::object(value, "", faults) else { return (decisions, notice) };

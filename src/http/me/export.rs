@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Subject, consent::ReceiptBody, preferences::PreferencesBody, private};
+use super::{Subject, consent::RecordBody, preferences::PreferencesBody, private};
 use crate::{
     app::App,
     catalogue::Snapshot,
@@ -45,7 +45,7 @@ pub struct GivenBody {
     /// Topics nothing is inferred about: locked, or removed from the interests.
     locked_topics: Vec<String>,
     /// The consent log, oldest first.
-    consents: Vec<ReceiptBody>,
+    consents: Vec<RecordBody>,
 }
 
 /// What is never shown: an item, or a facet's value.
@@ -259,7 +259,7 @@ fn export(person: &Person, pace: &Pace, snapshot: &Snapshot, exported_at: String
             follows: follows.iter().map(ToString::to_string).collect(),
             dislikes: dislikes.iter().map(dislike).collect(),
             locked_topics: locked_topics.iter().map(ToString::to_string).collect(),
-            consents: person.consents.iter().map(ReceiptBody::from).collect(),
+            consents: person.consents.iter().map(RecordBody::from).collect(),
         },
         observed: ObservedBody {
             events: *events,

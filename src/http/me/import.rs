@@ -44,7 +44,7 @@ pub struct ImportForm {
 
 /// What the person said.
 #[derive(Default)]
-struct Given {
+pub(in crate::http) struct Given {
     preferences: Preferences,
     mutes: Vec<Mute>,
     follows: Vec<FacetValue>,
@@ -81,7 +81,7 @@ pub async fn post(
     Ok(private(&PreferencesBody::from(&given.preferences)))
 }
 
-fn read_given(value: &Value, faults: &mut Faults) -> Given {
+pub(in crate::http) fn read_given(value: &Value, faults: &mut Faults) -> Given {
     let mut given = Given::default();
     let Some(map) = read::object(value, "", faults) else { return given };
     read::unknown_keys(map, &EXPORT_FIELDS, "an export", "", faults);

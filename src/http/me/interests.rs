@@ -19,7 +19,7 @@ use crate::{
         problem::Problem,
     },
     learn::controls,
-    rank::subject::is_about,
+    rank::subject::{is_about, is_only_about},
     wire::{Faults, event::flag, read},
 };
 
@@ -136,6 +136,7 @@ pub async fn put(
 /// Remove an interest
 ///
 /// Said or inferred. The removal is remembered: whatever the person opens, nothing is inferred about the topic again until a `PUT`.
+/// Creators and sources that make nothing else are no longer liked either; those that are followed still are.
 /// Its items may still come, as they come to somebody of whom nothing is known; a weight of −1 keeps them out.
 #[utoipa::path(delete, path = "/v1/me/interests/{topic}", tag = "me", operation_id = "delete_interest",
     params(("topic" = String, Path, description = "The topic")),
@@ -145,7 +146,8 @@ pub async fn delete(app: web::Data<App>, Subject(user): Subject, path: web::Path
     let snapshot = app.feed.catalogue.snapshot();
     let now = app.now();
     let body = change_profile(&app, &user, |profile| {
-        controls::remove_interest(profile, &topic, |interest| is_about(interest, &topic, &snapshot))?;
+        let only = |affinity: &Affinity| is_only_about(affinity, &topic, &snapshot);
+        controls::remove_interest(profile, &topic, |interest| is_about(interest, &topic, &snapshot), only)?;
         Ok(InterestsBody::new(profile, now))
     });
     Ok(private(&body.await?))

@@ -9,6 +9,7 @@ pub mod interests;
 pub mod preferences;
 pub mod presets;
 pub mod preview;
+pub mod receipt;
 pub mod reset;
 pub mod snooze;
 

@@ -108,7 +108,7 @@ pub struct PreferencesBody {
     topics: BTreeMap<String, f32>,
     /// Only items in these languages; empty: any. At most 20.
     languages: Vec<String>,
-    /// No item that says one of these, in any mode: words and phrases compared whole, in lower case, with title, description, topics,
+    /// No item that says one of these, in any mode: words and phrases compared whole, in any case and form of Unicode, with title, description, topics,
     /// creator's name and source. At most 50, of 2 to 64 characters.
     blocked_keywords: Vec<String>,
     /// Times into a session at which a break is due.
@@ -196,7 +196,7 @@ pub(super) async fn refuse_sensitive(
 }
 
 /// Preferences at the pointer `at`; the defaults where there are faults.
-pub(super) fn read_preferences(value: &Value, at: &str, faults: &mut Faults) -> Preferences {
+pub(in crate::http) fn read_preferences(value: &Value, at: &str, faults: &mut Faults) -> Preferences {
     let Some(map) = read::object(value, at, faults) else { return Preferences::default() };
     read::unknown_keys(map, &FIELDS, "preferences", at, faults);
     let get = |key: &str| read::optional(map, key);
@@ -307,7 +307,7 @@ fn read_languages(value: &Value, at: &str, faults: &mut Faults) -> Vec<FacetValu
     values.iter().enumerate().filter_map(|(n, value)| read::facet_value(value, &format!("{at}/{n}"), faults)).collect()
 }
 
-/// Lower-case, each once, in the order given.
+/// Lower-case, what blocks the same once, in the order given.
 fn read_keywords(value: &Value, at: &str, faults: &mut Faults) -> Vec<String> {
     let mut keywords: Vec<String> = Vec::new();
     for (n, value) in list(value, MAX_BLOCKED_KEYWORDS, "keywords", at, faults).iter().enumerate() {
@@ -315,7 +315,7 @@ fn read_keywords(value: &Value, at: &str, faults: &mut Faults) -> Vec<String> {
         let Some(keyword) = read::string(value, &at, faults).map(|text| text.trim().to_lowercase()) else { continue };
         match keyword::fault(&keyword) {
             Some(fault) => faults.add(at, fault),
-            None if keywords.contains(&keyword) => {}
+            None if keywords.iter().any(|known| keyword::is_same(known, &keyword)) => {}
             None => keywords.push(keyword),
         }
     }

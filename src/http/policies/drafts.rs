@@ -126,7 +126,7 @@ fn toml_of(map: &Map<String, Value>) -> Result<String, String> {
 
 /// A whole number within `low..=high`.
 pub fn whole(value: &Value, low: u64, high: u64, at: &str, faults: &mut Faults) -> Option<u64> {
-    let number = value.as_u64().filter(|number| (low..=high).contains(number));
+    let number = read::unsigned(value).filter(|number| (low..=high).contains(number));
     if number.is_none() {
         faults.add(at, format!("expected a whole number from {low} to {high}"));
     }

@@ -33,7 +33,7 @@ use crate::{
 /// Readers sampled by a check that does not say how many.
 const DEFAULT_SAMPLED_READERS: usize = 40;
 /// After this no further readers are sampled.
-const SAMPLE_TIME_MAX: Duration = Duration::from_secs(10);
+const SAMPLE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Most policies in one preview.
 pub const MAX_PREVIEWED_POLICIES: usize = 4;
 const CHECK_FIELDS: [&str; 2] = ["policy", "readers"];

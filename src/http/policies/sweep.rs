@@ -35,7 +35,7 @@ pub const MAX_KNOBS: usize = 4;
 /// Most pages of one sweep: settings × readers.
 const MAX_PAGES: usize = 8_000;
 /// After this no further readers are asked.
-const TIME_MAX: Duration = Duration::from_secs(20);
+const TIME_MAX: Duration = Duration::from_secs(8);
 
 /// What `POST /v1/admin/policies/sweep` takes.
 #[derive(ToSchema)]
@@ -134,7 +134,7 @@ pub async fn sweep(app: web::Data<App>, caller: Caller, request: HttpRequest, mu
 }
 
 /// A sweep that can be run.
-struct Asked {
+pub(in crate::http) struct Asked {
     surface: String,
     settings: Vec<Setting>,
     /// The policy as it is, then one per setting.
@@ -145,7 +145,7 @@ struct Asked {
 
 impl Asked {
     /// Problem: all that is wrong with the body, or else with any setting.
-    fn read(app: &App, body: &Value) -> Result<Self, Problem> {
+    pub(in crate::http) fn read(app: &App, body: &Value) -> Result<Self, Problem> {
         let mut drafts = Drafts::new(app);
         let active = Value::from("active");
         let (mut surface, mut readers, mut floor) = ("home".to_owned(), Some(DEFAULT_READERS), None);

@@ -163,7 +163,7 @@ pub fn rollback(body: &Value) -> Result<Rollback, Problem> {
 fn common(map: &Map<String, Value>, faults: &mut Faults) -> Option<Rollback> {
     let actor = read::optional(map, "actor").and_then(|value| plain(value, ACTOR_BYTES_MAX, "/actor", faults));
     let expected = read::optional(map, "expected").and_then(|value| {
-        let number = value.as_u64();
+        let number = read::unsigned(value);
         if number.is_none() {
             faults.add("/expected", format!("is {}; expected the number of entries of the log", read::kind(value)));
         }

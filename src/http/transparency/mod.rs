@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 pub use options::{CallBody, OptionBody};
 pub use parameters::{NotUsedBody, ParameterBody, ParametersBody};
 
-use super::{feed::SURFACE_IN_QUERY, params::Query, problem::Problem};
+use super::{auth::Visitor, feed::SURFACE_IN_QUERY, params::Query, problem::Problem};
 use crate::{
     app::{App, VERSION},
     domain::{
@@ -110,21 +110,24 @@ pub struct ModeBody {
 #[utoipa::path(get, path = "/v1/transparency", tag = "consent", operation_id = "transparency", security(()),
     params(("surface" = Option<String>, Query, description = "Only this one; all of them if left out", example = "home")),
     responses((status = 200, description = "The document", body = TransparencyBody), (status = 304, description = "It is still the same")))]
-pub async fn get(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
+pub async fn get(request: HttpRequest, app: web::Data<App>, _: Visitor) -> Result<HttpResponse, Problem> {
     let mut query = Query::new("GET /v1/transparency", request.query_string());
     let surface = query.optional("surface");
     query.finish()?;
-    let serving = app.feed.serving.load();
+    let serving = app.feed.serving.load_full();
     if let Some(surface) = surface.as_deref().filter(|surface| !serving.knows(surface)) {
         return Err(Problem::unknown_surface(surface, SURFACE_IN_QUERY, serving.surfaces().0.keys().map(String::as_str)));
     }
-    let tag = tag(&app.settings, &serving, surface.as_deref());
-    let has_it = request.headers().get(header::IF_NONE_MATCH).is_some_and(|known| matches(known, &tag));
+    let made = app.transparency.of(&serving, surface.as_deref().unwrap_or_default(), || {
+        let body = serde_json::to_vec(&document(&app.settings, &serving, surface.as_deref())).unwrap_or_default();
+        (tag(&app.settings, &serving, surface.as_deref()), body)
+    });
+    let has_it = request.headers().get(header::IF_NONE_MATCH).is_some_and(|known| matches(known, &made.tag));
     let mut answer = if has_it { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    answer.insert_header((header::ETAG, tag)).insert_header((header::CACHE_CONTROL, CACHE_CONTROL));
+    answer.insert_header((header::ETAG, made.tag.as_str())).insert_header((header::CACHE_CONTROL, CACHE_CONTROL));
     // The same for everybody who asks.
     answer.insert_header((header::VARY, "Accept-Encoding"));
-    Ok(if has_it { answer.finish() } else { answer.json(document(&app.settings, &serving, surface.as_deref())) })
+    Ok(if has_it { answer.finish() } else { answer.content_type("application/json").body(made.body.clone()) })
 }
 
 /// Whether an `If-None-Match` names `tag` (RFC 9110, 13.1.2).

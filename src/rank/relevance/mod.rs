@@ -14,7 +14,7 @@ mod taste;
 mod tests;
 
 pub use dislike::Demotion;
-pub use parts::{Part, parts, score_of};
+pub use parts::{Impersonal, Part, parts, score_of};
 pub use rescore::Rescorer;
 pub use scorer::prior_fade;
 

@@ -43,11 +43,33 @@ impl Possible {
         let any = |feature: Feature| feed.pool.iter().any(|entry| entry.contributions[feature as usize] != 0.0);
         let codes = context.snapshot.codes();
         Self {
-            profile: feed.owner.user().is_some(),
+            // A profile that came with the request is nobody's: it shows in what it gave.
+            profile: feed.owner.user().is_some() || Feature::ALL.into_iter().filter(|f| f.is_personal()).any(any),
             prior: context.policy.score.prior.iter().any(|prior| codes.get(Facet::Topic, &prior.topic).is_some()),
             caller: any(Feature::Relevance),
             open_rate: any(Feature::Uncertainty),
         }
+    }
+}
+
+/// What the features that say nothing about the reader were worth, in a feed made by a profile that came with the request.
+pub struct Impersonal {
+    shares: [f32; FEATURES],
+}
+
+impl Impersonal {
+    /// `context` has the policy that made `feed`.
+    pub fn of(feed: &StoredFeed, context: &Context) -> Self {
+        Self { shares: Possible { profile: true, ..Possible::of(feed, context) }.shares(&context.policy.score.weights) }
+    }
+
+    /// Each feature's value in [0, 1] within rounding; those that gave nothing are left out.
+    pub fn values(&self, entry: &PoolEntry) -> impl Iterator<Item = (Feature, f32)> {
+        let given = Feature::ALL.into_iter().filter(|feature| !feature.is_personal());
+        given.filter_map(|feature| {
+            let contribution = entry.contributions[feature as usize];
+            (contribution != 0.0).then(|| (feature, (contribution / self.shares[feature as usize]).clamp(0.0, 1.0)))
+        })
     }
 }
 

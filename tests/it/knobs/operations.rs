@@ -73,6 +73,7 @@ operations! {
     "server.keep_alive" = "1s" => keep_alive;
     "server.drain_delay" = "1m" => drain_delay;
     "server.shutdown_grace" = "1s" => shutdown_grace;
+    "server.cors_origins" = "https://www.example.org" => cors_origins;
     "auth.server_keys" = KEY => without_key;
     "auth.admin_keys" = OTHER_KEY => admin_keys;
     "auth.jwt_secret" = SECRET => without_key;
@@ -82,6 +83,10 @@ operations! {
     "limits.user_reads_per_minute" = "1" => limits;
     "limits.anonymous_requests_per_minute" = "1" => limits;
     "consent.default" = "assumed" => consent_default;
+    "consent.controller" = "Other News" => controller;
+    "consent.contact" = "other@news.example" => controller;
+    "consent.jurisdiction" = "US-CA" => controller;
+    "consent.withdrawal_url" = "https://news.example/withdraw" => controller;
     "privacy.master_keys" = MASTER_KEY => master_keys;
     "privacy.keys.embedded.path" = "elsewhere/keys.redb" => key_path;
     "privacy.keys.redis.url" = "redis://127.0.0.1:1" => key_redis_url;
@@ -143,6 +148,22 @@ async fn consent_default(change: Change) -> String {
     let answer = server.post("/v1/events", &json!({"user": "ana", "events": [event]})).await;
     let answer: Value = answer.json().await.unwrap();
     format!("ignored {}", answer["ignored"])
+}
+
+async fn cors_origins(change: Change) -> String {
+    let server = recipe(change).ready().await;
+    let answer = server.request(Method::GET, "/version").header("origin", "https://www.example.org").send().await.unwrap();
+    format!("may be read by {:?}", answer.headers().get("access-control-allow-origin"))
+}
+
+/// The controller as a receipt names it.
+async fn controller(change: Change) -> String {
+    let named = Recipe::serve().set("consent.controller", "Any News").set("consent.contact", "privacy@news.example");
+    let server = with(named, change).ready().await;
+    server.request(Method::PUT, "/v1/users/ana/consent").json(&json!({"decisions": {"email": "given"}})).send().await.unwrap();
+    let receipts: Value = server.get("/v1/users/ana/consent/receipts").await.json().await.unwrap();
+    let receipt = &receipts["receipts"][0];
+    format!("{} {} {}", receipt["controller"], receipt["jurisdiction"], receipt["withdrawal_url"])
 }
 
 async fn notices(change: Change) -> String {

@@ -58,6 +58,7 @@ fn referred<'a>(api: &'a Value, schema: &'a Value) -> &'a Value {
 /// A value of the schema: its example where it has one, else the canary wherever a text may be.
 fn sample(api: &Value, schema: &Value, depth: usize) -> Value {
     let schema = referred(api, schema);
+    let schema = schema.get("oneOf").map_or(schema, |forms| referred(api, &forms[0]));
     if let Some(example) = schema.get("example") {
         return example.clone();
     }

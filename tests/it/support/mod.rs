@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod garbage;
 pub mod process;
 pub mod proxy;
+pub mod reading;
 pub mod redis;
 pub mod sentinel;
 pub mod tls;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, cursor::Cursor};
 use crate::domain::{
-    feed::{Owner, Page, StoredFeed},
+    feed::{Dials, Owner, Page, StoredFeed},
     policy::ActivePolicy,
     session::{Rules, Turn},
 };
@@ -24,7 +24,8 @@ impl FeedService {
         let read = |token: &String| self.signer.read_session_token(token, user).ok_or(FeedError::InvalidSession);
         let token = request.session_token.as_ref().map(read).transpose()?;
         let own_pauses = reader.profile.as_ref().map_or(&[][..], |profile| profile.preferences.pauses.as_slice());
-        let rules = Rules { policy: &policy.policy.session, own_pauses };
+        let of_minors = request.is_minor.then(|| policy.policy.session.for_minors());
+        let rules = Rules { policy: of_minors.as_ref().unwrap_or(&policy.policy.session), own_pauses };
         // A cursor knows its own page: asking for it twice is one page.
         let before = cursor.and_then(|cursor| cursor.session).or(token);
         Ok(rules.bind().then(|| rules.turn(before, self.clock.now(), request.goes_on)))
@@ -46,6 +47,7 @@ impl FeedService {
             surface: request.surface.clone(),
             policy_digest: policy.digest.clone(),
             diversity: policy.policy.diversify.diversity,
+            dials: Dials::default(),
             seed: 0,
             created_at: now,
             expires_at: now.plus(policy.policy.feed.ttl),

@@ -300,7 +300,8 @@ fn admitted(app: &App, caller: &Caller, id: &RequestId, request: &HttpRequest, a
         strict: asked.strict,
         exclude: asked.exclude,
         language: Some(Language::of(request).tag()),
-        takes_sponsored: true,
+        // Whatever they would be chosen by: none for minors.
+        takes_sponsored: !is_minor,
         session_token: asked.session_token,
         goes_on: asked.goes_on,
     })

@@ -78,6 +78,10 @@ pub struct ConstraintBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub position: Option<u32>,
+    /// Of a `cap`: an item with any of these counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub topics: Option<Vec<String>>,
 }
 
 impl From<&Constraint> for ConstraintBody {
@@ -95,6 +99,10 @@ impl From<&Constraint> for ConstraintBody {
                 Self { min: Some(min), per: Some(per), ..common }
             }
             Constraint::MinGap { gap, .. } => Self { gap: Some(gap), ..common },
+            Constraint::Cap { ref topics, max, per, .. } => {
+                let topics = topics.iter().map(ToString::to_string).collect();
+                Self { topics: Some(topics), max: Some(max), per: Some(per), ..common }
+            }
             Constraint::Pin { position, .. } => Self { position: Some(position), ..common },
         }
     }

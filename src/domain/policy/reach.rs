@@ -37,6 +37,12 @@ impl Default for Reach {
 }
 
 impl Reach {
+    /// The rules for minors: no push between 22 and 7, whatever hours the policy has.
+    #[must_use]
+    pub fn for_minors(&self) -> Self {
+        Self { quiet_from: 22, quiet_until: 7, ..self.clone() }
+    }
+
     pub(super) fn check(&self, faults: &mut Faults) {
         faults.held("reach.push_per_day", self.push_per_day);
         faults.held("reach.digest_every", self.digest_every);

@@ -46,6 +46,16 @@ impl Default for Session {
 }
 
 impl Session {
+    /// The rules for minors: breaks at 15, 60 and 90 minutes and an end after two hours that hold, besides the policy's own where
+    /// they are stricter (ICO Children's Code, standard 13; Commission guidelines C(2025) 6826).
+    #[must_use]
+    pub fn for_minors(&self) -> Self {
+        let mut pauses: Vec<Span> = self.pauses.iter().copied().chain([15, 60, 90].map(Span::minutes)).collect();
+        pauses.sort_unstable();
+        pauses.dedup();
+        Self { pauses, limit: self.limit.min(Span::hours(2)), dismissible: false, ..self.clone() }
+    }
+
     pub(super) fn check(&self, faults: &mut Faults) {
         faults.held("session.natural_stop_after_pages", self.natural_stop_after_pages);
         faults.held("session.gap", self.gap);

@@ -223,7 +223,14 @@ const fn categories(purpose: Purpose) -> &'static [&'static str] {
     match purpose {
         Purpose::ProfileCreate | Purpose::ProfileUse | Purpose::Research => &["interactions", "inferred interests", "preferences"],
         Purpose::Measure | Purpose::Improve => &["interactions", "served feeds"],
-        Purpose::Sensitive => &["interactions with items of special categories", "inferred interests"],
+        Purpose::Dwell => &["how long items are looked at", "inferred interests"],
+        Purpose::Sensitive
+        | Purpose::SensitiveHealth
+        | Purpose::SensitivePolitics
+        | Purpose::SensitiveBelief
+        | Purpose::SensitiveUnion
+        | Purpose::SensitiveSexLife
+        | Purpose::SensitiveOrigin => &["interactions with items of special categories", "inferred interests"],
         Purpose::Email | Purpose::Push => &["contact address", "inferred interests"],
         Purpose::SaleShare => &["interactions", "inferred interests"],
     }

@@ -109,6 +109,7 @@ async fn page(app: &App, id: &RequestId, user: &UserId, asked: &Asked, limit: Op
         surface: asked.surface.clone(),
         user: Some(user.clone()),
         session: None,
+        is_minor: false,
         mode: Mode::Profile,
         interests: BTreeMap::new(),
         limit,

@@ -13,6 +13,7 @@ use crate::{
         reach::{Against, Refused},
     },
     http::{
+        age,
         body::{Body, Takes},
         gpc::PrivacyBody,
         language::Language,
@@ -98,7 +99,7 @@ pub async fn plan(
     });
     faults.into_result().map_err(Problem::invalid_body)?;
     let Some((asked, Some(category), zone)) = read else { return Err(Problem::internal("a push without faults was not read")) };
-    let body = planned(&app, &id, &request, &asked, &category, zone).await?;
+    let body = planned(&app, &id, &request, &asked, &category, zone, age::is_minor(&app, &request, &caller)?).await?;
     app.metrics.reach(SURFACE, body.because.unwrap_or("sent"));
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-store")).json(body))
 }
@@ -110,9 +111,13 @@ async fn planned(
     asked: &Asked,
     category: &str,
     zone: Option<String>,
+    is_minor: bool,
 ) -> Result<PlanBody, Problem> {
     let Some(user) = &asked.user else { return Err(Problem::internal("a push without faults has nobody")) };
-    let rules = rules(app, &asked.surface)?;
+    let mut rules = rules(app, &asked.surface)?;
+    if is_minor {
+        rules = rules.for_minors();
+    }
     let (person, seen) = reached(app, user, Purpose::Push, asked.last_seen_at).await?;
     let seen = match seen {
         Ok(seen) => seen,

@@ -2,7 +2,7 @@
 
 use super::{
     RedisStore,
-    link::Lane,
+    link::{Ask, Lane},
     people::{Stored, ttl_ms},
 };
 use crate::{
@@ -23,7 +23,7 @@ impl RedisStore {
     async fn stored_pace(&self, who: &Lookup) -> Result<Stored, StoreError> {
         let mut get = redis::cmd("GET");
         get.arg(self.keys.pace(who));
-        self.link.call(Lane::Serving, |mut connection| async move { get.query_async(&mut connection).await }).await
+        self.link.ask(Lane::Serving, Ask::Read(&get)).await
     }
 
     pub(super) async fn read_pace(&self, user: &UserId) -> Result<Pace, StoreError> {
@@ -51,7 +51,7 @@ impl RedisStore {
         }
         replace.arg(stored.unwrap_or_default()).arg(key.seal(Record::Pace, &codec::pace::encode(pace)?)?);
         replace.arg(ttl_ms(keep.as_std())).arg(0).arg(self.key_ttl_ms()).arg(key.pseudonym().0.as_slice());
-        let code = self.link.call(Lane::Serving, |mut connection| async move { replace.invoke_async(&mut connection).await }).await?;
+        let code = self.link.ask(Lane::Serving, Ask::Script(&replace)).await?;
         self.committed(&who, code).await
     }
 }

@@ -149,7 +149,8 @@ function thresholds(spec, rate, total) {
 
 function latencies(kind, spec) {
   const factor = (spec.latency_factor || 1) * SLACK;
-  return Object.entries(LIMITS.latency_ms[kind]).map(([percentile, limit]) => `${percentile}<${limit * factor}`);
+  const judged = Object.entries(LIMITS.latency_ms[kind]).filter(([percentile]) => !spec.percentiles || spec.percentiles.includes(percentile));
+  return judged.map(([percentile, limit]) => `${percentile}<${limit * factor}`);
 }
 
 // mulberry32: the same SEED draws the same sessions, so two runs differ by the server.

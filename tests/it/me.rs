@@ -31,10 +31,10 @@ async fn three(kind: StoreKind) -> World {
 
 async fn preferences_are_kept_and_checked(kind: StoreKind) {
     let world = three(kind).await;
-    let defaults = json!({"mode": "profile", "topics": {}, "languages": [], "blocked_keywords": []});
+    let defaults = json!({"mode": "profile", "topics": {}, "languages": [], "blocked_keywords": [], "pauses": [], "push_categories": []});
     assert_eq!(world.get("/v1/users/cleo/preferences").await.ok().body, defaults);
     let wanted = json!({"mode": "explicit_only", "diversity": 0.5, "topics": {"science": 1.0, "sport": -1.0}, "languages": ["en"],
-        "blocked_keywords": ["royal wedding"]});
+        "blocked_keywords": ["royal wedding"], "pauses": ["20m", "1h"], "push_categories": ["breaking"], "time_zone": "Europe/Berlin"});
     assert_eq!(put(&world, "ana", wanted.clone()).await.ok().body, wanted);
     assert_eq!(world.get("/v1/users/ana/preferences").await.ok().body, wanted);
     assert_eq!(world.counted("ana").await, 6, "the rest of the profile stays");

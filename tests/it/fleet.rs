@@ -138,3 +138,34 @@ async fn a_server_behind_a_trimmed_log_loads_all_again() {
     assert_eq!(b.metric("feed_catalogue_items").await, a.metric("feed_catalogue_items").await);
     assert!(b.output().matches("catalogue loaded").count() >= 2, "{}", b.output());
 }
+
+async fn prefers(server: &Process, user: &str, preferences: Value) {
+    let answer = server.request(Method::PUT, &format!("/v1/users/{user}/preferences")).json(&preferences).send().await.unwrap();
+    let (status, body) = (answer.status(), answer.text().await.unwrap());
+    assert!(status.is_success(), "{status}: {body}");
+}
+
+#[tokio::test]
+async fn what_a_person_says_holds_on_every_server_with_the_next_page() {
+    let redis = RedisServer::start_new();
+    let (a, b) = pair(&redis).await;
+    a.put_items(&items(60)).await;
+    until_it_has(&b, "i59", true).await;
+    for user in ["ann", "ben", "cid"] {
+        assert_eq!(a.events(user, "i1", &["e".into()]).await.0, 202);
+        assert_eq!(b.feed(&format!("user={user}&limit=5")).await["personalised"], true);
+    }
+    assert!(ids(&b.feed("user=ann&limit=60").await).contains(&"i7".to_owned()));
+    prefers(&a, "ann", json!({"blocked_keywords": ["Item 7"]})).await;
+    assert!(!ids(&b.feed("user=ann&limit=60").await).contains(&"i7".to_owned()), "a block holds at once");
+    prefers(&a, "ben", json!({"mode": "no_profile"})).await;
+    assert_eq!(b.feed("user=ben&limit=5").await["personalised"], false, "a mode holds at once");
+    let cursor = next(&b.feed("user=cid&limit=5").await);
+    assert!(a.request(Method::DELETE, "/v1/users/cid").send().await.unwrap().status().is_success());
+    let page = b.feed(&format!("user=cid&limit=5&cursor={cursor}")).await;
+    assert_eq!(page["personalised"], false, "an erasure holds at once, in feeds that were begun, too");
+    assert_eq!(b.feed("user=cid&limit=5").await["personalised"], false);
+    // How far B is behind A can be seen.
+    assert!(b.metric("feed_catalogue_lag_seconds_count").await >= 1.0);
+    assert_eq!(b.metric("feed_catalogue_lag_seconds_bucket{le=\"+Inf\"}").await, b.metric("feed_catalogue_lag_seconds_count").await);
+}

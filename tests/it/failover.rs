@@ -105,7 +105,7 @@ async fn a_primary_that_dies_under_load_costs_whole_answers_and_nothing_else() {
     assert!(lost.is_empty(), "{lost:?}");
     assert!(degraded > 0 && degraded < served);
     let page = server.get("/metrics").await.text().await.unwrap();
-    let answers = page.lines().filter(|line| line.starts_with("feed_responses_total") && line.contains("outcome=\"degraded\""));
+    let answers = page.lines().filter(|line| line.starts_with("feed_responses_total") && !line.contains("outcome=\"ok\""));
     let told: f64 = answers.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum();
     assert_eq!(told, degraded as f64, "every degraded answer was counted");
     assert_eq!(server.readiness().await, (200, "ready".to_owned()));

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::app::App;
+use crate::{app::App, domain::ids::MAX_ID_BYTES};
 
 /// Fields that hold an embedding of the catalogue's length.
 const EMBEDDING: &str = "embedding";
@@ -10,6 +10,12 @@ const EMBEDDING: &str = "embedding";
 const SURFACE: &str = "surface";
 /// Body of items, one per line.
 const LINES: &str = "/paths/~1v1~1items/post/requestBody/content/application~1x-ndjson/schema";
+/// Text that says something, without control characters.
+const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0][^\u0000-\u001f\u007f-\u009f]*$";
+/// Fields that take such a text.
+const LINE_FIELDS: [&str; 2] = ["actor", "reason"];
+/// Where topics are keys.
+const TOPICS: &str = "/components/schemas/PreferencesForm/properties/topics";
 /// What a snooze names: exactly one of them.
 const SNOOZED: [&str; 3] = ["topic", "creator", "source"];
 
@@ -18,13 +24,17 @@ fn conditions(document: &mut Value) {
     if let Some(lines) = document.pointer_mut(LINES) {
         lines["pattern"] = r"\S".into();
     }
+    if let Some(topics) = document.pointer_mut(TOPICS) {
+        topics["propertyNames"] = json!({"minLength": 1, "maxLength": MAX_ID_BYTES, "pattern": LINE});
+    }
     // Interests are nobody's, and have a mode of their own.
     when(document, "FeedRequest", "interests", "array", json!({"user": {"type": "null"}, "mode": {"enum": ["client_profile", null]}}));
     // A preset sets the dial.
     when(document, "PreferencesForm", "preset", "string", json!({"diversity": {"type": "null"}}));
     if let Some(Value::Object(schema)) = document.pointer_mut("/components/schemas/SnoozeForm") {
         let only = |named: &str| {
-            let field = |name: &str| (name.to_owned(), json!({"type": if name == named { "string" } else { "null" }}));
+            let value = json!({"type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES, "pattern": LINE});
+            let field = |name: &str| (name.to_owned(), if name == named { value.clone() } else { json!({"type": "null"}) });
             json!({"required": [named], "properties": SNOOZED.into_iter().map(field).collect::<Map<_, _>>()})
         };
         schema.insert("oneOf".into(), SNOOZED.into_iter().map(only).collect());
@@ -70,10 +80,16 @@ fn complete(schema: &mut Value, surfaces: &[Value], length: usize) {
     if let Some(surface) = properties.get_mut(SURFACE) {
         enumerate(surface, surfaces);
     }
+    for field in LINE_FIELDS {
+        if let Some(Value::Object(line)) = properties.get_mut(field) {
+            line.insert("pattern".into(), LINE.into());
+        }
+    }
     if let Some(Value::Object(embedding)) = properties.get_mut(EMBEDDING) {
         embedding.insert("minItems".into(), length.into());
         embedding.insert("maxItems".into(), length.into());
         // A direction: not all zeros.
+        embedding.insert("items".into(), json!({"type": "number", "minimum": f32::MIN, "maximum": f32::MAX}));
         embedding.insert("contains".into(), json!({"anyOf": [{"minimum": 0.001}, {"maximum": -0.001}]}));
     }
 }

@@ -57,6 +57,7 @@ fn item(n: usize, draw: &mut ChaCha8Rng) -> Item {
         // Embeddings stay on the server; an item without one is compared on the other axes.
         embedding: None,
         attributes: None,
+        sponsored: None,
     }
 }
 

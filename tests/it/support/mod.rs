@@ -1,8 +1,8 @@
 //! What the integration tests share.
 
 pub mod app;
-pub mod faults;
 pub mod cluster;
+pub mod faults;
 pub mod garbage;
 pub mod process;
 pub mod proxy;

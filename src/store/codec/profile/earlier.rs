@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    preferences::{ModeV1, PreferencesV4},
     ActionV1, DislikeV2, InterestV1, MuteV3, ProfileV4, SeenV4, TargetV1, WeightsV1,
+    preferences::{ModeV1, PreferencesV4},
 };
 
 /// Dislikes stood with the affinities, and decayed with them; there were no exposures.

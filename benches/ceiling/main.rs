@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use redis::{AsyncCommands, aio::ConnectionManager};
+use redis::{AsyncCommands, aio::MultiplexedConnection};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,7 +16,7 @@ struct Query {
 }
 
 struct Shared {
-    redis: ConnectionManager,
+    redis: MultiplexedConnection,
     body: web::Bytes,
 }
 
@@ -35,7 +35,8 @@ async fn main() -> std::io::Result<()> {
         println!("usage: ceiling PORT REDIS_URL BODY_BYTES WORKERS; see benches/ceiling/run.py");
         return Ok(());
     };
-    let redis = ConnectionManager::new(redis::Client::open(url.as_str()).expect("a URL")).await.expect("a Redis server");
+    let client = redis::Client::open(url.as_str()).expect("a URL");
+    let redis = client.get_multiplexed_async_connection().await.expect("a Redis server");
     let body = web::Bytes::from(vec![b'x'; body_bytes.parse().expect("a size")]);
     let shared = web::Data::new(Shared { redis, body });
     let app = move || App::new().app_data(shared.clone()).route("/v1/feed", web::get().to(feed));

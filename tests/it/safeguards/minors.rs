@@ -1,6 +1,6 @@
 //! Minors: what they say shapes their feed, what they do does not, and no cap is lifted for them.
 
-use polyphony::domain::{UserId, privacy::AgeGroup};
+use polyphony::domain::{Span, UserId, privacy::AgeGroup};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -9,6 +9,8 @@ use crate::support::world::{StoreKind, World, event, many, on_both_stores, send}
 on_both_stores! {
     nothing_is_inferred_about_a_minor
     an_unknown_age_is_what_the_settings_say
+    a_minors_feed_takes_its_breaks_and_ends_after_two_hours
+    no_sponsored_item_comes_and_no_push_at_night
 }
 
 const TOPICS: [&str; 4] = ["science", "music", "food", "travel"];
@@ -54,4 +56,58 @@ async fn an_unknown_age_is_what_the_settings_say(kind: StoreKind) {
     let world = world(kind, AgeGroup::Minor).await;
     assert_eq!(likes(&world, "ana", None).await["reason"], "minor");
     assert_eq!(likes(&world, "ana", Some("adult")).await["accepted"], 10);
+}
+
+async fn a_minors_feed_takes_its_breaks_and_ends_after_two_hours(kind: StoreKind) {
+    let world = world(kind, AgeGroup::Adult).await;
+    let ask = || world.feed("kid").limit(2).header("Age-Group", "minor");
+    assert_eq!(world.feed("kid").limit(2).get().await.ok().body.get("session"), None, "the policy itself sets no breaks");
+    let mut page = ask().get().await.ok();
+    let (mut minutes, mut breaks, mut served) = (0, Vec::new(), page.items().len());
+    while minutes < 120 {
+        world.clock.advance(Span::minutes(5));
+        minutes += 5;
+        let token = page.body["session"]["token"].as_str().unwrap().to_owned();
+        // Asking to go on does not help.
+        page = ask().param("session_token", token).param("continue", 1).get().await.ok();
+        served += page.items().len();
+        if page.items().is_empty() {
+            breaks.push(minutes);
+        }
+    }
+    println!("a minor's two hours: breaks at {breaks:?} minutes, {served} items served");
+    assert_eq!(breaks, [15, 60, 90, 120]);
+    world.clock.advance(Span::hours(1));
+    let token = page.body["session"]["token"].as_str().unwrap().to_owned();
+    assert!(ask().param("session_token", token).get().await.ok().items().is_empty(), "the end holds");
+}
+
+async fn no_sponsored_item_comes_and_no_push_at_night(kind: StoreKind) {
+    let world = world(kind, AgeGroup::Adult).await;
+    world.items([json!({ "id": "ad", "title": "Shoes", "sponsored": { "payer": "Acme" } })]).await;
+    world.swap_policy("home", |policy| policy.sponsored.max_per_page = 2).await;
+    world.swap_policy("push", |policy| (policy.reach.quiet_from, policy.reach.quiet_until) = (0, 0)).await;
+    let shown = async |group: &str| {
+        let page = world.feed("kid").limit(20).header("Age-Group", group).get().await.ok();
+        page.body["sponsored"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!((shown("minor").await, shown("adult").await > 0), (0, true));
+    let wish = json!({ "push_categories": ["news"] });
+    send(world.request(Method::PUT, "/v1/users/kid/preferences").json(&wish)).await.ok();
+    let given = json!({ "decisions": { "push": "given" } });
+    send(world.request(Method::PUT, "/v1/users/kid/consent").json(&given)).await.ok();
+    // Some place where it is night at whatever time it is.
+    let plan = async |group: &str, zone: &str| {
+        let asked = json!({ "user": "kid", "category": "news", "time_zone": zone });
+        send(world.request(Method::POST, "/v1/push/plan").header("Age-Group", group).json(&asked)).await.ok().body
+    };
+    let zones = ["Pacific/Auckland", "Asia/Tokyo", "Asia/Kolkata", "Europe/Berlin", "America/New_York", "America/Los_Angeles"];
+    let mut nights = 0;
+    for zone in zones {
+        nights += usize::from(plan("minor", zone).await["because"] == "quiet_hours");
+    }
+    assert!(nights > 0 && nights < zones.len(), "{nights}");
+    for zone in zones {
+        assert_ne!(plan("adult", zone).await["because"], "quiet_hours");
+    }
 }

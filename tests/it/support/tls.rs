@@ -26,7 +26,7 @@ pub fn certificates(folder: &Path) {
 }
 
 pub struct TlsServer {
-    pub server: RedisServer,
+    _server: RedisServer,
     port: u16,
     folder: PathBuf,
 }
@@ -40,7 +40,7 @@ impl TlsServer {
         let text = port.to_string();
         let tls = ["--tls-port", &text, "--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &ca];
         let more = ["--tls-auth-clients", if asks { "yes" } else { "no" }, "--save", ""];
-        Self { server: RedisServer::with(&[&tls[..], &more[..]].concat()), port, folder: folder.to_owned() }
+        Self { _server: RedisServer::with(&[&tls[..], &more[..]].concat()), port, folder: folder.to_owned() }
     }
 
     pub fn url(&self) -> String {

@@ -152,11 +152,13 @@ impl Settings {
             );
         }
         let contact = &consent.contact;
-        if !contact.is_empty() && !(is_plain(contact) && (is_mail(contact) || is_url(contact))) {
+        let is_reachable = is_plain(contact) && (is_mail(contact) || is_url(contact));
+        if !contact.is_empty() && !is_reachable {
             found.is("consent.contact", format!("is \"{contact}\"; expected a mail address or an http(s) URL"));
         }
         let url = &consent.withdrawal_url;
-        if !url.is_empty() && !(is_plain(url) && is_url(url)) {
+        let is_page = is_plain(url) && is_url(url);
+        if !url.is_empty() && !is_page {
             found.is("consent.withdrawal_url", format!("is \"{url}\"; expected an http(s) URL, e.g. \"https://www.example.org/privacy\""));
         }
         let place = &consent.jurisdiction;

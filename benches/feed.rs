@@ -60,6 +60,7 @@ impl World {
             clock: Arc::clone(&clock),
             journal: Arc::clone(&journal),
             consent: ConsentDefault::Assumed,
+            sensitive: Default::default(),
         };
         runtime.block_on(async {
             let items = demo::catalogue(7, NOW, DIMENSION);
@@ -89,6 +90,7 @@ impl World {
 
 fn request(user: Option<&str>) -> FeedRequest {
     FeedRequest {
+        is_minor: false,
         request_id: "rq_bench".into(),
         surface: "home".into(),
         user: user.map(|id| UserId::new(id).unwrap()),

@@ -154,8 +154,14 @@ fn profile() -> Profile {
         profile.affinities.push(Affinity { facet: Facet::Topic, value: format!("topic-{n}").into(), liking: 1.0 + n as f32, shown: 0.0 });
     }
     profile.follows = (0..10).map(|n| format!("creator-{n}").into()).collect();
-    let seen =
-        |n: usize| Seen { item_hash: ItemId::new(format!("item-{}", n * 3)).unwrap().hash64(), at: NOW, opened: false, impressions: 1 };
+    let seen = |n: usize| Seen {
+        item_hash: ItemId::new(format!("item-{}", n * 3)).unwrap().hash64(),
+        at: NOW,
+        opened: false,
+        impressions: 1,
+        given: 0,
+        taught: 0,
+    };
     profile.seen = (0..1_024).map(seen).collect();
     profile
 }

@@ -141,7 +141,7 @@ function thresholds(spec, rate, total) {
   if (spec.ramp_to) {
     rules.http_req_duration = [{ threshold: `p(95)<${spec.abort_p95_ms}`, abortOnFail: true, delayAbortEval: "5s" }];
   } else {
-    rules.dropped_iterations = [`count<=${Math.ceil(expected * common.dropped_share_max)}`];
+    rules.dropped_iterations = [`count<=${Math.ceil(expected * Math.min(0.5, common.dropped_share_max * SLACK))}`];
     rules.refused_ms = [`p(95)<${common.refusal_p95_ms * SLACK}`];
   }
   return rules;

@@ -80,7 +80,7 @@ pub(super) async fn fill(app: &App) -> anyhow::Result<()> {
     let personas = demo::personas(DEMO_SEED, now, &items);
     let background = demo::background(DEMO_SEED, now, &items);
     app.ingest.put_items(items).await?;
-    let decisions = BTreeMap::from([(Purpose::ProfileCreate, true), (Purpose::ProfileUse, true)]);
+    let decisions = BTreeMap::from([Purpose::ProfileCreate, Purpose::ProfileUse, Purpose::Dwell].map(|purpose| (purpose, true)));
     for persona in personas {
         // The personas consent as everybody does: without it nothing would be learned.
         app.consents.decide(&persona.user, &decisions, &app.notices.current(None).hash).await?;

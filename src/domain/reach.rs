@@ -67,7 +67,7 @@ impl Pace {
             let next = within(PUSH_WINDOW).rev().nth(cap.saturating_sub(1)).map(|oldest| oldest.plus(PUSH_WINDOW));
             return Err((Against::Cap, next.filter(|_| cap > 0)));
         }
-        if let Some(last) = within(FADED_EVERY).last().filter(|_| is_faded) {
+        if let Some(last) = within(FADED_EVERY).next_back().filter(|_| is_faded) {
             return Err((Against::Fading, Some(last.plus(FADED_EVERY))));
         }
         if is_quiet(policy, hour) {

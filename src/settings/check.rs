@@ -105,7 +105,8 @@ impl Settings {
         let url = &server.public_url;
         let is_open = url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
         let is_plain = url.len() <= PUBLIC_URL_MAX_BYTES && url.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"?#".contains(&b));
-        if !url.is_empty() && !(is_open && is_plain && !url.ends_with('/')) {
+        let is_address = is_open && is_plain && !url.ends_with('/');
+        if !url.is_empty() && !is_address {
             found.is(
                 "server.public_url",
                 format!("is \"{url}\"; expected \"\" or an address such as \"https://feeds.example.org\", without a slash at its end"),

@@ -135,6 +135,8 @@ fn of_makers(profile: &Profile) -> f32 {
 
 /// [`DAYS`] days, each with a new item on politics that `ana` takes up in every way, and something else, so that the profile lives on.
 async fn click_on(world: &World) {
+    let decisions = json!({ "decisions": { "dwell": "given" } });
+    send(world.request(Method::PUT, "/v1/users/ana/consent").json(&decisions)).await.ok();
     for day in 1..=DAYS {
         world.clock.advance(Span::days(1));
         let id = format!("pol_{day:03}");

@@ -126,6 +126,9 @@ async fn impressions_and_opens_reach_the_catalogue(kind: StoreKind) {
         event["position"] = position.into();
         event
     };
+    // What newcomers do counts apart.
+    world.events("ana", [event("seen", "itm_089")]).await;
+    world.clock.advance(polyphony::domain::Span::hours(25));
     world.events("ana", [at("seen", 0), at("seen", 20), at("open", 20), event("seen", "itm_004")]).await;
     let popularity = || {
         let snapshot = world.app.feed.catalogue.snapshot();

@@ -64,7 +64,7 @@ async fn other_values_are_no_signal(kind: StoreKind) {
         let page = world.feed("ana").header("Sec-GPC", value).get().await.ok();
         assert_eq!(page.body["personalised"], true, "{value:?}");
     }
-    assert_eq!(world.feed("ana").get().await.ok().headers["vary"], "Accept-Language, Authorization, Sec-GPC");
+    assert_eq!(world.feed("ana").get().await.ok().headers["vary"], "Accept-Language, Age-Group, Authorization, Sec-GPC");
     let support = world.get("/.well-known/gpc.json").await;
     assert_eq!((support.headers["content-type"].to_str().unwrap(), &support.body["gpc"]), ("application/json", &json!(true)));
     assert_eq!(world.feed("ana").param("profile", "on").get().await.ok().body["personalised"], true);

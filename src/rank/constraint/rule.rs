@@ -82,9 +82,9 @@ impl Rule {
         Self { slot, top: constraint.top().map_or(usize::MAX, |top| top as usize), bound }
     }
 
-    /// Of a constraint that the reader lifted: it binds nowhere.
+    /// Of a constraint that the reader lifted: one position before cannot hold two items, so nothing ever breaks it.
     pub fn lifted(slot: usize) -> Self {
-        Self { slot, top: 0, bound: Bound::AtMost { max: usize::MAX, before: 1, only: None } }
+        Self { slot, top: 0, bound: Bound::AtMost { max: 2, before: 1, only: None } }
     }
 
     pub fn is_lower(&self) -> bool {

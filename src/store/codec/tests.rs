@@ -252,9 +252,9 @@ fn another_version_is_named() {
     let mut bytes = item::encode(&plain_item("a")).unwrap();
     bytes[0] = 9;
     let message = item::decode(&bytes).unwrap_err().to_string();
-    assert_eq!(message, "a stored item cannot be read: unknown version 9; this server reads version 1");
+    assert_eq!(message, "a stored item cannot be read: unknown version 9; this server reads version 1 to 2");
     let message = profile::decode(&[9]).unwrap_err().to_string();
-    assert_eq!(message, "a stored profile cannot be read: unknown version 9; this server reads version 1 to 3");
+    assert_eq!(message, "a stored profile cannot be read: unknown version 9; this server reads version 1 to 4");
     assert!(profile::decode(&[]).unwrap_err().to_string().contains("no bytes"));
 }
 
@@ -360,7 +360,7 @@ fn every_version_is_fixed() {
     };
     assert_eq!(
         hex(&profile::encode(&profile).unwrap()),
-        "040200010201730000803f08010301760000803f00000101000000000000000407_02_20_01010501760601_0a_00_01_0161_00_01_0000003f_00_00_00_01_016b_00_00_00_00_01_02_0000803f"
+        "040200010201730000803f08010301760000803f00000101000000000000000407_02_20_01010501760601_0a_00_01_0161_00_01_0000003f_00_00_00_01_016b_00_00_00_00_00_00_00_01_02_0000803f"
             .replace('_', "")
     );
     let popularity =
@@ -443,5 +443,5 @@ fn pages_of_every_version_are_read() {
         assert_eq!(feed::encode_page(&page(why)).unwrap(), new);
         assert_eq!(feed::decode_page(&new).unwrap(), page(why));
     }
-    assert!(feed::decode_page(&[4, 0, 0, 0]).unwrap_err().to_string().contains("unknown version 4"));
+    assert!(feed::decode_page(&[5, 0, 0, 0]).unwrap_err().to_string().contains("unknown version 5"));
 }

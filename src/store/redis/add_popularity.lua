@@ -41,7 +41,7 @@ for i = 2, #ARGV, 6 do
   local id, at = ARGV[i], tonumber(ARGV[i + 1])
   if redis.call('HEXISTS', KEYS[1], id) == 1 then
     local sums, as_of = read(redis.call('HGET', KEYS[2], id))
-    if not sums then sums, as_of = { 0, 0, 0 }, at end
+    if not sums then sums, as_of = { 0, 0, 0, 0 }, at end
     local old, new = decay(at - as_of), decay(as_of - at)
     for n = 1, 4 do
       sums[n] = sums[n] * old + tonumber(ARGV[i + 1 + n]) * new

@@ -76,7 +76,7 @@ fn all_faults_are_reported_at_once_in_field_order() {
             "/attributes is an array; expected an object",
             "/titel `titel` is not a field of an item; did you mean `title`?",
             "/zzz `zzz` is not a field of an item; expected one of id, title, description, url, image, creator, topics, source, \
-             viewpoint, language, format, published_at, expires_at, embedding, attributes",
+             viewpoint, language, format, published_at, expires_at, embedding, attributes, sponsored",
         ],
     );
 }

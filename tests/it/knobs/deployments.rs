@@ -1,4 +1,8 @@
-//! Keys that say how Redis is deployed: the real binary with a Redis, a Sentinel, or TLS, and a person's records to reach.
+//! Keys that say how Redis is deployed, who answers for the data, and whose pages may call: the real binary, with a Redis, a
+//! Sentinel, or TLS, and a person's records to reach.
+
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::operations::{Change, with};
 use crate::support::{
@@ -48,4 +52,20 @@ pub(super) async fn tls_certificate(change: Change) -> String {
         None => None,
     };
     reaches(&with(recipe, other).start()).await
+}
+
+pub(super) async fn cors_origins(change: Change) -> String {
+    let server = with(Recipe::serve(), change).ready().await;
+    let answer = server.request(Method::GET, "/version").header("origin", "https://www.example.org").send().await.unwrap();
+    format!("may be read by {:?}", answer.headers().get("access-control-allow-origin"))
+}
+
+/// The controller as a receipt names it.
+pub(super) async fn controller(change: Change) -> String {
+    let named = Recipe::serve().set("consent.controller", "Any News").set("consent.contact", "privacy@news.example");
+    let server = with(named, change).ready().await;
+    server.request(Method::PUT, "/v1/users/ana/consent").json(&json!({"decisions": {"email": "given"}})).send().await.unwrap();
+    let receipts: Value = server.get("/v1/users/ana/consent/receipts").await.json().await.unwrap();
+    let receipt = &receipts["receipts"][0];
+    format!("{} {} {}", receipt["controller"], receipt["jurisdiction"], receipt["withdrawal_url"])
 }

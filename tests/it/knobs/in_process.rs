@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::operations::Change;
 use crate::support::{
     app::{NOW, StubStore},
-    world::{StoreKind, World, many},
+    world::{StoreKind, World, event, many},
 };
 
 /// In process: what was last shown three hours ago, in a file that nobody writes any more.
@@ -74,4 +74,16 @@ pub(super) async fn public_url(change: Change) -> String {
     world.request(Method::PUT, "/v1/users/ana/consent").json(&given).send().await.unwrap();
     let digest = world.post("/v1/digests", &json!({"user": "ana"})).await;
     digest.body["mail"]["unsubscribe_url"].as_str().unwrap_or_default().chars().take(25).collect()
+}
+
+/// In process: what becomes of what somebody does, and why.
+pub(super) async fn kept_of_people(change: Change) -> String {
+    let settings = changed(change);
+    let world = World::with(StoreKind::Embedded, |into| {
+        into.privacy.sensitive = settings.privacy.sensitive;
+        into.privacy.unknown_age = settings.privacy.unknown_age;
+    })
+    .await;
+    world.items(many(10, &["science"], 5)).await;
+    world.try_events("ana", &[event("open", "itm_001")]).await.body["reason"].to_string()
 }

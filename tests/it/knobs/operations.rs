@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 
 use super::{
     Observed,
-    deployments::{redis_mode, sentinel, tls_authority, tls_certificate},
-    in_process::{ad_retention, public_url, reach},
+    deployments::{controller, cors_origins, redis_mode, sentinel, tls_authority, tls_certificate},
+    in_process::{ad_retention, kept_of_people, public_url, reach},
 };
 use crate::{
     shutdown::unfinished,
@@ -93,6 +93,13 @@ operations! {
     "consent.notices" = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures/consent") => notices;
     "privacy.pack" = "ccpa" => gpc;
     "privacy.gpc_scope" = "sale_share" => gpc;
+    "privacy.unknown_age" = "minor" => kept_of_people;
+    "privacy.sensitive.health" = "[\"science\"]" => kept_of_people;
+    "privacy.sensitive.politics" = "[\"science\"]" => kept_of_people;
+    "privacy.sensitive.belief" = "[\"science\"]" => kept_of_people;
+    "privacy.sensitive.union" = "[\"science\"]" => kept_of_people;
+    "privacy.sensitive.sex_life" = "[\"science\"]" => kept_of_people;
+    "privacy.sensitive.origin" = "[\"science\"]" => kept_of_people;
     "store.profile_ttl" = "2d" => profile_ttl;
     "store.embedded.path" = "elsewhere/store.redb" => embedded_path;
     "store.redis.url" = "redis://127.0.0.1:1" => redis_url;
@@ -148,22 +155,6 @@ async fn consent_default(change: Change) -> String {
     let answer = server.post("/v1/events", &json!({"user": "ana", "events": [event]})).await;
     let answer: Value = answer.json().await.unwrap();
     format!("ignored {}", answer["ignored"])
-}
-
-async fn cors_origins(change: Change) -> String {
-    let server = recipe(change).ready().await;
-    let answer = server.request(Method::GET, "/version").header("origin", "https://www.example.org").send().await.unwrap();
-    format!("may be read by {:?}", answer.headers().get("access-control-allow-origin"))
-}
-
-/// The controller as a receipt names it.
-async fn controller(change: Change) -> String {
-    let named = Recipe::serve().set("consent.controller", "Any News").set("consent.contact", "privacy@news.example");
-    let server = with(named, change).ready().await;
-    server.request(Method::PUT, "/v1/users/ana/consent").json(&json!({"decisions": {"email": "given"}})).send().await.unwrap();
-    let receipts: Value = server.get("/v1/users/ana/consent/receipts").await.json().await.unwrap();
-    let receipt = &receipts["receipts"][0];
-    format!("{} {} {}", receipt["controller"], receipt["jurisdiction"], receipt["withdrawal_url"])
 }
 
 async fn notices(change: Change) -> String {

@@ -115,7 +115,7 @@ async fn replayed(world: &World, policy: Policy, user: &str, seed: u64) -> Serve
 }
 
 async fn a_hundred_swaps_mix_no_two_policies(kind: StoreKind) {
-    let world = World::start(kind).await;
+    let world = World::with(kind, |settings| settings.privacy.sensitive.health.clear()).await;
     let items = world.demo().await;
     let mut opened: Vec<&str> = Vec::new();
     for person in 0..40 {

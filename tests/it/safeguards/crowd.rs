@@ -105,7 +105,7 @@ async fn dwell(world: &World, user: &str, item: &str, visible_ms: u64) -> Value 
     let event = json!({ "visible_ms": visible_ms });
     let mut told = crate::support::world::event("dwell", item);
     told.as_object_mut().unwrap().extend(event.as_object().unwrap().clone());
-    world.try_events(user, &[told]).await.ok().body
+    world.try_events(user, &[told]).await.body
 }
 
 async fn how_long_one_looks_counts_with_consent_and_little(kind: StoreKind) {

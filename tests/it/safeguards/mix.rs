@@ -65,5 +65,5 @@ async fn a_mix_out_of_range_is_refused(kind: StoreKind) {
     let wish = json!({ "source_mix": 1.5, "viewpoint_mix": "more", "rabbit_hole_caps": 1 });
     let refused = send(world.request(Method::PUT, "/v1/users/ana/preferences").json(&wish)).await;
     let pointers: Vec<&str> = refused.body["errors"].as_array().unwrap().iter().filter_map(|error| error["pointer"].as_str()).collect();
-    assert_eq!((refused.status.as_u16(), pointers), (422, vec!["/source_mix", "/viewpoint_mix", "/rabbit_hole_caps"]));
+    assert_eq!((refused.status.as_u16(), pointers), (400, vec!["/source_mix", "/viewpoint_mix", "/rabbit_hole_caps"]));
 }

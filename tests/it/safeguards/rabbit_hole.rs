@@ -18,7 +18,7 @@ const ROLLING: f32 = 0.25;
 
 async fn world(kind: StoreKind, liftable: bool) -> World {
     let world = World::start(kind).await;
-    world.items(many(1_000, &TOPICS, 17)).await;
+    world.items(many(2_600, &TOPICS, 17)).await;
     let topics = vec!["dieting".into(), "weight-loss".into()];
     let cap = Constraint::Cap { topics, max: MAX, per: PER, rolling_share: Some(ROLLING), liftable };
     world.swap_policy("home", |policy| policy.constraint.insert(0, cap)).await;

@@ -13,7 +13,12 @@ use polyphony::{
     app::{App, Background},
     clock::ManualClock,
     demo::{self, Persona},
-    domain::{Event, Item, ItemId, Policy, Span, UserId, consent::ConsentDefault, policy::ActivePolicy},
+    domain::{
+        Event, Item, ItemId, Policy, Span, UserId,
+        consent::{ConsentDefault, Purpose},
+        policy::ActivePolicy,
+        sensitive::Category,
+    },
     http::{mount, server::serve_with},
     learn,
     settings::Settings,
@@ -175,7 +180,10 @@ impl World {
     /// The demo's people with their past, once what it made popular is popular here.
     pub async fn people(&self, items: &[Item]) -> Vec<Persona> {
         let personas = demo::personas(7, NOW, items);
+        let asked = Category::ALL.map(Category::purpose).into_iter().chain([Purpose::Dwell]);
+        let decisions = asked.map(|purpose| (purpose, true)).collect();
         for persona in &personas {
+            self.app.consents.decide(&persona.user, &decisions, "").await.unwrap();
             self.app.ingest.learn(&persona.events).await.unwrap();
         }
         // Changes come back in their order: the last person's are there when all are.

@@ -142,6 +142,16 @@ fn link_of(answer: &Answer) -> String {
     link.to_owned()
 }
 
+/// One withdrawal is on record, with the notice it was made by.
+async fn withdrew_once(world: &World) {
+    let receipts = world.get("/v1/users/ana/consent/receipts").await;
+    let withdrawn: Vec<&Value> =
+        receipts.body["receipts"].as_array().unwrap().iter().filter(|r| r["event"]["type"] == "withdrawn").collect();
+    assert_eq!(withdrawn.len(), 1, "once, however often it is sent");
+    let notice = world.get(&format!("/v1/consent/notices/{}", withdrawn[0]["notice"]["version"].as_str().unwrap())).await;
+    assert!(notice.text.contains("RFC 8058"), "{}", notice.text);
+}
+
 async fn a_mail_is_left_with_one_click_and_not_by_looking(kind: StoreKind) {
     let world = world(kind, |_| {}).await;
     assert_eq!(digest(&world).await.body, json!({ "skipped": "no_consent" }));
@@ -172,12 +182,7 @@ async fn a_mail_is_left_with_one_click_and_not_by_looking(kind: StoreKind) {
     }
     world.clock.advance(Span::days(2));
     assert_eq!(digest(&world).await.body, json!({ "skipped": "no_consent" }), "at once");
-    let receipts = world.get("/v1/users/ana/consent/receipts").await;
-    let withdrawn: Vec<&Value> =
-        receipts.body["receipts"].as_array().unwrap().iter().filter(|r| r["event"]["type"] == "withdrawn").collect();
-    assert_eq!(withdrawn.len(), 1, "once, however often it is sent");
-    let notice = world.get(&format!("/v1/consent/notices/{}", withdrawn[0]["notice"]["version"].as_str().unwrap())).await;
-    assert!(notice.text.contains("RFC 8058"), "{}", notice.text);
+    withdrew_once(&world).await;
     assert_eq!(world.get("/v1/unsubscribe/nonsense").await.problem(), (404, "not-found"));
     // After an erasure the link still answers, and keeps nothing.
     send(world.request(Method::DELETE, "/v1/users/ana")).await;

@@ -93,10 +93,13 @@ impl Solver {
         let mut slots = Vec::new();
         for (slot, aspect) in aspects.iter().enumerate() {
             let mut numbers = Numbers::default();
+            if matches!(aspect, Aspect::Any(_)) {
+                numbers.next = GROUP + 1;
+            }
             for (index, constraint) in constraints.iter().enumerate().filter(|(_, constraint)| Aspect::of(constraint) == *aspect) {
                 let rule = match (aspect, constraint) {
                     (_, Constraint::Cap { liftable: true, .. }) if lifts_caps => Rule::lifted(slot),
-                    (Aspect::Any(_), _) => Rule::new(constraint, slot, numbers.group()),
+                    (Aspect::Any(_), _) => Rule::new(constraint, slot, GROUP),
                     (Aspect::Facet(facet), _) => {
                         let named = constraint.value().map_or(NO_VALUE, |value| numbers.named(codes.get(*facet, value)));
                         Rule::new(constraint, slot, named)
@@ -309,12 +312,6 @@ impl Numbers {
             *next = (*next + 1).min(UNSEEN);
             *next - 1
         })
-    }
-
-    /// Makes room for [`GROUP`].
-    fn group(&mut self) -> Value {
-        self.next = GROUP + 1;
-        GROUP
     }
 
     /// A value that no item ever had gets a number that no candidate has.

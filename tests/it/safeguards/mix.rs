@@ -36,7 +36,7 @@ async fn pages(world: &World, user: &str, wish: Value) -> Vec<Answer> {
 fn entropy(pages: &[Answer], field: &str) -> f64 {
     let mut counts: BTreeMap<String, f64> = BTreeMap::new();
     let items = || pages.iter().flat_map(|page| page.items());
-    items().for_each(|item| *counts.entry(item[field].to_string()).or_default() += 1.0);
+    items().for_each(|item| *counts.entry(item["item"][field].as_str().unwrap().to_owned()).or_default() += 1.0);
     let all = items().count() as f64;
     counts.values().map(|count| -(count / all) * (count / all).log2()).sum()
 }

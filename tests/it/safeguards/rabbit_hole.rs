@@ -26,7 +26,7 @@ async fn world(kind: StoreKind, liftable: bool) -> World {
 }
 
 fn is_capped(item: &serde_json::Value) -> bool {
-    let topic = item["topics"][0].as_str().or(item["topics"][0]["topic"].as_str()).unwrap_or_default();
+    let topic = item["item"]["topics"][0]["topic"].as_str().unwrap();
     ["dieting", "weight-loss"].contains(&topic)
 }
 

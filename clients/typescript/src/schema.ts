@@ -102,6 +102,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/ads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was shown in sponsored slots
+         * @description For whom, where, by which parameters, when first and last, and on how many pages; to whom is not known. Kept for
+         *     `journal.ad_retention` after an item was last shown. Of this server, and of all that share its journal's folder.
+         */
+        get: operations["get_ads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/experiments/{id}": {
         parameters: {
             query?: never;
@@ -408,6 +429,48 @@ export interface paths {
         get: operations["get_decision"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/decisions/{feed_id}/sponsored/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why a sponsored item was shown
+         * @description For the person whose feed it was (their user token), or a server key that names them. Kept as long as the feed is. In what
+         *     language the page was asked for is not kept: where the item was chosen by it, that of this request is named.
+         */
+        get: operations["get_sponsored_decision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/digests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A digest for a person
+         * @description Only with consent to `email`, at most as often as the policy says (`reach`), never more often for being away, and after a long
+         *     absence not at all. The mail is data: you send it. Opens are not counted.
+         */
+        post: operations["post_digest"];
         delete?: never;
         options?: never;
         head?: never;
@@ -757,6 +820,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/push/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * May a push be sent now, and what
+         * @description For the sender's own clockwork; what it answers with `send` is counted. Off unless the person consented to pushes and asked for
+         *     the category. The cap is the policy's (`reach`), is the same for everybody and never rises with absence: who was away for long
+         *     gets less, and then nothing.
+         */
+        post: operations["plan_push"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/rerank": {
         parameters: {
             query?: never;
@@ -793,6 +878,30 @@ export interface paths {
         get: operations["transparency"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/unsubscribe/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The page behind the link of a mail
+         * @description Changes nothing: mail scanners follow links. A button on it sends the `POST`.
+         */
+        get: operations["get_unsubscribe"];
+        put?: never;
+        /**
+         * Unsubscribe with one click
+         * @description Withdraws the consent to `email`, at once. No login, no question; sending it again changes nothing.
+         */
+        post: operations["post_unsubscribe"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1135,6 +1244,30 @@ export interface components {
              */
             stage?: "canary" | "all" | null;
         };
+        /** @description The ad log. */
+        AdLog: {
+            ads: components["schemas"]["AdShown"][];
+        };
+        /** @description A sponsored item as it was shown by the same parameters. */
+        AdShown: {
+            /** Format: date-time */
+            first_shown_at: string;
+            id: string;
+            /** @description There where it was chosen by it. */
+            language?: string;
+            /** Format: date-time */
+            last_shown_at: string;
+            on_behalf_of?: string;
+            payer: string;
+            /**
+             * Format: int64
+             * @description Pages it was shown on.
+             */
+            shown: number;
+            surface: string;
+            /** @description Topics of the page it was chosen by. */
+            topics?: string[];
+        };
         /** @description A policy that a share of people get. */
         Canary: {
             /** @description What this server has seen of it. */
@@ -1475,6 +1608,58 @@ export interface components {
             /** @example profile */
             stage: string;
         };
+        /** @description A mail, or why there is none. */
+        Digest: {
+            mail?: components["schemas"]["DigestMail"];
+            /**
+             * Format: date-time
+             * @description It is no use asking before.
+             */
+            not_before?: string;
+            /** @description Why there is none: `no_consent`, `away`, `cap`, `fading` or `nothing_new`. */
+            skipped?: string;
+        };
+        /**
+         * @description Whom the mail is for.
+         * @example {
+         *       "limit": 10,
+         *       "user": "ana"
+         *     }
+         */
+        DigestForm: {
+            /** @description Items that must not come; at most 1000. */
+            exclude?: string[] | null;
+            /** @description When the person was last there, if you know of a later time than the server does (RFC 3339). */
+            last_seen_at?: string | null;
+            /** Format: uint32 */
+            limit?: number | null;
+            /** @description `email_digest` if left out. */
+            surface?: string | null;
+            user: string;
+        };
+        /** @description A mail. It has been counted: send it. */
+        DigestMail: {
+            /** @description The items with their reasons. */
+            feed: components["schemas"]["FeedPage"];
+            /** @description Put them in the mail as they are, and sign both with DKIM. */
+            headers: {
+                [key: string]: string;
+            };
+            /** @description The same as HTML: no pictures, nothing that tells whether it was opened, links that lead straight to the items. */
+            html: string;
+            subject: components["schemas"]["DigestSubject"];
+            /** @description Plain text, with why each item is in it. */
+            text: string;
+            /** @description The same link, for a button in a layout of your own. */
+            unsubscribe_url: string;
+        };
+        /** @description What a subject can be made of. */
+        DigestSubject: {
+            /** @description Title of the first item. */
+            lead: string;
+            /** @description Items besides it. */
+            more: number;
+        };
         /** @description What was done with one kind of record. */
         Erased: {
             /** @description `deleted`; `destroyed`: nobody can make it again; `unlinked`: it stays, and nothing tells any more whose it was. */
@@ -1739,8 +1924,26 @@ export interface components {
              * @description Events learned so far.
              */
             events: number;
+            /** @description What the person added to items' popularity on the last day they did. */
+            popularity_given: components["schemas"]["ExportPopularityGiven"];
             /** @description Oldest first. */
             seen: components["schemas"]["ExportSeen"][];
+            sent: components["schemas"]["ExportSent"];
+            /** @description When the first of them was taken in; absent while there is none. */
+            since?: string;
+        };
+        /** @description What one person added to items' popularity within a day. */
+        ExportPopularityGiven: {
+            /**
+             * Format: int64
+             * @description Days since 1970-01-01 (UTC).
+             */
+            day: number;
+            /**
+             * Format: float
+             * @description 1 for each open, 2 for each deliberate act, as far as they counted.
+             */
+            weight: number;
         };
         /** @description An item that was shown. */
         ExportSeen: {
@@ -1752,6 +1955,23 @@ export interface components {
             /** @description What is kept in place of the item's id: 16 hex digits. */
             item_hash: string;
             opened: boolean;
+            /**
+             * Format: int32
+             * @description What the person added to the item's popularity.
+             */
+            popularity_given: number;
+            /**
+             * Format: float
+             * @description The liking that using the item has taught.
+             */
+            taught: number;
+        };
+        /** @description When something was sent to them; of what it was nothing is kept. */
+        ExportSent: {
+            /** @description The last one. */
+            digest?: string;
+            /** @description Oldest first. */
+            pushes: string[];
         };
         /** @description One thing that is wrong in a request body or an imported line. */
         Fault: {
@@ -1790,6 +2010,9 @@ export interface components {
             relaxed?: components["schemas"]["RelaxedConstraint"][];
             /** @example rq_0192f0c1a7b27c3e8b7d6f5a4c3b2a18 */
             request_id: string;
+            session?: components["schemas"]["Session"];
+            /** @description Sponsored items, to be shown between the others with their label. Absent: there are none. */
+            sponsored?: components["schemas"]["SponsoredSlot"][];
             /** @example home */
             surface: string;
             /** @description On the first page, where the policy asks for an outcome instead of a fixed diversity. */
@@ -1809,6 +2032,8 @@ export interface components {
          *     }
          */
         FeedRequest: {
+            /** @description Asks for more past the end of a feed, or past a break. */
+            continue?: boolean | null;
             cursor?: string | null;
             /** Format: float */
             diversity?: number | null;
@@ -1847,6 +2072,8 @@ export interface components {
             seed?: number | null;
             /** @description Names the visit, for experiments that count visits. Not kept. */
             session?: string | null;
+            /** @description `session.token` of an earlier answer: this first page goes on with that session. */
+            session_token?: string | null;
             strict?: boolean | null;
             surface?: string | null;
             user?: string | null;
@@ -1954,6 +2181,7 @@ export interface components {
             published_at?: string;
             /** @example Harbour Post */
             source?: string;
+            sponsored?: components["schemas"]["SponsoredForm"];
             /** @example Rover finds water ice under the dunes */
             title: string;
             /** @description Sorted by topic. */
@@ -2002,6 +2230,7 @@ export interface components {
             published_at?: string | null;
             /** @example Harbour Post */
             source?: string | null;
+            sponsored?: components["schemas"]["SponsoredForm"] | null;
             /** @example Rover finds water ice under the dunes */
             title: string;
             topics?: components["schemas"]["TopicsInput"] | null;
@@ -2047,6 +2276,8 @@ export interface components {
              * @description It holds among the first so many positions only.
              */
             top?: number;
+            /** @description Of a `cap`: an item with any of these counts. */
+            topics?: string[];
             value?: string;
         };
         /** @description How the server ranks, for a client that ranks the same candidates by what it knows (`clients/typescript`). */
@@ -2111,6 +2342,8 @@ export interface components {
         };
         /** @description Where the feed goes on. */
         Page: {
+            /** @description Nothing follows; where the policy ends the feed (`session`), more comes with the same call and `continue`. */
+            end_of_feed?: boolean;
             /** @description Until when the cursor continues this feed; later it restarts without what was served. */
             expires_at?: string;
             /** @description The cursor of the next page; absent on the last. */
@@ -2443,6 +2676,14 @@ export interface components {
          *         "en"
          *       ],
          *       "mode": "profile",
+         *       "pauses": [
+         *         "20m",
+         *         "1h"
+         *       ],
+         *       "push_categories": [
+         *         "breaking"
+         *       ],
+         *       "time_zone": "Europe/Berlin",
          *       "topics": {
          *         "science": 1
          *       }
@@ -2463,10 +2704,28 @@ export interface components {
             languages: string[];
             /** @description `profile`, `explicit_only`, `no_profile`, `chronological` or `client_profile`. Kept for ever and on every device. */
             mode: string;
+            /** @description Times into a session at which a break is due. */
+            pauses: string[];
+            /** @description Categories of pushes that may be sent. */
+            push_categories: string[];
+            /** @description `false`: the person lifted the policy's caps on topics that are fine once and harmful over and over. Absent: they hold. */
+            rabbit_hole_caps?: boolean;
+            /**
+             * Format: float
+             * @description 0 to 1: how much being of one source weighs in what counts as alike. Absent: the policy decides.
+             */
+            source_mix?: number;
+            /** @description Absent: not known, and no push is sent unless the sender names one. */
+            time_zone?: string;
             /** @description Topic to −1 (none of it by choice) … 1 (more of it); at most 100. */
             topics: {
                 [key: string]: number;
             };
+            /**
+             * Format: float
+             * @description 0 to 1: the same for viewpoints.
+             */
+            viewpoint_mix?: number;
         };
         /**
          * @description What a person sets by hand. A `PUT` replaces all of it; what is left out is back at its default.
@@ -2478,7 +2737,15 @@ export interface components {
          *         "en"
          *       ],
          *       "mode": "profile",
+         *       "pauses": [
+         *         "20m",
+         *         "1h"
+         *       ],
          *       "preset": "broader",
+         *       "push_categories": [
+         *         "breaking"
+         *       ],
+         *       "time_zone": "Europe/Berlin",
          *       "topics": {
          *         "science": 1
          *       }
@@ -2500,12 +2767,44 @@ export interface components {
              * @enum {string|null}
              */
             mode?: "profile" | "explicit_only" | "no_profile" | "chronological" | "client_profile" | null;
+            /**
+             * @description Times into a session at which a break is due: at most 8, in order, each `1m` to `1d`. Besides the policy's.
+             * @example [
+             *       "20m",
+             *       "1h"
+             *     ]
+             */
+            pauses?: string[] | null;
             /** @description Instead of `diversity`: `focused`, `balanced` or `broader` (`GET /v1/preferences/presets`). */
             preset?: string | null;
+            /**
+             * @description Categories of pushes that may be sent, with consent to pushes: at most 32, each 1 to 64 of a-z, 0-9, `-` and `_`. None unless named.
+             * @example [
+             *       "breaking"
+             *     ]
+             */
+            push_categories?: string[] | null;
+            /** @description `false` lifts the policy's caps on topics that are fine once and harmful over and over. Not for minors. Left out: `true`. */
+            rabbit_hole_caps?: boolean | null;
+            /**
+             * Format: float
+             * @description 0 to 1: how much being of one source weighs in what counts as alike, and so is spread. Left out: the policy decides.
+             */
+            source_mix?: number | null;
+            /**
+             * @description IANA name of the zone the reader's day is in, for quiet hours.
+             * @example Europe/Berlin
+             */
+            time_zone?: string | null;
             /** @description Topic to −1 (none of it) … 1 (more of it); at most 100. */
             topics?: {
                 [key: string]: number;
             } | null;
+            /**
+             * Format: float
+             * @description 0 to 1: the same for viewpoints.
+             */
+            viewpoint_mix?: number | null;
         };
         /** @description The present first page and the one the preferences would give, from the same draws. */
         PreferencesPreview: {
@@ -2654,6 +2953,41 @@ export interface components {
              * @example https://polyphony.dev/problems/invalid-parameter
              */
             type: string;
+        };
+        /**
+         * @description Who is to be reached, and with what kind of push.
+         * @example {
+         *       "category": "breaking",
+         *       "time_zone": "Europe/Berlin",
+         *       "user": "ana"
+         *     }
+         */
+        PushForm: {
+            /** @description Sent only to people who asked for it (`push_categories` in their preferences). */
+            category: string;
+            /** @description Items that must not come; at most 1000. */
+            exclude?: string[] | null;
+            /** @description When the person was last there, if you know of a later time than the server does (RFC 3339). */
+            last_seen_at?: string | null;
+            /** @description `push` if left out. */
+            surface?: string | null;
+            /** @description IANA name; that of their preferences if left out. */
+            time_zone?: string | null;
+            user: string;
+        };
+        /** @description Whether to send, and what. */
+        PushPlan: {
+            /** @description Why not: `no_consent`, `category_off`, `away`, `cap`, `fading`, `time_zone_unknown`, `quiet_hours` or `nothing_new`. */
+            because?: string;
+            /** @description What to send, with the reasons. */
+            feed?: components["schemas"]["FeedPage"];
+            /**
+             * Format: date-time
+             * @description It is no use asking before.
+             */
+            not_before?: string;
+            /** @description Send it now: it has been counted. */
+            send: boolean;
         };
         /** @description Whether the server can answer. */
         Readiness: {
@@ -2894,6 +3228,35 @@ export interface components {
              */
             weight: number;
         };
+        /** @description The session the page belongs to; only where a policy or the reader set breaks, a limit or an end. */
+        Session: {
+            /** Format: date-time */
+            began_at: string;
+            /** @description Whether `continue` passes over a break. */
+            dismissible: boolean;
+            /** @description A break is due. It stays due until the reader was away for a break's length, or the client sends `continue`. */
+            pause_due: boolean;
+            /**
+             * Format: date-time
+             * @description When there are items again.
+             */
+            resumes_at?: string;
+            /**
+             * @description Says the same to the reader, where there is something to say.
+             * @example You have been reading for 20 minutes.
+             */
+            text?: string;
+            /**
+             * @description Send it with the next first page (`session_token`): closing the feed and opening it again goes on with the session. The
+             *     server keeps nothing of it.
+             */
+            token: string;
+            /**
+             * @description Why there are no items: `pause` or `limit`.
+             * @example pause
+             */
+            withheld?: string;
+        };
         /**
          * @description How grave a finding is.
          * @enum {string}
@@ -2942,6 +3305,72 @@ export interface components {
             for: string;
             source?: string | null;
             topic?: string | null;
+        };
+        /** @description Why a sponsored item was shown. */
+        SponsoredDecision: {
+            /**
+             * Format: int32
+             * @description Position of the item it stood before.
+             */
+            before: number;
+            feed_id: string;
+            id: string;
+            /** @description `age gender location device profile`. */
+            not_used: string[];
+            on_behalf_of?: string;
+            parameters: components["schemas"]["SponsoredParameters"];
+            /** @description Absent when the item is gone. */
+            payer?: string;
+            /** @description `sponsored`. */
+            slot: string;
+            surface: string;
+            why: string;
+        };
+        /** @description Who pays for an item to be shown, and where. Such an item is in no feed: it stands in sponsored slots. */
+        SponsoredForm: {
+            /** @description On whose behalf, where that is somebody else. */
+            on_behalf_of?: string;
+            /**
+             * @description Shown with the item.
+             * @example Acme Shoes
+             */
+            payer: string;
+            targeting?: components["schemas"]["TargetingForm"];
+        };
+        /** @description All that the item was chosen by. */
+        SponsoredParameters: {
+            language?: string;
+            surface: string;
+            /** @description Topics of the page. */
+            topics?: string[];
+        };
+        /** @description A sponsored item beside the feed. It has no position: those of the feed are as if it were not there. */
+        SponsoredSlot: {
+            /**
+             * Format: int32
+             * @description Show the item before the one at this position.
+             */
+            before: number;
+            id: string;
+            /** @description Absent with `hydrate=none`. */
+            item?: components["schemas"]["ItemForm"];
+            /**
+             * @description Show it with the item, always.
+             * @example Sponsored
+             */
+            label: string;
+            /** @description On whose behalf, where that is somebody else. */
+            on_behalf_of?: string;
+            parameters: components["schemas"]["SponsoredParameters"];
+            /** @description Who pays. Show it with the item. */
+            payer: string;
+            /** @description `sponsored`. */
+            slot: string;
+            /**
+             * @description The same as a sentence.
+             * @example Shown here because the page is about science. Your profile was not used.
+             */
+            why: string;
         };
         /** @description What a ranked position rests on: `relevance_part` + `diversity_part` is the objective, exact to 1e-9. */
         Standing: {
@@ -2992,6 +3421,14 @@ export interface components {
             relevance_kept: number;
             /** Format: float */
             relevance_kept_min: number;
+        };
+        /** @description Where a sponsored item may be shown: all that is left out is open. At most 32 values each. Nothing about people. */
+        TargetingForm: {
+            /** @description Of the request (`Accept-Language`). */
+            languages?: string[];
+            surfaces?: string[];
+            /** @description Of the page, where no profile shaped it; never a sensitive one (`sponsored.sensitive_topics` of the policy). */
+            topics?: string[];
         };
         /** @description One topic of an item. */
         TopicForm: {
@@ -3293,6 +3730,27 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_ads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The log, summed up by item and parameters */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdLog"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -3719,6 +4177,69 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_sponsored_decision: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Whose feed it was (with a server key; a user token names its subject)
+                 * @example ana
+                 */
+                user?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The feed
+                 * @example fd_0192f0c1a7b27c3e8b7d6f5a4c3b2a19
+                 */
+                feed_id: string;
+                /**
+                 * @description A sponsored item beside it
+                 * @example ad_12
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The decision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SponsoredDecision"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_digest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DigestForm"];
+            };
+        };
+        responses: {
+            /** @description The mail, or why there is none */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Digest"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     post_events: {
         parameters: {
             query?: never;
@@ -3747,6 +4268,11 @@ export interface operations {
     get_feed: {
         parameters: {
             query?: {
+                /**
+                 * @description Asks for more past the end of a feed, or past a break
+                 * @example false
+                 */
+                continue?: boolean;
                 /** @description `page.next` of the page before */
                 cursor?: string;
                 /**
@@ -3793,6 +4319,8 @@ export interface operations {
                  * @example v-4711
                  */
                 session?: string;
+                /** @description `session.token` of an earlier answer: this first page goes on with that session */
+                session_token?: string;
                 /**
                  * @description An expired cursor answers 410 instead of restarting
                  * @example false
@@ -3815,6 +4343,8 @@ export interface operations {
                  * @example de
                  */
                 "Accept-Language"?: string | null;
+                /** @description `minor` or `adult`; a user token's claim `age_group` comes first. A minor's feed uses nothing inferred */
+                "Age-Group"?: string | null;
                 /** @description `1`: Global Privacy Control. Opts out of sale and sharing, and with `privacy.gpc_scope` = `all_profiling` of every profile */
                 "Sec-GPC"?: string | null;
             };
@@ -4350,6 +4880,31 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    plan_push: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PushForm"];
+            };
+        };
+        responses: {
+            /** @description Whether, and what */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushPlan"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     rerank: {
         parameters: {
             query?: never;
@@ -4405,6 +4960,59 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_unsubscribe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the mail */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page with a button */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_unsubscribe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the mail */
+                token: string;
+            };
+            cookie?: never;
+        };
+        /** @description `List-Unsubscribe=One-Click`, as `application/x-www-form-urlencoded` or `multipart/form-data` */
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": string;
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
             };
             default: components["responses"]["Problem"];
         };

@@ -152,6 +152,17 @@ async fn withdrew_once(world: &World) {
     assert!(notice.text.contains("RFC 8058"), "{}", notice.text);
 }
 
+/// What holds for mails.
+async fn standing(world: &World) -> Value {
+    world.get("/v1/users/ana/consent").await.body["purposes"]["email"]["standing"].clone()
+}
+
+async fn looking_changes_nothing(world: &World, path: &str) {
+    let looked = world.get(path).await;
+    assert!(looked.status == 200 && looked.text.contains("<form method=\"post\">"), "{}", looked.text);
+    assert_eq!(standing(world).await, "given");
+}
+
 async fn a_mail_is_left_with_one_click_and_not_by_looking(kind: StoreKind) {
     let world = world(kind, |_| {}).await;
     assert_eq!(digest(&world).await.body, json!({ "skipped": "no_consent" }));
@@ -164,21 +175,18 @@ async fn a_mail_is_left_with_one_click_and_not_by_looking(kind: StoreKind) {
     assert_eq!(digest(&world).await.body["skipped"], "cap");
 
     let path = link.strip_prefix(PUBLIC_URL).unwrap();
-    let standing = async || world.get("/v1/users/ana/consent").await.body["purposes"]["email"]["standing"].clone();
-    let looked = world.get(path).await;
-    assert!(looked.status == 200 && looked.text.contains("<form method=\"post\">"), "{}", looked.text);
-    assert_eq!(standing().await, "given", "looking changes nothing");
+    looking_changes_nothing(&world, path).await;
     let post = |body: &'static str, kind: &'static str| world.request(Method::POST, path).header("content-type", kind).body(body);
     const FORM: &str = "application/x-www-form-urlencoded";
     assert_eq!(send(post("yes=1", FORM)).await.problem(), (400, "bad-request"));
-    assert_eq!(standing().await, "given");
+    assert_eq!(standing(&world).await, "given");
     let multipart = "--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--\r\n";
     for (body, kind) in
         [("List-Unsubscribe=One-Click", FORM), (multipart, "multipart/form-data; boundary=b"), ("List-Unsubscribe=One-Click", FORM)]
     {
         let left = send(post(body, kind)).await;
         assert_eq!(left.status, 200, "{}", left.text);
-        assert_eq!(standing().await, "withdrawn");
+        assert_eq!(standing(&world).await, "withdrawn");
     }
     world.clock.advance(Span::days(2));
     assert_eq!(digest(&world).await.body, json!({ "skipped": "no_consent" }), "at once");
@@ -187,7 +195,7 @@ async fn a_mail_is_left_with_one_click_and_not_by_looking(kind: StoreKind) {
     // After an erasure the link still answers, and keeps nothing.
     send(world.request(Method::DELETE, "/v1/users/ana")).await;
     assert_eq!(send(post("List-Unsubscribe=One-Click", FORM)).await.status, 200);
-    assert_eq!(standing().await, "unasked");
+    assert_eq!(standing(&world).await, "unasked");
 }
 
 async fn what_is_remembered_is_shown_and_erased(kind: StoreKind) {

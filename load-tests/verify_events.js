@@ -26,7 +26,8 @@ export default function () {
     if (!answered) exec.test.abort(`${response.status} ${response.body}`);
     const answer = response.json();
     confirmed.add(answer.duplicates || 0);
-    lost.add(events.length - (answer.duplicates || 0));
+    // What the person did not want kept (dwell, sensitive topics) was never acknowledged as kept, and is ignored again.
+    lost.add(events.length - (answer.duplicates || 0) - (answer.ignored || 0));
   }
   for (const user of ["load_0", "load_1", "load_2"]) {
     const response = http.get(`${BASE_URL}/v1/feed?surface=home&user=${user}`, params("recovered"));

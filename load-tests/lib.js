@@ -42,7 +42,11 @@ const SEED_BATCH_ITEMS = 500;
 const WARM_USERS = Math.min(100, USERS);
 const WARM_OPENS = 12;
 // First pages asked for one by one before the run: what diversity is without load.
-const UNLOADED_PAGES = 200;
+// People with a history who only read: what they are shown changes with the load alone, not with what they did meanwhile.
+const PROBES = 40;
+const PROBE_SHARE = 0.1;
+// First pages of each before the run.
+const UNLOADED_PAGES = 5;
 
 // Everything that went wrong, whoever's fault. What a phase may refuse is counted as refused instead.
 const failures = new Rate("failures");
@@ -227,6 +231,7 @@ function page(kind, session, more) {
   return body;
 }
 
+// `unloaded`: the ILD of this reader's first pages before the run; 0 for all who do more than read.
 function firstPage(session, unloaded) {
   const body = page("first_page", session, {});
   if (!body) return false;
@@ -346,13 +351,16 @@ function think() {
 export function session(data) {
   const id = `${exec.scenario.name}_${exec.scenario.iterationInTest}`;
   random = generator(SEED * 1000003 + plan.phases.findIndex((one) => one.name === exec.scenario.name) * 7919 + exec.scenario.iterationInTest);
-  const isCold = random() < COLD_SHARE;
-  const one = { id, user: isCold ? `new_${RUN}_${id}` : knownUser(), warmth: isCold ? "cold" : "warm", items: [], sent: 0 };
-  if (!firstPage(one, data.unloaded)) return;
+  const isProbe = random() < PROBE_SHARE;
+  const isCold = !isProbe && random() < COLD_SHARE;
+  const probe = Math.floor(random() * PROBES);
+  const user = isProbe ? probeUser(probe) : isCold ? `new_${RUN}_${id}` : knownUser();
+  const one = { id, user, warmth: isCold ? "cold" : "warm", items: [], sent: 0 };
+  if (!firstPage(one, isProbe ? data.unloaded[probe] : 0)) return;
   while (random() < GOES_ON) {
     think();
     const step = random();
-    if (step < NEXT_PAGE) nextPage(one);
+    if (isProbe || step < NEXT_PAGE) nextPage(one);
     else if (step < EVENTS) sendEvents(one);
     else preferences(one, step < PREFERENCES ? "preferences" : "preview");
   }
@@ -363,17 +371,21 @@ export function setup() {
   COUNTERS.forEach((counter) => counter.add(0));
   putItems();
   tellHistories();
-  const seen = [];
+  return { unloaded: Array.from({ length: PROBES }, (_, n) => unloadedIld(probeUser(n))) };
+}
+
+const probeUser = (n) => `probe_${n}`;
+
+// The mean over some first pages: each draws other items by chance.
+function unloadedIld(user) {
+  let sum = 0;
   for (let n = 0; n < UNLOADED_PAGES; n++) {
-    // The same mix of people as in the run.
-    const user = random() < COLD_SHARE ? `new_${RUN}_unloaded_${n}` : knownUser();
     const response = http.get(feedUrl({ user }), params("unloaded"));
     if (response.status !== 200) throw new Error(`a first page before the run: ${response.status} ${response.body}`);
     const body = response.json();
-    if (body.metrics) seen.push(body.metrics.ild);
+    sum += body.metrics ? body.metrics.ild : 0;
   }
-  seen.sort((a, b) => a - b);
-  return { unloaded: seen.length > 0 ? seen[seen.length >> 1] : 0 };
+  return sum / UNLOADED_PAGES;
 }
 
 const TOPICS = ["science", "politics", "sport", "food", "music", "film", "travel", "health", "money", "games", "art", "nature"];
@@ -398,14 +410,17 @@ function putItems() {
 }
 
 function tellHistories() {
-  for (let n = 0; n < WARM_USERS; n++) {
-    const first = http.get(feedUrl({ user: `load_${n}` }), params("seed"));
-    const items = (json(first).items || []).slice(0, WARM_OPENS);
-    if (items.length === 0) throw new Error(`a feed before the run: ${first.status} ${first.body}`);
-    const events = items.map((item, at) => ({ id: `history_${RUN}_${n}_${at}`, type: "open", item: item.id }));
-    const response = http.post(`${BASE_URL}/v1/events`, JSON.stringify({ user: `load_${n}`, events }), params("seed", {}, true));
-    if (response.status !== 202) throw new Error(`telling histories: ${response.status} ${response.body}`);
-  }
+  for (let n = 0; n < WARM_USERS; n++) tellHistory(`load_${n}`, n);
+  for (let n = 0; n < PROBES; n++) tellHistory(probeUser(n), WARM_USERS + n);
+}
+
+function tellHistory(user, n) {
+  const first = http.get(feedUrl({ user }), params("seed"));
+  const items = (json(first).items || []).slice(0, WARM_OPENS);
+  if (items.length === 0) throw new Error(`a feed before the run: ${first.status} ${first.body}`);
+  const events = items.map((item, at) => ({ id: `history_${RUN}_${n}_${at}`, type: "open", item: item.id }));
+  const response = http.post(`${BASE_URL}/v1/events`, JSON.stringify({ user, events }), params("seed", {}, true));
+  if (response.status !== 202) throw new Error(`telling histories: ${response.status} ${response.body}`);
 }
 
 const number = (value) => (Math.abs(value) >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(2));

@@ -12,6 +12,7 @@ use crate::{
     clock::{Clock, SystemClock},
     http::server,
     settings::Settings,
+    store::seal::IS_UNSEALED,
     telemetry::logs,
 };
 
@@ -34,6 +35,10 @@ impl Serve {
             && let Err(faults) = settings.check_exposure()
         {
             eprintln!("error: {faults}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+        if IS_UNSEALED && !settings.server.listen.ip().is_loopback() {
+            eprintln!("error: this server was built without sealing, for measurements; it only listens on 127.0.0.1");
             return ExitCode::from(EXIT_USAGE);
         }
         run_with(settings, |app| async move {

@@ -37,6 +37,7 @@ pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result
         key_prefix: format!("{}:", redis.key_prefix),
         timeout: redis.timeout,
         change_log_max: redis.change_log_max as usize,
+        person_cache_bytes: redis.person_cache_bytes,
         store,
         ..RedisOptions::default()
     };

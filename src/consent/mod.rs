@@ -59,7 +59,7 @@ impl Consents {
 
     /// The person's log, oldest record first.
     pub async fn log(&self, user: &UserId) -> Result<Vec<ConsentRecord>, StoreError> {
-        Ok(self.store.person(user).await?.unwrap_or_default().consents)
+        Ok(self.store.person(user).await?.unwrap_or_default().consents.to_vec())
     }
 
     /// Records what the person decided on being shown `notice`: `true` gives, `false` refuses or, where it was given,

@@ -26,8 +26,36 @@ const TRACK_PREFIX: &str = "v1.";
 
 /// Signs and checks. One key for every instance on a store.
 pub struct Signer {
-    /// The first signs; any of them checks.
-    keys: ArcSwap<Vec<[u8; 32]>>,
+    /// The first signs; any of them checks. Never empty.
+    keys: ArcSwap<Vec<Key>>,
+}
+
+/// A key that has been taken in: half of what a short signature costs.
+#[derive(Clone)]
+struct Key {
+    bytes: [u8; 32],
+    mac: Hmac<Sha256>,
+}
+
+impl Key {
+    fn new(bytes: [u8; 32]) -> Self {
+        // Of a block's size, as HMAC pads it: that cannot fail.
+        let mut block = [0; 64];
+        block[..bytes.len()].copy_from_slice(&bytes);
+        Self { bytes, mac: Hmac::new(&block.into()) }
+    }
+
+    fn tag(&self, parts: &[&[u8]]) -> [u8; TAG_BYTES] {
+        let mut mac = self.mac.clone();
+        for part in parts {
+            // Length first: no two part lists sign the same bytes.
+            mac.update(&(part.len() as u64).to_le_bytes());
+            mac.update(part);
+        }
+        let mut tag = [0; TAG_BYTES];
+        tag.copy_from_slice(&mac.finalize().into_bytes()[..TAG_BYTES]);
+        tag
+    }
 }
 
 /// What a cursor says.
@@ -42,24 +70,24 @@ pub struct Cursor {
 
 impl Signer {
     pub fn new(key: [u8; 32]) -> Self {
-        Self { keys: ArcSwap::from_pointee(vec![key]) }
+        Self { keys: ArcSwap::from_pointee(vec![Key::new(key)]) }
     }
 
     /// Signs with `key` from now on; what was signed before stays good.
     pub fn renew(&self, key: [u8; 32]) {
         self.keys.rcu(|old| {
-            let mut keys = vec![key];
-            keys.extend(old.iter().filter(|k| **k != key));
+            let mut keys = vec![Key::new(key)];
+            keys.extend(old.iter().filter(|old| old.bytes != key).cloned());
             keys
         });
     }
 
     fn sign(&self, parts: &[&[u8]]) -> [u8; TAG_BYTES] {
-        tag(self.keys.load().first().unwrap_or(&[0; 32]), parts)
+        self.keys.load()[0].tag(parts)
     }
 
     fn checks(&self, parts: &[&[u8]], given: &[u8]) -> bool {
-        self.keys.load().iter().any(|key| tag(key, parts).as_slice().ct_eq(given).into())
+        self.keys.load().iter().any(|key| key.tag(parts).as_slice().ct_eq(given).into())
     }
 
     /// The cursor of a page, bound to owner and surface.
@@ -116,18 +144,6 @@ impl Signer {
         let (body, tag) = bytes.split_first_chunk::<BODY_BYTES>()?;
         self.checks(&[b"track", body, item.as_str().as_bytes()], tag).then(|| parts(body))
     }
-}
-
-fn tag(key: &[u8; 32], parts: &[&[u8]]) -> [u8; TAG_BYTES] {
-    let mut tag = [0; TAG_BYTES];
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return tag };
-    for part in parts {
-        // Length first: no two part lists sign the same bytes.
-        mac.update(&(part.len() as u64).to_le_bytes());
-        mac.update(part);
-    }
-    tag.copy_from_slice(&mac.finalize().into_bytes()[..TAG_BYTES]);
-    tag
 }
 
 fn session_parts<'a>(body: &'a [u8], user: Option<&'a UserId>) -> [&'a [u8]; 4] {

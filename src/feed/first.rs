@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::{
-    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, chronological, local::Ahead, log_store,
+    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Stopped, Timings, chronological, local::Ahead, log_store,
 };
 use crate::{
     catalogue::{FacetCode, NumberMap, Row, Snapshot},
@@ -63,7 +63,7 @@ impl FeedService {
         reader: &Reader,
         excluded: &[u64],
         mut degraded: Vec<Degradation>,
-    ) -> Result<Served, FeedError> {
+    ) -> Result<Served, Stopped> {
         let deadline = policy.policy.retrieve.deadline.as_std();
         let first = First { request, policy, reader, excluded, deadline, looks_ahead: true };
         let mut made = self.make(&first, &mut degraded).await?;
@@ -71,7 +71,8 @@ impl FeedService {
         let rows = Arc::clone(&made.rows);
         let ahead = made.ahead.take();
         made.page.sponsored = self.sponsored(request, reader, &made.feed, &made.page, &[], &made.snapshot);
-        self.keep(&made.feed, rows, &made.page, ahead, policy, &mut degraded).instrument(tracing::info_span!("store")).await;
+        let page = New { feed: &made.feed, rows, page: &made.page, ahead, keep: policy.policy.feed.ttl.as_std() + KEEP_AFTER_EXPIRY };
+        self.keep(page, reader, &mut degraded).instrument(tracing::info_span!("store")).await?;
         made.timings.store = watch.elapsed();
         Ok(self.served(made.into_parts(&first), reader, degraded))
     }
@@ -126,20 +127,16 @@ impl FeedService {
         scored
     }
 
-    /// Keeps a new feed here and in the store.
-    async fn keep(
-        &self,
-        feed: &Arc<StoredFeed>,
-        rows: Arc<[Row]>,
-        page: &Page,
-        ahead: Option<Ahead>,
-        policy: &ActivePolicy,
-        degraded: &mut Vec<Degradation>,
-    ) {
+    /// Keeps a new feed here and in the store. Errors: its reader was supposed, and it is not there.
+    async fn keep(&self, new: New<'_>, reader: &Reader, degraded: &mut Vec<Degradation>) -> Result<(), Stopped> {
+        let New { feed, rows, page, ahead, keep } = new;
         let local = self.local.put(Arc::clone(feed), rows, page.clone(), ahead);
-        let keep = policy.policy.feed.ttl.as_std() + KEEP_AFTER_EXPIRY;
-        match self.store.put_feed(feed, page, keep).await {
+        match self.store.put_feed(feed, page, keep, reader.basis.as_ref()).await {
             Ok(()) => local.set_stored(true),
+            Err(_) if reader.basis.is_some() => {
+                self.local.forget(&feed.id);
+                return Err(Stopped::Outdated);
+            }
             // While it was being made. The page goes out; nothing of it stays.
             Err(StoreError::Erased) => self.local.forget(&feed.id),
             Err(error) => {
@@ -147,7 +144,17 @@ impl FeedService {
                 degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
             }
         }
+        Ok(())
     }
+}
+
+/// A feed to be kept.
+struct New<'a> {
+    feed: &'a Arc<StoredFeed>,
+    rows: Arc<[Row]>,
+    page: &'a Page,
+    ahead: Option<Ahead>,
+    keep: Duration,
 }
 
 impl Made {
@@ -218,7 +225,11 @@ impl Making<'_> {
             }
         };
         let version = context.snapshot.items_version();
-        let ahead = next.filter(|_| page.has_next).map(|page| Ahead { number: 1, limit, page, candidates, version });
+        let reader = self.reader.mark(self.request).filter(|_| self.request.exclude.is_empty());
+        let ahead = next.filter(|_| page.has_next).map(|page| {
+            let until = shown_until(&candidates, context.snapshot);
+            Ahead { number: 1, limit, page, candidates, version, reader, until }
+        });
         let (pool, topics) = entries_of(scored, context.snapshot);
         let feed = StoredFeed {
             id: self.id,
@@ -289,6 +300,12 @@ fn entries_of(scored: &[Scored], snapshot: &Snapshot) -> (Vec<PoolEntry>, Vec<Fa
         });
     }
     (pool, topics)
+}
+
+/// When the first of `candidates` is over, that is not yet: all else that takes one out is of the reader or the catalogue.
+pub(super) fn shown_until(candidates: &[PoolCandidate], snapshot: &Snapshot) -> Time {
+    let entries = candidates.iter().filter_map(|candidate| snapshot.entry(candidate.row?));
+    entries.filter_map(|entry| entry.expires_at).min().unwrap_or(Time(i64::MAX))
 }
 
 /// The pool of a stored feed against the catalogue and the person as they are now; `None` rows are gone or no longer

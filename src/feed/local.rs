@@ -14,11 +14,12 @@ use quick_cache::{
 use crate::{
     catalogue::{Row, Snapshot},
     domain::{
-        FeedId, UserId,
+        FeedId, Time, UserId,
         feed::{Owner, Page, StoredFeed},
+        profile::Mode,
     },
     rank::place::PoolCandidate,
-    store::FeedRecord,
+    store::{Basis, FeedRecord},
 };
 
 /// Feeds kept: about 45 KB each at a pool of 500.
@@ -51,6 +52,18 @@ pub struct Ahead {
     pub candidates: Vec<PoolCandidate>,
     /// [`Snapshot::items_version`] when it was made.
     pub version: usize,
+    /// For whom it was made, where a store tells whether they changed.
+    pub reader: Option<ReaderMark>,
+    /// From here on some of what it was chosen from is not shown any more.
+    pub until: Time,
+}
+
+/// Equal for two requests in which the same is known of the same person, and no more may be used of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReaderMark {
+    pub basis: Basis,
+    pub mode: Mode,
+    pub is_minor: bool,
 }
 
 impl Ahead {
@@ -71,6 +84,21 @@ impl LocalFeed {
     pub fn take_ahead(&self, number: usize, limit: usize, candidates: &[PoolCandidate], snapshot: &Snapshot) -> Option<Page> {
         let ahead = self.ahead.lock().take()?;
         ahead.holds(number, limit, candidates, snapshot).then_some(ahead.page)
+    }
+
+    /// The page made ahead, if nothing it was chosen by is another by now; it is given once. Where something is,
+    /// [`Self::take_ahead`] may still find that it would be made again.
+    pub fn take_unchanged(&self, number: usize, limit: usize, reader: Option<&ReaderMark>, snapshot: &Snapshot, now: Time) -> Option<Page> {
+        let mut ahead = self.ahead.lock();
+        let is_unchanged = ahead.as_ref().is_some_and(|ahead| {
+            let is_it = (ahead.number, ahead.limit) == (number, limit);
+            is_it
+                && ahead.reader.is_some()
+                && ahead.reader.as_ref() == reader
+                && ahead.version == snapshot.items_version()
+                && now < ahead.until
+        });
+        if is_unchanged { ahead.take().map(|ahead| ahead.page) } else { None }
     }
 
     pub fn put_ahead(&self, ahead: Ahead) {

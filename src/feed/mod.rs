@@ -46,10 +46,11 @@ use crate::{
     },
     rank::{self, metrics::SlateMetrics, target::Outcome},
     source::CandidateSource,
-    store::{Person, Store, StoreError},
+    store::{Basis, Person, Store, StoreError, Supposed},
 };
 
 use cursor::{Cursor, Signer};
+use local::ReaderMark;
 
 /// What a client asked for, checked.
 #[derive(Clone, Debug)]
@@ -214,12 +215,33 @@ impl FeedService {
 
     async fn serve_page(&self, request: &FeedRequest) -> Result<Served, FeedError> {
         let serving = self.serving.load_full();
-        let unknown = || FeedError::UnknownSurface(request.surface.clone());
         if !serving.knows(&request.surface) {
-            return Err(unknown());
+            return Err(FeedError::UnknownSurface(request.surface.clone()));
+        }
+        // From memory first, where keeping the page tells whether that still holds.
+        if let Some(reader) = self.supposed_reader(request)
+            && let Ok(served) = self.serve_to(&serving, request, reader, Vec::new()).await
+        {
+            return Ok(served);
         }
         let mut degraded = Vec::new();
-        let mut reader = self.reader(request, &mut degraded).instrument(tracing::info_span!("profile")).await;
+        let reader = self.reader(request, &mut degraded).instrument(tracing::info_span!("profile")).await;
+        self.serve_to(&serving, request, reader, degraded).await.map_err(|stopped| match stopped {
+            Stopped::Failed(error) => error,
+            // Only what was supposed can be: this reader was read.
+            Stopped::Outdated => FeedError::CursorExpired,
+        })
+    }
+
+    /// Serves a page to somebody of whom all is known that will be.
+    async fn serve_to(
+        &self,
+        serving: &Serving,
+        request: &FeedRequest,
+        mut reader: Reader,
+        degraded: Vec<Degradation>,
+    ) -> Result<Served, Stopped> {
+        let unknown = || FeedError::UnknownSurface(request.surface.clone());
         let choice = serving.choose(&request.surface, who(request, &reader)).ok_or_else(unknown)?;
         let is_by_time = reader.mode == Mode::Chronological;
         let policy = if is_by_time { &*chronological::POLICY } else { &choice.policy };
@@ -233,6 +255,8 @@ impl FeedService {
         reader.surface = Some(Arc::clone(&choice.policy));
         reader.turn = self.turn(request, &choice.policy, &reader, cursor.as_ref())?;
         if reader.turn.is_some_and(|turn| turn.withheld.is_some()) {
+            // Nothing of this is kept.
+            reader.must_be_read()?;
             return Ok(self.withheld(request, policy, &reader, cursor, degraded));
         }
         let mut served = match &cursor {
@@ -244,11 +268,20 @@ impl FeedService {
         Ok(served)
     }
 
+    /// The reader as this process last saw them; `None`: ask the store.
+    fn supposed_reader(&self, request: &FeedRequest) -> Option<Reader> {
+        let user = request.user.as_ref()?;
+        let Supposed { person, basis } = self.store.supposed(user)?;
+        let reader = self.reader_of(request, user, person);
+        // What is of nobody is kept without asking about a person.
+        (reader.owner != Owner::Nobody).then_some(Reader { basis: Some(basis), ..reader })
+    }
+
     /// Who the feed is for and what may be known about them.
     async fn reader(&self, request: &FeedRequest, degraded: &mut Vec<Degradation>) -> Reader {
         let Some(user) = &request.user else {
             let profile = (request.mode == Mode::ClientProfile).then(|| Arc::new(of_interests(&request.interests)));
-            return Reader { owner: Owner::Nobody, mode: request.mode, profile, consents: Arc::default(), turn: None, surface: None };
+            return Reader { profile, mode: request.mode, ..Reader::default() };
         };
         let person = match self.store.person(user).await {
             Ok(person) => person.unwrap_or_default(),
@@ -259,6 +292,10 @@ impl FeedService {
                 Person::default()
             }
         };
+        self.reader_of(request, user, person)
+    }
+
+    fn reader_of(&self, request: &FeedRequest, user: &UserId, person: Person) -> Reader {
         let mut reader = self.known(user, person, request.mode);
         if let Some(profile) = reader.profile.as_mut().filter(|profile| request.is_minor && profile.preferences.lifts_caps) {
             Arc::make_mut(profile).preferences.lifts_caps = false;
@@ -267,28 +304,30 @@ impl FeedService {
     }
 
     /// The profile without what is of special categories and not consented to.
-    pub fn usable(&self, profile: Profile, consents: &[ConsentRecord]) -> Profile {
+    pub fn usable(&self, profile: Arc<Profile>, consents: &[ConsentRecord]) -> Arc<Profile> {
         let snapshot = self.catalogue.snapshot();
-        self.sensitive.without_withheld(&profile, consents, self.clock.now(), |id, is| snapshot.has_topic(id, is)).unwrap_or(profile)
+        let kept = self.sensitive.without_withheld(&profile, consents, self.clock.now(), |id, is| snapshot.has_topic(id, is));
+        kept.map_or(profile, Arc::new)
     }
 
     /// What of a person a request may use that asks for `asked`.
     fn known(&self, user: &UserId, person: Person, asked: Mode) -> Reader {
-        let profile = person.profile.unwrap_or_default();
+        let Person { profile, consents } = person;
+        let profile = profile.unwrap_or_default();
         let mode = match profile.preferences.mode.narrowed_by(asked) {
-            Mode::Profile if !self.consent.allows(&person.consents, Purpose::ProfileUse, self.clock.now()) => Mode::NoProfile,
+            Mode::Profile if !self.consent.allows(&consents, Purpose::ProfileUse, self.clock.now()) => Mode::NoProfile,
             // Interests come from those whom nobody names.
             Mode::ClientProfile => Mode::NoProfile,
             mode => mode,
         };
         let owner = if mode.personalises() { Owner::User(user.clone()) } else { Owner::Nobody };
-        let profile = self.usable(profile, &person.consents);
+        let profile = self.usable(profile, &consents);
         let profile = match mode {
             Mode::Profile => Some(profile),
-            Mode::ExplicitOnly => Some(profile.explicit()),
-            Mode::NoProfile | Mode::Chronological | Mode::ClientProfile => profile.binding(),
+            Mode::ExplicitOnly => Some(Arc::new(profile.explicit())),
+            Mode::NoProfile | Mode::Chronological | Mode::ClientProfile => profile.binding().map(Arc::new),
         };
-        Reader { owner, mode, profile: profile.map(Arc::new), consents: person.consents.into(), turn: None, surface: None }
+        Reader { owner, mode, profile, consents, ..Reader::default() }
     }
 
     /// Measures and wraps a page.
@@ -365,6 +404,19 @@ fn who<'a>(request: &'a FeedRequest, reader: &Reader) -> Who<'a> {
     Who { user: request.user.as_ref().map(UserId::as_str), session: request.session.as_ref().map(SessionId::as_str) }
 }
 
+/// Why no page came of a reader.
+enum Stopped {
+    Failed(FeedError),
+    /// They were supposed and are others by now, or it cannot be told: read them.
+    Outdated,
+}
+
+impl From<FeedError> for Stopped {
+    fn from(error: FeedError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// The person a feed is for, as the request may know them.
 struct Reader {
     owner: Owner,
@@ -378,9 +430,29 @@ struct Reader {
     turn: Option<Turn>,
     /// The surface's policy, also where the feed is made by another; `None`: nothing stands beside it.
     surface: Option<Arc<ActivePolicy>>,
+    /// They were not read but supposed: what is made for them only counts once it is kept on this basis.
+    basis: Option<Basis>,
+}
+
+/// Somebody of whom nothing is known.
+impl Default for Reader {
+    fn default() -> Self {
+        let (mode, consents) = (Mode::default(), Arc::default());
+        Self { owner: Owner::Nobody, mode, profile: None, consents, turn: None, surface: None, basis: None }
+    }
 }
 
 impl Reader {
+    /// Tells whether another request knows the same of the same person; `None`: it cannot be told.
+    fn mark(&self, request: &FeedRequest) -> Option<ReaderMark> {
+        Some(ReaderMark { basis: self.basis.clone()?, mode: self.mode, is_minor: request.is_minor })
+    }
+
+    /// Errors: they were not.
+    fn must_be_read(&self) -> Result<(), Stopped> {
+        if self.basis.is_some() { Err(Stopped::Outdated) } else { Ok(()) }
+    }
+
     /// Whether more than what binds every feed may shape this one.
     fn is_personal(&self) -> bool {
         self.mode.personalises() || self.mode == Mode::ClientProfile

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tracing::Instrument;
 
 use super::{
-    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Timings, chronological,
+    Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Stopped, Timings, chronological,
     cursor::Cursor,
-    first::candidates_of,
-    local::{Ahead, LocalFeed},
+    first::{candidates_of, shown_until},
+    local::{Ahead, LocalFeed, ReaderMark},
     log_store,
 };
 use crate::{
@@ -31,7 +31,7 @@ impl FeedService {
         reader: &Reader,
         cursor: &Cursor,
         mut degraded: Vec<Degradation>,
-    ) -> Result<Served, FeedError> {
+    ) -> Result<Served, Stopped> {
         let mut timings = Timings::default();
         let number = cursor.page as usize;
         let local = self.local.get(&cursor.feed).filter(|local| *local.owner() == reader.owner);
@@ -39,7 +39,10 @@ impl FeedService {
         // Here and in the store alike: the page is made without asking, and freezing it tells if the store knows better.
         let record = match local.as_ref().filter(|local| local.continues_at(number)) {
             Some(local) => Some(local.record()),
-            None => self.record(reader, cursor, local.as_deref(), &mut degraded).await,
+            None => {
+                reader.must_be_read()?;
+                self.record(reader, cursor, local.as_deref(), &mut degraded).await
+            }
         };
         timings.store = watch.elapsed();
         let usable = record.as_ref().filter(|r| self.clock.now() < r.feed.expires_at && number <= r.pages.len());
@@ -52,21 +55,26 @@ impl FeedService {
         let known_rows = local.as_ref().map_or(&[][..], |local| local.rows());
         let mut draws = Vec::new();
         let page = match pages.get(number) {
-            Some(frozen) => frozen.clone(),
+            Some(frozen) => {
+                // Nothing new comes to be kept.
+                reader.must_be_read()?;
+                frozen.clone()
+            }
             None => {
                 let context =
                     Context { snapshot: &snapshot, profile: reader.profile.as_deref(), policy: &policy.policy, now: self.clock.now() };
                 let limit = request.limit.unwrap_or(policy.policy.page_size as usize);
                 let watch = Stopwatch::start();
                 let excluded: Vec<u64> = request.exclude.iter().map(ItemId::hash64).collect();
-                let making = Making { feed: &feed, local: local.as_deref(), prefix: &prefix, number, limit, excluded };
+                let mark = reader.mark(request);
+                let making = Making { feed: &feed, local: local.as_deref(), prefix: &prefix, number, limit, excluded, mark };
                 let mut page = tracing::info_span!("diversify").in_scope(|| making.make(&context));
                 timings.diversify = watch.elapsed();
                 draws = std::mem::take(&mut page.draws);
                 page.sponsored = self.sponsored(request, reader, &feed, &page, &pages[..number], &snapshot);
                 let made = page.placed.clone();
                 let watch = Stopwatch::start();
-                let Some(frozen) = self.freeze(&feed, number, page, &mut degraded).await else {
+                let Some(frozen) = self.freeze(&feed, number, page, reader, &mut degraded).await? else {
                     return self.restart(request, active, reader, record.as_ref(), degraded).await;
                 };
                 timings.store += watch.elapsed();
@@ -77,19 +85,8 @@ impl FeedService {
         };
         let prefix_indices = prefix.iter().map(|placed| placed.pool_index).collect();
         let rows = rows_of(&page, known_rows, &snapshot);
-        let parts = ServedParts {
-            feed,
-            policy,
-            page,
-            draws,
-            page_number: cursor.page,
-            prefix_indices,
-            rows,
-            snapshot,
-            restarted: false,
-            outcome: None,
-            timings,
-        };
+        let (page_number, restarted, outcome) = (cursor.page, false, None);
+        let parts = ServedParts { feed, policy, page, draws, page_number, prefix_indices, rows, snapshot, restarted, outcome, timings };
         Ok(self.served(parts, reader, degraded))
     }
 
@@ -101,9 +98,9 @@ impl FeedService {
         reader: &Reader,
         record: Option<&FeedRecord>,
         degraded: Vec<Degradation>,
-    ) -> Result<Served, FeedError> {
+    ) -> Result<Served, Stopped> {
         if request.strict {
-            return Err(FeedError::CursorExpired);
+            return Err(FeedError::CursorExpired.into());
         }
         self.first_page(request, active, reader, &served_hashes(record), degraded).await
     }
@@ -134,7 +131,7 @@ impl FeedService {
         if let Some(stored) = &stored {
             let mut is_stored = true;
             for (number, page) in ours.pages.iter().enumerate().skip(stored.pages.len()) {
-                if self.store.freeze_page(&reader.owner, &cursor.feed, number as u32, page).await.is_err() {
+                if self.store.freeze_page(&reader.owner, &cursor.feed, number as u32, page, None).await.is_err() {
                     is_stored = false;
                     break;
                 }
@@ -145,13 +142,23 @@ impl FeedService {
     }
 
     /// Freezes a page in the store and here; what is frozen is what is served. `None`: the feed was deleted meanwhile.
-    async fn freeze(&self, feed: &StoredFeed, number: usize, page: Page, degraded: &mut Vec<Degradation>) -> Option<Page> {
-        let span = tracing::info_span!("store");
-        let (frozen, is_stored) = match self.store.freeze_page(&feed.owner, &feed.id, number as u32, &page).instrument(span).await {
+    ///
+    /// Errors: its reader was supposed, and it is not there.
+    async fn freeze(
+        &self,
+        feed: &StoredFeed,
+        number: usize,
+        page: Page,
+        reader: &Reader,
+        degraded: &mut Vec<Degradation>,
+    ) -> Result<Option<Page>, Stopped> {
+        let freezing = self.store.freeze_page(&feed.owner, &feed.id, number as u32, &page, reader.basis.as_ref());
+        let (frozen, is_stored) = match freezing.instrument(tracing::info_span!("store")).await {
             Ok(Some(frozen)) => (frozen, true),
+            Ok(None) | Err(_) if reader.basis.is_some() => return Err(Stopped::Outdated),
             Ok(None) if self.local.get(&feed.id).is_none_or(|local| local.is_stored()) => {
                 self.local.forget(&feed.id);
-                return None;
+                return Ok(None);
             }
             // Made while the store was away: it lives here alone.
             Ok(None) => (page, false),
@@ -161,7 +168,7 @@ impl FeedService {
                 (page, false)
             }
         };
-        Some(self.local.freeze(&feed.id, number, &frozen, is_stored))
+        Ok(Some(self.local.freeze(&feed.id, number, &frozen, is_stored)))
     }
 
     /// The policy that made the feed: the active one, or an earlier one kept in the store.
@@ -203,12 +210,20 @@ struct Making<'a> {
     limit: usize,
     /// Hashes of items that must not come.
     excluded: Vec<u64>,
+    mark: Option<ReaderMark>,
 }
 
 impl Making<'_> {
     /// The page as it was made ahead, or made now with the one after it.
     fn make(self, context: &Context) -> Page {
-        let Self { feed, local, prefix, number, limit, excluded } = self;
+        let Self { feed, local, prefix, number, limit, excluded, mark } = self;
+        let unchanged = local.filter(|_| excluded.is_empty()).and_then(|local| {
+            // What is set by hand on a later page alone is not what the one made ahead knows.
+            local.take_unchanged(number, limit, mark.as_ref(), context.snapshot, context.now)
+        });
+        if let Some(page) = unchanged {
+            return page;
+        }
         let rows = local.map_or(&[][..], LocalFeed::rows);
         let candidates = candidates_of(feed, rows, prefix, &excluded, context);
         if let Some(page) = local.and_then(|local| local.take_ahead(number, limit, &candidates, context.snapshot)) {
@@ -220,7 +235,9 @@ impl Making<'_> {
         let [page, next] = rank::place_pages(&pool, prefix, limit, context);
         if page.has_next {
             let version = context.snapshot.items_version();
-            local.put_ahead(Ahead { number: number + 1, limit, page: next, candidates, version });
+            let reader = mark.filter(|_| excluded.is_empty());
+            let until = shown_until(&candidates, context.snapshot);
+            local.put_ahead(Ahead { number: number + 1, limit, page: next, candidates, version, reader, until });
         }
         page
     }

@@ -80,7 +80,7 @@ impl FeedService {
         wanted: Preferences,
     ) -> Result<[Previewed; 2], FeedError> {
         let mut changed = person.clone();
-        changed.profile.get_or_insert_default().preferences = wanted;
+        Arc::make_mut(changed.profile.get_or_insert_default()).preferences = wanted;
         let present = beside(None, self.page_for(request, user, person).await?);
         let preview = beside(Some(&present.served), self.page_for(request, user, changed).await?);
         Ok([present, preview])

@@ -11,7 +11,7 @@ use crate::{
     clock::Stopwatch,
     domain::{
         Event, EventId, EventKind, Facet, Item, Profile, Scope, Span, Time, UserId,
-        feed::{MAX_PAGE_ITEMS, Owner, RelaxedWhy},
+        feed::{MAX_PAGE_ITEMS, RelaxedWhy},
         policy::{ActivePolicy, Constraint},
         profile::Mode,
     },
@@ -240,14 +240,7 @@ fn made_up(snapshot: &Snapshot, n: usize, now: Time) -> Reader {
             }
         }
     }
-    Reader {
-        owner: Owner::Nobody,
-        mode: Mode::Profile,
-        profile: Some(Arc::new(profile)),
-        consents: Arc::default(),
-        turn: None,
-        surface: None,
-    }
+    Reader { mode: Mode::Profile, profile: Some(Arc::new(profile)), ..Reader::default() }
 }
 
 /// Items of two kinds: around each of two items drawn by their hashes, others with the same topic.

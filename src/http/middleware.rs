@@ -139,6 +139,8 @@ where
         return Ok(finish(&app, &passage, request, Err(problem)));
     }
     let _serving = app.metrics.serving();
+    // Whoever is waiting takes a place, or is refused, before any of them is worked for: what waits is counted, and no refusal waits.
+    tokio::task::yield_now().await;
     let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
     match outcome {
         Ok(Ok(response)) => {

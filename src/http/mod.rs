@@ -202,6 +202,8 @@ fn mount_table(config: &mut ServiceConfig, table: Vec<Entry>) {
             None => by_path.push((entry.path, vec![entry])),
         }
     }
+    // A path without parameters is compared, one with them is matched, and the first that fits is taken.
+    by_path.sort_by_key(|(path, _)| path.contains('{'));
     for (path, entries) in by_path {
         let methods = allowed(&entries);
         let mut resource = web::resource(path);

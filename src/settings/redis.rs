@@ -15,6 +15,7 @@ const TIMEOUT_MAX: Span = Span::secs(10);
 const KEY_PREFIX_MAX_BYTES: usize = 32;
 const CHANGE_LOG_ENTRIES_MIN: u32 = 1_000;
 const CHANGE_LOG_ENTRIES_MAX: u32 = 10_000_000;
+const PERSON_CACHE_BYTES_MAX: u64 = 64 << 30;
 
 /// How Redis is deployed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ pub struct RedisStore {
     pub timeout: Span,
     /// Entries of the catalogue's change log.
     pub change_log_max: u32,
+    /// Memory for the people read last, in bytes; 0: none.
+    pub person_cache_bytes: u64,
     pub sentinel: Sentinel,
     pub tls: RedisTls,
 }
@@ -71,6 +74,7 @@ impl Default for RedisStore {
             key_prefix: "pf".into(),
             timeout: Span::millis(50),
             change_log_max: 100_000,
+            person_cache_bytes: 67_108_864,
             sentinel: Sentinel::default(),
             tls: RedisTls::default(),
         }
@@ -93,6 +97,7 @@ impl RedisStore {
             found.is("store.redis.key_prefix", format!("is \"{prefix}\"; expected 1 to {KEY_PREFIX_MAX_BYTES} of a-z, A-Z, 0-9, _ and -"));
         }
         found.range("store.redis.timeout", self.timeout, TIMEOUT_MIN, TIMEOUT_MAX);
+        found.range("store.redis.person_cache_bytes", self.person_cache_bytes, 0, PERSON_CACHE_BYTES_MAX);
         found.range("store.redis.change_log_max", self.change_log_max, CHANGE_LOG_ENTRIES_MIN, CHANGE_LOG_ENTRIES_MAX);
         if self.sentinel.primary.is_empty() {
             found.is("store.redis.sentinel.primary", "is empty; expected the name Sentinels know the primary by".into());

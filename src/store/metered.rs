@@ -4,7 +4,10 @@ use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Rotated, Store, StoreError};
+use super::{
+    Basis, CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Rotated, Store, StoreError,
+    Supposed,
+};
 use crate::{
     clock::Stopwatch,
     domain::{
@@ -60,6 +63,9 @@ impl Store for Metered {
     async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
         self.timed("person", self.inner.person(user)).await
     }
+    fn supposed(&self, user: &UserId) -> Option<Supposed> {
+        self.inner.supposed(user)
+    }
     async fn append_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
         self.timed("append_consent", self.inner.append_consent(user, expected, record)).await
     }
@@ -97,14 +103,21 @@ impl Store for Metered {
     async fn rotate_keys(&self) -> Result<Rotated, StoreError> {
         self.timed("rotate_keys", self.inner.rotate_keys()).await
     }
-    async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
-        self.timed("put_feed", self.inner.put_feed(feed, first, keep)).await
+    async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration, basis: Option<&Basis>) -> Result<(), StoreError> {
+        self.timed("put_feed", self.inner.put_feed(feed, first, keep, basis)).await
     }
     async fn feed(&self, owner: &Owner, id: &FeedId) -> Result<Option<FeedRecord>, StoreError> {
         self.timed("feed", self.inner.feed(owner, id)).await
     }
-    async fn freeze_page(&self, owner: &Owner, id: &FeedId, number: u32, page: &Page) -> Result<Option<Page>, StoreError> {
-        self.timed("freeze_page", self.inner.freeze_page(owner, id, number, page)).await
+    async fn freeze_page(
+        &self,
+        owner: &Owner,
+        id: &FeedId,
+        number: u32,
+        page: &Page,
+        basis: Option<&Basis>,
+    ) -> Result<Option<Page>, StoreError> {
+        self.timed("freeze_page", self.inner.freeze_page(owner, id, number, page, basis)).await
     }
     async fn put_policy(&self, digest: &str, json: &str) -> Result<(), StoreError> {
         self.timed("put_policy", self.inner.put_policy(digest, json)).await

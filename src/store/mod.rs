@@ -93,6 +93,9 @@ pub enum StoreError {
     /// The person was erased, and has not asked for anything to be kept since.
     #[error("the person was erased; nothing is kept about them until they consent anew")]
     Erased,
+    /// What it was made from is not what is stored any more: read and make it again.
+    #[error("what is known of the person has changed meanwhile")]
+    Outdated,
 }
 
 impl StoreError {
@@ -105,6 +108,7 @@ impl StoreError {
             Self::Corrupt { .. } => "store_corrupt",
             Self::Refused(_) => "store_refused",
             Self::Erased => "erased",
+            Self::Outdated => "outdated",
         }
     }
 }
@@ -138,9 +142,24 @@ pub struct Learning {
 /// What is kept about a person, as a request needs it. Empty for somebody unknown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Person {
-    pub profile: Option<Profile>,
+    pub profile: Option<Arc<Profile>>,
     /// The consent log, oldest first.
-    pub consents: Vec<ConsentRecord>,
+    pub consents: Arc<[ConsentRecord]>,
+}
+
+/// What a person's records were when they were read, so that a store can tell whether they still are. Opaque: only the store that
+/// made it can read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    profile: Box<[u8]>,
+    consents: Box<[u8]>,
+}
+
+/// A person as this process last saw them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Supposed {
+    pub person: Person,
+    pub basis: Basis,
 }
 
 /// Outcome of a write that only holds on what was read.
@@ -208,9 +227,16 @@ pub trait Store: Send + Sync + 'static {
     /// Profile and consent log in one round trip, or `None` for an unknown person.
     async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError>;
 
+    /// The person as this process last saw them, without asking anybody: for a page alone that is then kept on this basis by
+    /// [`Store::put_feed`] or [`Store::freeze_page`], which refuse it where anything changed since (optimistic concurrency control:
+    /// Kung and Robinson 1981). `None`: read them.
+    fn supposed(&self, _user: &UserId) -> Option<Supposed> {
+        None
+    }
+
     /// The profile alone, or `None` where there is none.
     async fn profile(&self, user: &UserId) -> Result<Option<Profile>, StoreError> {
-        Ok(self.person(user).await?.and_then(|person| person.profile))
+        Ok(self.person(user).await?.and_then(|person| person.profile).map(Arc::unwrap_or_clone))
     }
 
     /// Adds a record to a person's consent log if it has `expected` of them so far, and keeps the log for
@@ -259,14 +285,25 @@ pub trait Store: Send + Sync + 'static {
     async fn rotate_keys(&self) -> Result<Rotated, StoreError>;
 
     /// Keeps a new feed with its first page for `keep`.
-    async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: std::time::Duration) -> Result<(), StoreError>;
+    ///
+    /// Errors: [`StoreError::Outdated`] where the person the feed is of is not as `basis` says any more.
+    async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: std::time::Duration, basis: Option<&Basis>) -> Result<(), StoreError>;
 
     /// A feed and its pages, or `None` when it never was or its time is over.
     async fn feed(&self, owner: &Owner, id: &FeedId) -> Result<Option<FeedRecord>, StoreError>;
 
     /// Freezes page `number` (≥ 1). If it is frozen already, returns the frozen one: the first writer wins.
     /// `None` when the feed is gone.
-    async fn freeze_page(&self, owner: &Owner, id: &FeedId, number: u32, page: &Page) -> Result<Option<Page>, StoreError>;
+    ///
+    /// Errors: [`StoreError::Outdated`] where the owner is not as `basis` says any more.
+    async fn freeze_page(
+        &self,
+        owner: &Owner,
+        id: &FeedId,
+        number: u32,
+        page: &Page,
+        basis: Option<&Basis>,
+    ) -> Result<Option<Page>, StoreError>;
 
     /// Keeps a policy's JSON under its digest (idempotent), so that any instance can continue a feed it made.
     async fn put_policy(&self, digest: &str, json: &str) -> Result<(), StoreError>;

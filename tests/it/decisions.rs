@@ -345,7 +345,7 @@ async fn a_feed_is_verified_from_its_record_and_a_flipped_value_is_found() {
         let (mut feed, mut first) = (StoredFeed::clone(&record.feed), record.pages[0].clone());
         feed.id = FeedId::from_bits(number as u128 + 1);
         flip(&mut feed, &mut first);
-        world.app.store.put_feed(&feed, &first, Duration::from_secs(600)).await.unwrap();
+        world.app.store.put_feed(&feed, &first, Duration::from_secs(600), None).await.unwrap();
         let (code, told) = verify(&world, feed.id.as_str(), user).await;
         assert!(code == Some(1) && told.contains(differs), "{differs}: {code:?} {told}");
     }

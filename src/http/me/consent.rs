@@ -1,6 +1,6 @@
 //! `GET` and `PUT /v1/me/consent`, its receipts, and the notices they name.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use serde::Serialize;
@@ -143,7 +143,7 @@ pub async fn put(
     // Not used from now on, whatever becomes of this: what is kept goes as well.
     if withdraws && app.store.profile(&user).await?.is_some() {
         change_profile(&app, &user, |profile| {
-            *profile = app.feed.usable(profile.clone(), &log);
+            *profile = Arc::unwrap_or_clone(app.feed.usable(Arc::new(profile.clone()), &log));
             Ok(())
         })
         .await?;

@@ -231,7 +231,7 @@ fn export(person: &Person, pace: &Pace, snapshot: &Snapshot, exported_at: String
         events,
         since,
         given,
-    } = &person.profile.clone().unwrap_or_default();
+    } = &*person.profile.clone().unwrap_or_default();
     let dislike = |dislike: &crate::domain::profile::Dislike| DislikeBody {
         facet: dislike.facet.name(),
         value: dislike.value.to_string(),

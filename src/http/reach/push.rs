@@ -1,5 +1,7 @@
 //! `POST /v1/push/plan`: whether a push may be sent to a person now, and what.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -123,7 +125,7 @@ async fn planned(
         Ok(seen) => seen,
         Err(refused) => return Ok(PlanBody::refused(refused)),
     };
-    let preferences = person.profile.unwrap_or_default().preferences;
+    let preferences = person.profile.map(Arc::unwrap_or_clone).unwrap_or_default().preferences;
     if !preferences.push_categories.iter().any(|wanted| wanted == category) {
         return Ok(PlanBody::refused((Against::CategoryOff, None)));
     }

@@ -28,8 +28,8 @@ use self::{
     tables::{ACTIVATIONS, CONSENTS, ERASED, EXPIRIES, FEEDS, ITEMS, META, PACES, PAGES, POLICIES, POPULARITY, PROFILES, REMEMBERED},
 };
 use super::{
-    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated, Store,
-    StoreError, StoreOptions,
+    Basis, CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated,
+    Store, StoreError, StoreOptions,
     touched::{Touch, coalesce},
 };
 use crate::{
@@ -236,7 +236,8 @@ impl Store for EmbeddedStore {
         self.keys.rotate().await
     }
 
-    async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
+    /// Nobody is supposed here: people are read from memory.
+    async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration, _basis: Option<&Basis>) -> Result<(), StoreError> {
         self.write_feed(feed, first, keep).await
     }
 
@@ -244,7 +245,14 @@ impl Store for EmbeddedStore {
         self.read_feed(owner, id)
     }
 
-    async fn freeze_page(&self, owner: &Owner, id: &FeedId, number: u32, page: &Page) -> Result<Option<Page>, StoreError> {
+    async fn freeze_page(
+        &self,
+        owner: &Owner,
+        id: &FeedId,
+        number: u32,
+        page: &Page,
+        _basis: Option<&Basis>,
+    ) -> Result<Option<Page>, StoreError> {
         super::check_page_number(number)?;
         self.keep_page(owner, id, number, page).await
     }

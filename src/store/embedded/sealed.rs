@@ -87,9 +87,9 @@ impl EmbeddedStore {
         if profile.is_none() && consents.is_none() {
             return Ok(None);
         }
-        let profile = profile.map(|(sealed, _)| codec::profile::decode(&key.open(Record::Profile, &sealed)?)).transpose()?;
+        let profile = profile.map(|(sealed, _)| codec::profile::decode(&key.open(Record::Profile, &sealed)?).map(Arc::new)).transpose()?;
         let consents = consents.map(|sealed| codec::consent::decode(&key.open(Record::Consents, &sealed)?)).transpose()?;
-        Ok(Some(Person { profile, consents: consents.unwrap_or_default() }))
+        Ok(Some(Person { profile, consents: consents.unwrap_or_default().into() }))
     }
 
     pub(super) async fn write_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {

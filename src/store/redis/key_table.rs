@@ -200,11 +200,15 @@ impl RedisStore {
             // Also after a flush: another process must find the key that wrapped the root.
             self.read_or_put(MASTER, made).await?;
         }
-        erased.iter().for_each(|who| ring.forget(who));
+        for who in &erased {
+            ring.forget(who);
+            self.remembered.forget(&Lookup::of(who));
+        }
         // A Redis that was emptied and begun anew by another process: what was known leads nowhere.
         if root != *known {
             ring.set_root(&root)?;
             ring.clear();
+            self.remembered.clear();
         }
         Ok(erased)
     }

@@ -17,6 +17,7 @@ pub mod look;
 mod options;
 mod pace;
 mod people;
+mod remembered;
 mod scan;
 mod scripts;
 
@@ -31,11 +32,12 @@ use self::{
     changes::Idle,
     keys::Keys,
     link::{Ask, Lane, Link},
+    remembered::Remembered,
     scripts::Scripts,
 };
 use super::{
-    CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated, Store,
-    StoreError, seal::KeyRing,
+    Basis, CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, MAX_ACTIVATIONS_PER_READ, Person, PopularityDelta, Rotated,
+    Store, StoreError, Supposed, seal::KeyRing,
 };
 use crate::{
     clock::Clock,
@@ -57,6 +59,7 @@ pub struct RedisStore {
     key_link: Option<Link>,
     /// Empty until the first call about a person.
     ring: OnceCell<KeyRing>,
+    remembered: Remembered,
     keys: Keys,
     scripts: Scripts,
     idle: Idle,
@@ -73,7 +76,9 @@ impl RedisStore {
         let link = |dialer| Link::new(dialer, options.timeout.as_std(), options.bulk_timeout.as_std());
         let (key_link, link) = (options.key_dialer()?.map(link), link(options.dialer()?));
         let keys = Keys::new(&options.key_prefix);
-        Ok(Self { link, key_link, ring: OnceCell::new(), keys, scripts: Scripts::new(), idle: Idle::default(), clock, options })
+        // Where keys are elsewhere, no one command can tell whether a person still has theirs.
+        let remembered = Remembered::new(if key_link.is_none() { options.person_cache_bytes } else { 0 });
+        Ok(Self { link, key_link, ring: OnceCell::new(), remembered, keys, scripts: Scripts::new(), idle: Idle::default(), clock, options })
     }
 }
 
@@ -112,6 +117,11 @@ impl Store for RedisStore {
 
     async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
         self.read_person(user).await
+    }
+
+    fn supposed(&self, user: &UserId) -> Option<Supposed> {
+        let who = self.ring.get()?.lookup(user)?;
+        self.remembered.supposed(&who)
     }
 
     async fn append_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {
@@ -162,17 +172,24 @@ impl Store for RedisStore {
         self.rewrap_keys().await
     }
 
-    async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
-        self.write_feed(feed, first, keep).await
+    async fn put_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration, basis: Option<&Basis>) -> Result<(), StoreError> {
+        self.write_feed(feed, first, keep, basis).await
     }
 
     async fn feed(&self, owner: &Owner, id: &FeedId) -> Result<Option<FeedRecord>, StoreError> {
         self.read_feed(owner, id).await
     }
 
-    async fn freeze_page(&self, owner: &Owner, id: &FeedId, number: u32, page: &Page) -> Result<Option<Page>, StoreError> {
+    async fn freeze_page(
+        &self,
+        owner: &Owner,
+        id: &FeedId,
+        number: u32,
+        page: &Page,
+        basis: Option<&Basis>,
+    ) -> Result<Option<Page>, StoreError> {
         super::check_page_number(number)?;
-        self.keep_page(owner, id, number, page).await
+        self.keep_page((owner, id, number), page, basis).await
     }
 
     async fn put_policy(&self, digest: &str, json: &str) -> Result<(), StoreError> {

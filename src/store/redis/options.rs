@@ -36,6 +36,8 @@ pub struct RedisOptions {
     pub bulk_timeout: Span,
     /// Changes kept for instances that lag behind (Redis may keep a few more).
     pub change_log_max: usize,
+    /// Memory for the people this process read last; 0: none are remembered.
+    pub person_cache_bytes: u64,
     pub store: StoreOptions,
 }
 
@@ -50,6 +52,7 @@ impl Default for RedisOptions {
             timeout: Span::millis(50),
             bulk_timeout: Span::secs(5),
             change_log_max: 100_000,
+            person_cache_bytes: 64 << 20,
             store: StoreOptions::default(),
         }
     }
@@ -57,7 +60,7 @@ impl Default for RedisOptions {
 
 impl fmt::Debug for RedisOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, mode, sentinel, tls, key_prefix, timeout, bulk_timeout, change_log_max, store } = self;
+        let Self { url, mode, sentinel, tls, key_prefix, timeout, bulk_timeout, change_log_max, person_cache_bytes, store } = self;
         f.debug_struct("RedisOptions")
             .field("url", &redacted_url(url))
             .field("mode", mode)
@@ -67,6 +70,7 @@ impl fmt::Debug for RedisOptions {
             .field("timeout", timeout)
             .field("bulk_timeout", bulk_timeout)
             .field("change_log_max", change_log_max)
+            .field("person_cache_bytes", person_cache_bytes)
             .field("store", store)
             .finish()
     }

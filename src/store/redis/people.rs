@@ -8,6 +8,7 @@ use futures_util::future::try_join;
 use super::{
     RedisStore,
     link::{Ask, Lane},
+    scripts::Invocation,
 };
 use crate::{
     domain::{
@@ -17,7 +18,7 @@ use crate::{
         feed::{Owner, Page, StoredFeed},
     },
     store::{
-        Commit, FeedRecord, Learning, MAX_REMEMBERED_EVENTS, Person, StoreError, TOMBSTONE_TTL, codec,
+        Basis, Commit, FeedRecord, Learning, MAX_REMEMBERED_EVENTS, Person, StoreError, TOMBSTONE_TTL, codec,
         seal::{Home, Lookup, PersonKey, Record, opened, sealed},
     },
 };
@@ -28,6 +29,10 @@ const MAX_TTL_MS: i64 = Span::days(3_650).as_millis();
 const FEED_FIELD: &str = "h";
 /// What scripts return when the person was erased.
 const ERASED: u8 = 2;
+/// What scripts return when the person is not as they were supposed to be.
+const OUTDATED: u8 = 3;
+/// What `freeze_page.lua` returns when the feed is gone.
+const GONE: u8 = 0;
 
 /// What is under a key, if there is anything.
 pub(super) type Stored = Option<Vec<u8>>;
@@ -50,14 +55,16 @@ impl RedisStore {
         };
         // Without its key a row is what a backup brought back: nobody's any more.
         let Some(key) = key else { return Ok(None) };
-        let profile = profile.filter(|stored| !is_foreign(&key, stored));
-        let consents = consents.filter(|stored| !key.is_foreign(stored));
-        if profile.is_none() && consents.is_none() {
+        let own_profile = profile.as_deref().filter(|stored| !is_foreign(&key, stored));
+        let own_consents = consents.as_deref().filter(|stored| !key.is_foreign(stored));
+        if own_profile.is_none() && own_consents.is_none() {
             return Ok(None);
         }
-        let profile = profile.map(|stored| open_profile(&key, &stored).map(|(profile, _)| profile)).transpose()?;
-        let consents = consents.map(|stored| codec::consent::decode(&key.open(Record::Consents, &stored)?)).transpose()?;
-        Ok(Some(Person { profile, consents: consents.unwrap_or_default() }))
+        let opened = own_profile.map(|stored| open_profile(&key, stored).map(|(profile, _)| Arc::new(profile))).transpose()?;
+        let log = own_consents.map(|stored| codec::consent::decode(&key.open(Record::Consents, stored)?)).transpose()?;
+        let person = Person { profile: opened, consents: log.unwrap_or_default().into() };
+        self.remembered.remember(&who, &person, &profile, &consents);
+        Ok(Some(person))
     }
 
     /// Reads the log, and replaces it where it still is what was read.
@@ -92,6 +99,7 @@ impl RedisStore {
 
     /// What a script's code says became of a write, with what is left to do about the person's key.
     pub(super) async fn committed(&self, who: &Lookup, code: u8) -> Result<Commit, StoreError> {
+        self.remembered.forget(who);
         match code {
             1 => {
                 if !self.keys_are_here() {
@@ -182,6 +190,7 @@ impl RedisStore {
         }
         erase.arg(self.keys.feed_prefix(&who)).arg(now.0).arg(TOMBSTONE_TTL.as_millis());
         let erased: String = self.link.ask(Lane::Serving, Ask::Script(&erase)).await?;
+        self.remembered.forget(&who);
         match self.keys_are_here() {
             // The script did. Whoever comes back from now on has a new one.
             true => self.ring().await?.forget(&who),
@@ -198,7 +207,13 @@ impl RedisStore {
         Ok(self.known_key(&who).await?.map(|key| Some((who, key))))
     }
 
-    pub(super) async fn write_feed(&self, feed: &StoredFeed, first: &Page, keep: Duration) -> Result<(), StoreError> {
+    pub(super) async fn write_feed(
+        &self,
+        feed: &StoredFeed,
+        first: &Page,
+        keep: Duration,
+        basis: Option<&Basis>,
+    ) -> Result<(), StoreError> {
         let home = match &feed.owner {
             Owner::User(user) => {
                 let who = self.who(user).await?;
@@ -214,14 +229,29 @@ impl RedisStore {
             put.key(self.keys.feeds(who)).key(self.keys.erased(who)).arg(feed.id.as_str());
             if self.keys_are_here() {
                 put.key(self.keys.key(who)).arg(key.pseudonym().0.as_slice());
+                self.name_basis(&mut put, who, basis);
             }
         }
-        match (self.link.ask::<u8>(Lane::Serving, Ask::Script(&put)).await?, home) {
-            (ERASED, Some((who, _))) => {
+        let Some((who, code)) = home.map(|(who, _)| who).zip(Some(self.link.ask::<u8>(Lane::Serving, Ask::Script(&put)).await?)) else {
+            return Ok(());
+        };
+        if basis.is_some() {
+            self.remembered.turned_out(&who, code == 1);
+        }
+        match code {
+            ERASED => {
                 self.destroy_late_key(&who).await?;
                 Err(StoreError::Erased)
             }
+            OUTDATED => Err(StoreError::Outdated),
             _ => Ok(()),
+        }
+    }
+
+    /// Adds what the person's records must still begin with.
+    fn name_basis(&self, call: &mut Invocation<'_>, who: &Lookup, basis: Option<&Basis>) {
+        if let Some(Basis { profile, consents }) = basis {
+            call.key(self.keys.profile(who)).key(self.keys.consents(who)).arg(&**profile).arg(&**consents);
         }
     }
 
@@ -241,13 +271,30 @@ impl RedisStore {
         codec::feed::decode_record(&feed, pages.iter().map(Vec::as_slice)).map(Some)
     }
 
-    pub(super) async fn keep_page(&self, owner: &Owner, id: &FeedId, number: u32, page: &Page) -> Result<Option<Page>, StoreError> {
+    pub(super) async fn keep_page(
+        &self,
+        (owner, id, number): (&Owner, &FeedId, u32),
+        page: &Page,
+        basis: Option<&Basis>,
+    ) -> Result<Option<Page>, StoreError> {
         let Some(home) = self.home(owner).await? else { return Ok(None) };
         let record = Record::Page(id, number);
         let mut freeze = self.scripts.freeze_page.key(self.keys.feed(home.as_ref().map(|(who, _)| who), id));
         freeze.arg(page_field(number)).arg(sealed(&home, record, codec::feed::encode_page(page)?)?);
-        let frozen: Option<Vec<u8>> = self.link.ask(Lane::Serving, Ask::Script(&freeze)).await?;
-        frozen.map(|page| codec::feed::decode_page(&opened(&home, record, page)?)).transpose()
+        if let Some((who, _)) = &home {
+            self.name_basis(&mut freeze, who, basis);
+        }
+        let (code, frozen): (u8, Stored) = self.link.ask(Lane::Serving, Ask::Script(&freeze)).await?;
+        if let Some((who, _)) = home.as_ref().filter(|_| basis.is_some()) {
+            self.remembered.turned_out(who, code != OUTDATED);
+        }
+        match (code, frozen) {
+            (OUTDATED, _) => Err(StoreError::Outdated),
+            // Somebody else was faster.
+            (_, Some(frozen)) => codec::feed::decode_page(&opened(&home, record, frozen)?).map(Some),
+            (GONE, None) => Ok(None),
+            (_, None) => Ok(Some(page.clone())),
+        }
     }
 }
 

@@ -18,6 +18,13 @@ const LOOKUP_CONTEXT: &str = "polyphony 2026-11 lookup digests";
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::store) struct Lookup(Arc<str>);
 
+impl Lookup {
+    /// From what a record was found under.
+    pub fn of(digest: &str) -> Self {
+        Self(Arc::from(digest))
+    }
+}
+
 impl Deref for Lookup {
     type Target = str;
 
@@ -98,7 +105,7 @@ impl KeyRing {
 
     /// The person's key is gone.
     pub fn forget(&self, lookup: &str) {
-        self.cache.remove(&Lookup(Arc::from(lookup)));
+        self.cache.remove(&Lookup::of(lookup));
     }
 
     /// Every person's key is gone, as far as this process knows.

@@ -7,6 +7,7 @@ mod deploy;
 mod disk;
 mod network;
 mod process;
+mod upgrade;
 
 use serde_json::Value;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::operations::{Change, with};
 use crate::support::{
-    process::{Process, Recipe},
+    process::{Process, Recipe, items},
     redis::RedisServer,
     sentinel::{PASSWORD, Watched},
     tls::{TlsServer, certificates},
@@ -58,6 +58,26 @@ pub(super) async fn tls_certificate(change: Change) -> String {
         None => None,
     };
     reaches(&with(recipe, other).start()).await
+}
+
+/// Who was read a moment ago is not read again, if anybody is remembered.
+pub(super) async fn person_cache(change: Change) -> String {
+    let redis = RedisServer::start_new();
+    let server = with(Recipe::serve().redis(&redis.url()), change).ready().await;
+    server.put_items(&items(60)).await;
+    assert_eq!(server.events("ann", "i5", &["e".into()]).await.0, 202);
+    let reads = async || {
+        let metrics = server.get("/metrics").await.text().await.unwrap();
+        let reads =
+            metrics.lines().filter(|line| line.starts_with("feed_store_command_duration_seconds_count") && line.contains("\"person\""));
+        reads.filter_map(|line| line.split(' ').next_back()?.parse::<u64>().ok()).sum::<u64>()
+    };
+    server.feed("user=ann&limit=5").await;
+    let before = reads().await;
+    for _ in 0..5 {
+        server.feed("user=ann&limit=5").await;
+    }
+    format!("read {} times", reads().await - before)
 }
 
 pub(super) async fn cors_origins(change: Change) -> String {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     Observed,
-    deployments::{controller, cors_origins, redis_mode, sentinel, tls_authority, tls_certificate},
+    deployments::{controller, cors_origins, person_cache, redis_mode, sentinel, tls_authority, tls_certificate},
     in_process::{ad_retention, kept_of_people, public_url, reach},
 };
 use crate::{
@@ -113,6 +113,7 @@ operations! {
     "store.redis.key_prefix" = "other" => key_prefix;
     "store.redis.timeout" = "10s" => redis_timeout;
     "store.redis.change_log_max" = "1000" => change_log_max;
+    "store.redis.person_cache_bytes" = "0" => person_cache;
     "catalogue.dimension" = "8" => dimension;
     "journal.path" = "elsewhere/journal" => journal_path;
     "journal.enabled" = "false" => journal_path;

@@ -51,7 +51,7 @@ async fn fill(store: &Arc<dyn Store>, people: usize) {
         let who = user(&format!("u{n}"));
         store.commit_profile(&who, 0, &profile(1), &[event("e")], NOW).await.unwrap();
         let id = format!("fd_{n}");
-        store.put_feed(&feed(&id, Owner::User(who)), &page(0), Duration::from_secs(600)).await.unwrap();
+        store.put_feed(&feed(&id, Owner::User(who)), &page(0), Duration::from_secs(600), None).await.unwrap();
     }
 }
 

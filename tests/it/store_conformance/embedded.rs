@@ -82,7 +82,7 @@ async fn fill(store: &Arc<dyn Store>) {
     store.put_items(&[item("a"), item("b")]).await.unwrap();
     store.add_popularity(&[delta("a", 1.0, NOW)]).await.unwrap();
     store.commit_profile(&user("ann"), 0, &profile(1), &[event("e")], NOW).await.unwrap();
-    store.put_feed(&feed("fd_1", Owner::User(user("ann"))), &page(0), Duration::from_secs(600)).await.unwrap();
+    store.put_feed(&feed("fd_1", Owner::User(user("ann"))), &page(0), Duration::from_secs(600), None).await.unwrap();
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn what_is_over_is_not_served_and_a_sweep_removes_it() {
 
     fixture.clock.set(feed_over);
     assert_eq!(store.feed(&ann, &feed_id("fd_1")).await.unwrap(), None);
-    assert_eq!(store.freeze_page(&ann, &feed_id("fd_1"), 1, &page(1)).await.unwrap(), None);
+    assert_eq!(store.freeze_page(&ann, &feed_id("fd_1"), 1, &page(1), None).await.unwrap(), None);
     assert!(store.profile(&user("ann")).await.unwrap().is_some());
     fixture.clock.set(profile_over);
     assert_eq!(store.profile(&user("ann")).await.unwrap(), None);

@@ -28,7 +28,7 @@ pub async fn writers_bring_nothing_back_after_an_erasure(store: Shared, _: &Manu
                 let ids = [event(&format!("{n}-{round}"))];
                 store.commit_profile(&user("ann"), learning.revision, &profile(round), &ids, NOW).await.unwrap();
                 let own = feed(&format!("fd_{n}_{round}"), Owner::User(user("ann")));
-                match store.put_feed(&own, &page(0), KEEP).await {
+                match store.put_feed(&own, &page(0), KEEP, None).await {
                     Ok(()) | Err(StoreError::Erased) => {}
                     Err(other) => panic!("{other}"),
                 }
@@ -76,7 +76,7 @@ pub async fn a_consent_given_lifts_an_erasure(store: Shared, _: &ManualClock) {
     assert_eq!(store.append_consent(&ann, 1, &given).await.unwrap(), Commit::Conflict, "the log begins anew");
     assert_eq!(store.append_consent(&ann, 0, &given).await.unwrap(), Commit::Done);
     assert_eq!(store.append_consent(&ann, 1, &refused).await.unwrap(), Commit::Done);
-    assert_eq!(store.person(&ann).await.unwrap().unwrap().consents, [given, refused]);
+    assert_eq!(store.person(&ann).await.unwrap().unwrap().consents[..], [given, refused]);
     assert_ne!(store.pseudonym(&ann).await.unwrap(), before, "nothing links to before");
     assert_eq!(store.commit_profile(&ann, 0, &profile(1), &[], NOW).await.unwrap(), Commit::Done);
 }
@@ -115,5 +115,5 @@ pub async fn a_key_stays_as_long_as_a_consent_log(store: Shared, clock: &ManualC
     let later = NOW.plus(Span::days(1_000));
     clock.set(later);
     while store.sweep(later).await.unwrap() > 0 {}
-    assert_eq!(store.person(&ann).await.unwrap().unwrap().consents, [refused]);
+    assert_eq!(store.person(&ann).await.unwrap().unwrap().consents[..], [refused]);
 }

@@ -1,6 +1,7 @@
 //! The Redis store: the suite, what it leaves in Redis, and what happens to its change log.
 
 mod failures;
+mod supposed;
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,6 +55,12 @@ impl Fixture {
         self.redis.clone()
     }
 
+    /// The store of another process on the same Redis.
+    fn another(&self) -> Arc<dyn Store> {
+        let options = RedisOptions { url: self.server.url(), timeout: Span::secs(5), ..RedisOptions::default() };
+        Arc::new(RedisStore::new(options, self.clock.clone()).unwrap())
+    }
+
     /// Runs a command behind the store's back.
     /// `@ann:` stands for the beginning of Ann's keys.
     fn command<T: redis::FromRedisValue>(&self, command: &str) -> T {
@@ -70,8 +77,8 @@ async fn fill(store: &Arc<dyn Store>) {
     store.put_items(&[item("a"), item("b")]).await.unwrap();
     store.add_popularity(&[delta("a", 1.0, NOW)]).await.unwrap();
     store.commit_profile(&user("ann"), 0, &profile(1), &[event("e")], NOW).await.unwrap();
-    store.put_feed(&feed("fd_1", Owner::User(user("ann"))), &page(0), Duration::from_secs(600)).await.unwrap();
-    store.put_feed(&feed("fd_2", Owner::Nobody), &page(0), Duration::from_secs(600)).await.unwrap();
+    store.put_feed(&feed("fd_1", Owner::User(user("ann"))), &page(0), Duration::from_secs(600), None).await.unwrap();
+    store.put_feed(&feed("fd_2", Owner::Nobody), &page(0), Duration::from_secs(600), None).await.unwrap();
 }
 
 #[tokio::test]
@@ -79,7 +86,7 @@ async fn every_key_of_a_person_has_a_time_to_live() {
     let fixture = Fixture::new();
     let store = fixture.store();
     fill(&store).await;
-    store.freeze_page(&Owner::User(user("ann")), &feed_id("fd_1"), 1, &page(1)).await.unwrap();
+    store.freeze_page(&Owner::User(user("ann")), &feed_id("fd_1"), 1, &page(1), None).await.unwrap();
     store.put_policy("b3:1", "{}").await.unwrap();
     store.shared_secret([1; 32]).await.unwrap();
     store.ping().await.unwrap();
@@ -108,12 +115,12 @@ async fn writes_refresh_the_time_to_live_and_short_feeds_do_not_shorten_it() {
     let revision = store.begin_learning(&user("ann"), &[]).await.unwrap().revision;
     store.commit_profile(&user("ann"), revision, &profile(2), &[], NOW).await.unwrap();
     assert!(fixture.command::<i64>("PTTL @ann:profile") > 1_000_000);
-    store.put_feed(&feed("fd_3", Owner::User(user("ann"))), &page(0), Duration::from_millis(1)).await.unwrap();
+    store.put_feed(&feed("fd_3", Owner::User(user("ann"))), &page(0), Duration::from_millis(1), None).await.unwrap();
     assert!(fixture.command::<i64>("PTTL @ann:feeds") > 100_000);
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(store.feed(&Owner::User(user("ann")), &feed_id("fd_3")).await.unwrap(), None);
     // What is over leaves the person's list with the next feed.
-    store.put_feed(&feed("fd_4", Owner::User(user("ann"))), &page(0), Duration::from_secs(600)).await.unwrap();
+    store.put_feed(&feed("fd_4", Owner::User(user("ann"))), &page(0), Duration::from_secs(600), None).await.unwrap();
     let listed: Vec<String> = fixture.command("ZRANGE @ann:feeds 0 -1");
     assert_eq!(listed, ["fd_1", "fd_4"]);
 }
@@ -122,7 +129,7 @@ async fn writes_refresh_the_time_to_live_and_short_feeds_do_not_shorten_it() {
 async fn forever_still_ends() {
     let fixture = Fixture::on(RedisServer::start_new(), |options| options.store.profile_ttl = Span::FOREVER);
     fill(&fixture.store()).await;
-    fixture.store().put_feed(&feed("fd_9", Owner::Nobody), &page(0), Duration::MAX).await.unwrap();
+    fixture.store().put_feed(&feed("fd_9", Owner::Nobody), &page(0), Duration::MAX, None).await.unwrap();
     assert!(fixture.command::<i64>("PTTL @ann:profile") > 0);
     assert!(fixture.command::<i64>("PTTL pf:{f:fd_9}:feed") > 0);
 }
@@ -165,7 +172,7 @@ async fn damaged_records_are_reported_and_left_out() {
     fixture.command::<i64>("DEL pf:{f:fd_2}:feed");
     fixture.command::<()>("SET pf:{f:fd_2}:feed text");
     assert!(matches!(store.feed(&Owner::Nobody, &feed_id("fd_2")).await, Err(StoreError::Corrupt { what: "key", .. })));
-    assert!(matches!(store.freeze_page(&Owner::Nobody, &feed_id("fd_2"), 1, &page(1)).await, Err(StoreError::Corrupt { .. })));
+    assert!(matches!(store.freeze_page(&Owner::Nobody, &feed_id("fd_2"), 1, &page(1), None).await, Err(StoreError::Corrupt { .. })));
 
     let mut records = Vec::new();
     let (_, damaged) = store.load_catalogue(&mut |batch| records.extend(batch)).await.unwrap();

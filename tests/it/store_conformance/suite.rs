@@ -170,8 +170,8 @@ pub async fn a_person_is_erased_completely(store: Shared, _: &ManualClock) {
         store.append_consent(&user(id), 0, &consent(Purpose::Email, Decision::Given, NOW)).await.unwrap();
         for number in 0..3 {
             let feed = feed(&format!("fd_{number}"), Owner::User(user(id)));
-            store.put_feed(&feed, &page(0), KEEP).await.unwrap();
-            store.freeze_page(&feed.owner, &feed.id, 1, &page(1)).await.unwrap();
+            store.put_feed(&feed, &page(0), KEEP, None).await.unwrap();
+            store.freeze_page(&feed.owner, &feed.id, 1, &page(1), None).await.unwrap();
         }
     }
     store.erase_user(&user("ann"), NOW).await.unwrap();
@@ -185,7 +185,7 @@ pub async fn a_person_is_erased_completely(store: Shared, _: &ManualClock) {
     for number in 0..3 {
         let id = feed_id(&format!("fd_{number}"));
         assert_eq!(store.feed(&Owner::User(user("ann")), &id).await.unwrap(), None);
-        assert_eq!(store.freeze_page(&Owner::User(user("ann")), &id, 1, &page(1)).await.unwrap(), None);
+        assert_eq!(store.freeze_page(&Owner::User(user("ann")), &id, 1, &page(1), None).await.unwrap(), None);
         assert_eq!(store.feed(&Owner::User(user("annie")), &id).await.unwrap().unwrap().pages.len(), 2);
     }
     assert_eq!(store.begin_learning(&user("annie"), &[event("e")]).await.unwrap().known, [true]);
@@ -194,24 +194,24 @@ pub async fn a_person_is_erased_completely(store: Shared, _: &ManualClock) {
 pub async fn a_feed_keeps_its_pages(store: Shared, _: &ManualClock) {
     for owner in [Owner::User(user("ann")), Owner::Nobody] {
         let written = feed("fd_1", owner.clone());
-        store.put_feed(&written, &page(0), KEEP).await.unwrap();
+        store.put_feed(&written, &page(0), KEEP, None).await.unwrap();
         // Twelve: numbers are ordered as numbers, not as text.
         for number in 1..12 {
-            assert_eq!(store.freeze_page(&owner, &written.id, number, &page(number)).await.unwrap(), Some(page(number)));
+            assert_eq!(store.freeze_page(&owner, &written.id, number, &page(number), None).await.unwrap(), Some(page(number)));
         }
         let record = store.feed(&owner, &written.id).await.unwrap().unwrap();
         assert_eq!(*record.feed, written);
         assert_eq!(record.pages, (0..12).map(page).collect::<Vec<_>>());
-        assert!(store.freeze_page(&owner, &written.id, 0, &page(0)).await.is_err());
+        assert!(store.freeze_page(&owner, &written.id, 0, &page(0), None).await.is_err());
     }
 }
 
 pub async fn the_first_freezer_wins(store: Shared, _: &ManualClock) {
     let owner = Owner::User(user("ann"));
-    store.put_feed(&feed("fd_1", owner.clone()), &page(0), KEEP).await.unwrap();
+    store.put_feed(&feed("fd_1", owner.clone()), &page(0), KEEP, None).await.unwrap();
     let freezer = |n: u32| {
         let (store, owner) = (store.clone(), owner.clone());
-        tokio::spawn(async move { store.freeze_page(&owner, &feed_id("fd_1"), 1, &page(n)).await.unwrap().unwrap() })
+        tokio::spawn(async move { store.freeze_page(&owner, &feed_id("fd_1"), 1, &page(n), None).await.unwrap().unwrap() })
     };
     let mut winners = Vec::new();
     for task in (1..40).map(freezer).collect::<Vec<_>>() {
@@ -219,7 +219,7 @@ pub async fn the_first_freezer_wins(store: Shared, _: &ManualClock) {
     }
     assert!(winners.iter().all(|page| *page == winners[0]));
     assert_eq!(store.feed(&owner, &feed_id("fd_1")).await.unwrap().unwrap().pages[1], winners[0]);
-    assert_eq!(store.freeze_page(&owner, &feed_id("fd_1"), 1, &page(99)).await.unwrap().as_ref(), Some(&winners[0]));
+    assert_eq!(store.freeze_page(&owner, &feed_id("fd_1"), 1, &page(99), None).await.unwrap().as_ref(), Some(&winners[0]));
 }
 
 pub async fn unknown_ids_are_nothing(store: Shared, _: &ManualClock) {
@@ -228,7 +228,7 @@ pub async fn unknown_ids_are_nothing(store: Shared, _: &ManualClock) {
     assert_eq!((learning.profile, learning.revision, learning.known), (Profile::default(), 0, vec![]));
     for owner in [Owner::User(user("x")), Owner::Nobody] {
         assert_eq!(store.feed(&owner, &feed_id("x")).await.unwrap(), None);
-        assert_eq!(store.freeze_page(&owner, &feed_id("x"), 1, &page(1)).await.unwrap(), None);
+        assert_eq!(store.freeze_page(&owner, &feed_id("x"), 1, &page(1), None).await.unwrap(), None);
         assert_eq!(store.feed(&owner, &feed_id("x")).await.unwrap(), None);
     }
     assert_eq!(store.policy("x").await.unwrap(), None);
@@ -237,10 +237,10 @@ pub async fn unknown_ids_are_nothing(store: Shared, _: &ManualClock) {
 
 pub async fn a_feed_belongs_to_its_owner(store: Shared, _: &ManualClock) {
     let written = feed("fd_1", Owner::User(user("ann")));
-    store.put_feed(&written, &page(0), KEEP).await.unwrap();
+    store.put_feed(&written, &page(0), KEEP, None).await.unwrap();
     for other in [Owner::User(user("bob")), Owner::Nobody] {
         assert_eq!(store.feed(&other, &written.id).await.unwrap(), None);
-        assert_eq!(store.freeze_page(&other, &written.id, 1, &page(1)).await.unwrap(), None);
+        assert_eq!(store.freeze_page(&other, &written.id, 1, &page(1), None).await.unwrap(), None);
     }
 }
 
@@ -250,8 +250,8 @@ pub async fn awkward_ids_stay_apart(store: Shared, _: &ManualClock) {
     for (events, id) in (1..).zip(ids) {
         store.commit_profile(&user(id), 0, &profile(events), &[event(id)], NOW).await.unwrap();
         let written = feed(id, Owner::User(user(id)));
-        store.put_feed(&written, &page(events as u32), KEEP).await.unwrap();
-        store.put_feed(&feed(id, Owner::Nobody), &page(0), KEEP).await.unwrap();
+        store.put_feed(&written, &page(events as u32), KEEP, None).await.unwrap();
+        store.put_feed(&feed(id, Owner::Nobody), &page(0), KEEP, None).await.unwrap();
         store.put_items(&[item(id)]).await.unwrap();
         store.add_popularity(&[delta(id, events as f64, NOW)]).await.unwrap();
         store.put_policy(id, id).await.unwrap();

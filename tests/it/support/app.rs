@@ -23,7 +23,9 @@ use polyphony::{
     },
     http::{mount, server::serve_with},
     settings::Settings,
-    store::{CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Rotated, Store, StoreError},
+    store::{
+        Basis, CatalogueRecord, Changes, Commit, FeedRecord, Learning, LogPosition, Person, PopularityDelta, Rotated, Store, StoreError,
+    },
 };
 use reqwest::{Method, RequestBuilder, Response};
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -193,13 +195,13 @@ impl Store for StubStore {
     async fn rotate_keys(&self) -> Result<Rotated, StoreError> {
         refused()
     }
-    async fn put_feed(&self, _: &StoredFeed, _: &Page, _: Duration) -> Result<(), StoreError> {
+    async fn put_feed(&self, _: &StoredFeed, _: &Page, _: Duration, _: Option<&Basis>) -> Result<(), StoreError> {
         refused()
     }
     async fn feed(&self, _: &Owner, _: &FeedId) -> Result<Option<FeedRecord>, StoreError> {
         refused()
     }
-    async fn freeze_page(&self, _: &Owner, _: &FeedId, _: u32, _: &Page) -> Result<Option<Page>, StoreError> {
+    async fn freeze_page(&self, _: &Owner, _: &FeedId, _: u32, _: &Page, _: Option<&Basis>) -> Result<Option<Page>, StoreError> {
         refused()
     }
     async fn put_policy(&self, _: &str, _: &str) -> Result<(), StoreError> {

@@ -30,6 +30,7 @@ pub struct Recipe {
     own_policy: bool,
     /// Whether a file that may not grow is an error for the process, and not its end.
     ignores_file_size_signal: bool,
+    binary: PathBuf,
 }
 
 impl Recipe {
@@ -43,7 +44,14 @@ impl Recipe {
             redis: false,
             own_policy: true,
             ignores_file_size_signal: false,
+            binary: env!("CARGO_BIN_EXE_polyphony").into(),
         }
+    }
+
+    /// With another version of the server.
+    pub fn binary(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.binary);
+        self
     }
 
     /// A write past [`Process::limit_file_size`] fails, as on a full disk, and does not end the process.
@@ -91,11 +99,11 @@ impl Recipe {
     }
 
     fn command(&self) -> Command {
-        let binary = env!("CARGO_BIN_EXE_polyphony");
-        let mut command = Command::new(if self.ignores_file_size_signal { "sh" } else { binary });
+        let shell = Path::new("sh");
+        let mut command = Command::new(if self.ignores_file_size_signal { shell } else { &self.binary });
         if self.ignores_file_size_signal {
             // What is ignored stays so in what is executed.
-            command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", binary]);
+            command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(&self.binary);
         }
         command.arg(self.command).args(["--listen", "127.0.0.1:0", "--data"]).arg(self.data());
         // Long limits, so that a busy machine alone degrades nothing. Later `--set`s win: a test may ask for others.

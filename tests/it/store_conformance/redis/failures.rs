@@ -40,9 +40,9 @@ async fn assert_all_fail(store: &Arc<dyn Store>, expected: impl Fn(&StoreError) 
         store.begin_learning(&user("ann"), &[event("e")]).await.err(),
         store.commit_profile(&user("ann"), 0, &profile(1), &[event("e")], NOW).await.err(),
         store.erase_user(&user("ann"), NOW).await.err(),
-        store.put_feed(&feed("fd_1", owner.clone()), &page(0), Duration::from_secs(9)).await.err(),
+        store.put_feed(&feed("fd_1", owner.clone()), &page(0), Duration::from_secs(9), None).await.err(),
         store.feed(&owner, &feed_id("fd_1")).await.err(),
-        store.freeze_page(&owner, &feed_id("fd_1"), 1, &page(1)).await.err(),
+        store.freeze_page(&owner, &feed_id("fd_1"), 1, &page(1), None).await.err(),
         store.put_items(&[item("a")]).await.err(),
         store.delete_items(&[item("a").id]).await.err(),
         store.load_catalogue(&mut |_| ()).await.err(),
@@ -206,7 +206,7 @@ async fn a_full_redis_refuses_writes_and_serves_reads() {
     let store = fixture.store();
     let owner = Owner::User(user("ann"));
     fill(&store).await;
-    store.freeze_page(&owner, &feed_id("fd_1"), 1, &page(1)).await.unwrap();
+    store.freeze_page(&owner, &feed_id("fd_1"), 1, &page(1), None).await.unwrap();
     let (before, position, _) = load(&store).await;
     fixture.command::<()>("CONFIG SET maxmemory 1");
 
@@ -214,8 +214,8 @@ async fn a_full_redis_refuses_writes_and_serves_reads() {
     let revision = store.begin_learning(&user("ann"), &[event("e")]).await.unwrap().revision;
     full(store.commit_profile(&user("ann"), revision, &profile(2), &[event("f")], NOW).await.map(drop));
     full(store.put_items(&[item("z")]).await);
-    full(store.put_feed(&feed("fd_9", owner.clone()), &page(0), Duration::from_secs(9)).await);
-    full(store.freeze_page(&owner, &feed_id("fd_1"), 2, &page(2)).await.map(drop));
+    full(store.put_feed(&feed("fd_9", owner.clone()), &page(0), Duration::from_secs(9), None).await);
+    full(store.freeze_page(&owner, &feed_id("fd_1"), 2, &page(2), None).await.map(drop));
     full(store.add_popularity(&[super::delta("a", 1.0, NOW)]).await);
     full(store.put_policy("x", "{}").await);
     full(store.ping().await);
@@ -224,7 +224,7 @@ async fn a_full_redis_refuses_writes_and_serves_reads() {
     assert_eq!(store.begin_learning(&user("ann"), &[event("e"), event("f")]).await.unwrap().known, [true, false]);
     assert_eq!(store.feed(&owner, &feed_id("fd_1")).await.unwrap().unwrap().pages.len(), 2);
     // A page that is frozen already needs no room.
-    assert_eq!(store.freeze_page(&owner, &feed_id("fd_1"), 1, &page(5)).await.unwrap(), Some(page(1)));
+    assert_eq!(store.freeze_page(&owner, &feed_id("fd_1"), 1, &page(5), None).await.unwrap(), Some(page(1)));
     assert_eq!(load(&store).await.0, before);
     assert!(matches!(store.changes(&position, NO_WAIT).await.unwrap(), Changes::Records { .. }));
     // Forgetting makes room, so it is never refused for lack of it.

@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import time
 
-from rig import BINARY, READERS, ROOT, Client, Rig, following, free_port, measured, pages, ready, teach
+from rig import BINARY, READERS, ROOT, Client, Rig, following, free_port, measured, pages, ready, stages, teach
 
 
 def built_ceiling():

@@ -36,6 +36,11 @@ impl Breaker {
         }
     }
 
+    /// Whether the last call was answered.
+    pub(super) const fn is_well(&self) -> bool {
+        self.failures == 0
+    }
+
     /// Redis answered, whatever it said.
     pub(super) fn answered(&mut self) {
         *self = Self::default();
@@ -53,6 +58,16 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_failure_is_enough_not_to_be_well() {
+        let mut breaker = Breaker::default();
+        assert!(breaker.is_well());
+        breaker.failed(Instant::now());
+        assert!(!breaker.is_well() && breaker.admits(Instant::now()));
+        breaker.answered();
+        assert!(breaker.is_well());
+    }
 
     fn opened(now: Instant) -> Breaker {
         let mut breaker = Breaker::default();

@@ -156,6 +156,11 @@ impl Link {
         Err(StoreError::Timeout)
     }
 
+    /// Whether the last call about keys in the slot of `key` was answered.
+    pub(super) fn is_well(&self, key: &str) -> bool {
+        self.breaker(slot(key.as_bytes())).lock().is_well()
+    }
+
     fn breaker(&self, slot: u16) -> &Mutex<Breaker> {
         &self.breakers[usize::from(slot) * self.breakers.len() / usize::from(SLOTS)]
     }

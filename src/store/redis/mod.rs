@@ -121,7 +121,8 @@ impl Store for RedisStore {
 
     fn supposed(&self, user: &UserId) -> Option<Supposed> {
         let who = self.ring.get()?.lookup(user)?;
-        self.remembered.supposed(&who)
+        // While calls fail, what is made from memory is made in vain.
+        if self.link.is_well(&self.keys.profile(&who)) { self.remembered.supposed(&who) } else { None }
     }
 
     async fn append_consent(&self, user: &UserId, expected: usize, record: &ConsentRecord) -> Result<Commit, StoreError> {

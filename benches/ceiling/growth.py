@@ -49,7 +49,7 @@ def history(binary):
     with Rig(binary) as rig:
         rig.load(ITEMS, DIMENSION)
         process, client = rig.serve(*dimension())
-        readers = 20
+        readers = 5
         done = 0
         for events in (10, 100, 1_000, 10_000, 100_000):
             # Each point goes on from the one before, with readers who have more behind them.

@@ -117,6 +117,11 @@ impl SensitiveTopics {
     }
 }
 
+/// Whether two texts name one topic: without regard to case.
+pub fn is_same_topic(a: &str, b: &str) -> bool {
+    a == b || a.to_lowercase() == b.to_lowercase()
+}
+
 /// Never assumed: consent to a category is explicit, or there is none (article 9(2)(a)).
 fn is_allowed(category: Category, consents: &[ConsentRecord], now: Time) -> bool {
     ConsentDefault::Required.allows(consents, category.purpose(), now)

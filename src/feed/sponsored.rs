@@ -59,7 +59,8 @@ impl FeedService {
             seed: feed.seed,
         };
         let shown: Vec<ItemId> = before.iter().flat_map(|page| &page.sponsored).map(|slot| slot.item.clone()).collect();
-        let slots = choose(&surface.policy.sponsored, &place, &shown, &Rules::new(&excluded, &context), snapshot);
+        let rules = Rules::new(&excluded, &context);
+        let slots = choose(&surface.policy.sponsored, &self.sensitive, &place, &shown, &rules, snapshot);
         let lines: Vec<AdShown> = slots.iter().filter_map(|slot| shown_as(slot, request, snapshot, now.0)).collect();
         // What nobody could be told of is not shown.
         if lines.len() == slots.len() && self.ads.record(lines) { slots } else { Vec::new() }

@@ -33,6 +33,7 @@ pub mod reach;
 pub mod reasons;
 pub mod rollout;
 mod schema_limits;
+mod schema_patterns;
 pub mod server;
 pub mod session;
 pub mod slate;

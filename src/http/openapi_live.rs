@@ -2,16 +2,24 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{app::App, domain::ids::MAX_ID_BYTES};
+use super::schema_patterns::LINE;
+use crate::{
+    app::App,
+    domain::ids::MAX_ID_BYTES,
+    wire::{read::MAX_NUMBER, time},
+};
 
 /// Fields that hold an embedding of the catalogue's length.
 const EMBEDDING: &str = "embedding";
 /// Fields and parameters that name a surface.
 const SURFACE: &str = "surface";
+/// Fields that name a time zone, and the schema of its names.
+const ZONE: &str = "time_zone";
+const ZONE_SCHEMA: &str = "TimeZone";
+/// An item without its id.
+const ITEM_OF_PATH: &str = "ItemOfPath";
 /// Body of items, one per line.
 const LINES: &str = "/paths/~1v1~1items/post/requestBody/content/application~1x-ndjson/schema";
-/// Text that says something, without control characters.
-const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0][^\u0000-\u001f\u007f-\u009f]*$";
 /// Fields that take such a text.
 const LINE_FIELDS: [&str; 2] = ["actor", "reason"];
 /// Where topics are keys.
@@ -31,6 +39,16 @@ fn conditions(document: &mut Value) {
     when(document, "FeedRequest", "interests", "array", json!({"user": {"type": "null"}, "mode": {"enum": ["client_profile", null]}}));
     // A preset sets the dial.
     when(document, "PreferencesForm", "preset", "string", json!({"diversity": {"type": "null"}}));
+    // The path has the id: another one in the body is refused.
+    if let Some(mut item) = document.pointer("/components/schemas/ItemInput").cloned() {
+        if let Some(properties) = item["properties"].as_object_mut() {
+            properties.remove("id");
+        }
+        item["required"] = json!(["title"]);
+        document["components"]["schemas"][ITEM_OF_PATH] = item;
+        document["paths"]["/v1/items/{id}"]["put"]["requestBody"]["content"]["application/json"]["schema"] =
+            json!({"$ref": format!("#/components/schemas/{ITEM_OF_PATH}")});
+    }
     if let Some(Value::Object(schema)) = document.pointer_mut("/components/schemas/SnoozeForm") {
         let only = |named: &str| {
             let value = json!({"type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES, "pattern": LINE});
@@ -61,6 +79,8 @@ pub fn of(app: &App, document: &str) -> Result<String, serde_json::Error> {
         enumerate(notice, &notices);
     }
     if let Some(Value::Object(schemas)) = document.pointer_mut("/components/schemas") {
+        let zones: Vec<Value> = time::zones().map(Value::from).collect();
+        schemas.insert(ZONE_SCHEMA.to_owned(), json!({"type": "string", "enum": zones}));
         for schema in schemas.values_mut().filter(|schema| schema["additionalProperties"] == false) {
             complete(schema, &surfaces, length);
         }
@@ -80,6 +100,10 @@ fn complete(schema: &mut Value, surfaces: &[Value], length: usize) {
     if let Some(surface) = properties.get_mut(SURFACE) {
         enumerate(surface, surfaces);
     }
+    if let Some(Value::Object(zone)) = properties.get_mut(ZONE) {
+        zone.remove("type");
+        zone.insert("oneOf".into(), json!([{"type": "null"}, {"$ref": format!("#/components/schemas/{ZONE_SCHEMA}")}]));
+    }
     for field in LINE_FIELDS {
         if let Some(Value::Object(line)) = properties.get_mut(field) {
             line.insert("pattern".into(), LINE.into());
@@ -89,7 +113,7 @@ fn complete(schema: &mut Value, surfaces: &[Value], length: usize) {
         embedding.insert("minItems".into(), length.into());
         embedding.insert("maxItems".into(), length.into());
         // A direction: not all zeros.
-        embedding.insert("items".into(), json!({"type": "number", "minimum": f32::MIN, "maximum": f32::MAX}));
+        embedding.insert("items".into(), json!({"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}));
         embedding.insert("contains".into(), json!({"anyOf": [{"minimum": 0.001}, {"maximum": -0.001}]}));
     }
 }

@@ -99,7 +99,8 @@ impl<'a> Query<'a> {
 
     /// A finite number within `low..=high`.
     pub fn number(&mut self, name: &'static str, low: f32, high: f32) -> Option<f32> {
-        self.ranged(name, low, high, "a number")
+        // Looked at before it is rounded into single precision, as in bodies.
+        self.ranged(name, f64::from(low), f64::from(high), "a number").map(|number| number as f32)
     }
 
     /// One name of a closed list.

@@ -7,32 +7,34 @@ use serde_json::Value;
 use utoipa::openapi::{
     KnownFormat, OpenApi, RefOr, Schema, SchemaFormat,
     path::{Operation, PathItem},
-    schema::{AdditionalProperties, Array, ArrayItems, Object, SchemaType, Type},
+    schema::{AdditionalProperties, Array, ArrayItems, Object, ObjectBuilder, SchemaType, Type},
 };
 
 use super::{
     feed_lists::MAX_EXCLUDED,
     items::MAX_ITEMS_PER_CALL,
-    me::{consent::DECISIONS, reset::RESETS},
+    me::{consent::DECISIONS, preferences::MAX_CATEGORY_BYTES, reset::RESETS},
     policies::{MAX_PREVIEWED_POLICIES, sweep::MAX_KNOBS},
     rollout::forms::STAGES,
+    schema_patterns::{CATEGORY, IDS, KEYWORD, PRINTABLE, WEB_ADDRESS, span, time},
     slate::{Explain, Hydrate},
 };
 use crate::{
     domain::{
+        Span,
         consent::Purpose,
         event::{EventKind, MAX_EVENTS_PER_CALL, Scope},
+        facet::MAX_TOPICS_PER_ITEM,
         ids::MAX_ID_BYTES,
-        profile::{MAX_CLIENT_INTERESTS, Mode},
+        keyword::{MAX_KEYWORD_CHARS, MIN_KEYWORD_CHARS},
+        policy::{PAUSE_MAX, PAUSE_MIN},
+        preset::Preset,
+        profile::{MAX_CLIENT_INTERESTS, MAX_PREFERRED_TOPICS, MAX_SNOOZE, Mode},
     },
     rollout::entry::Step,
-    wire::rerank::MAX_CANDIDATES,
+    wire::{read::MAX_URL_BYTES, rerank::MAX_CANDIDATES},
 };
 
-/// Text without control characters.
-const PRINTABLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]+$";
-/// Item ids separated by commas.
-const IDS: &str = r"^[^\u0000-\u001f\u007f-\u009f,]+(,[^\u0000-\u001f\u007f-\u009f,]+)*$";
 const REFERENCE: &str = "#/components/schemas/";
 
 /// Writes the limits into every schema that a request can hold, and into every parameter.
@@ -101,10 +103,37 @@ fn tighten_schema(name: &str, schema: &mut RefOr<Schema>) {
         }
         RefOr::T(Schema::OneOf(one_of)) => one_of.items.iter_mut().for_each(|item| match item {
             RefOr::T(list @ Schema::Array(_)) if name == "ItemBatchOrList" => limit("items", list),
+            RefOr::T(topics) if name == "TopicsInput" => limit_topics(topics),
+            RefOr::T(id @ Schema::Object(_)) if ["CreatorInput", "TopicEntry"].contains(&name) && !has_properties(id) => limit("id", id),
             item => tighten_schema(name, item),
         }),
         _ => {}
     }
+}
+
+fn has_properties(schema: &Schema) -> bool {
+    matches!(schema, Schema::Object(object) if !object.properties.is_empty())
+}
+
+/// Topics of an item: a list, or weights by name.
+fn limit_topics(schema: &mut Schema) {
+    match schema {
+        Schema::Array(array) => array.max_items = Some(MAX_TOPICS_PER_ITEM),
+        Schema::Object(object) => {
+            let weight = ObjectBuilder::new().schema_type(Type::Number).exclusive_minimum(Some(0)).maximum(Some(1));
+            weights(object, MAX_TOPICS_PER_ITEM, weight);
+        }
+        _ => {}
+    }
+}
+
+/// At most `most` numbers by topic.
+fn weights(object: &mut Object, most: usize, weight: ObjectBuilder) {
+    let mut topic = Schema::Object(Object::with_type(Type::String));
+    limit("topic", &mut topic);
+    object.max_properties = Some(most);
+    object.property_names = Some(Box::new(topic));
+    object.additional_properties = Some(Box::new(AdditionalProperties::RefOr(RefOr::T(weight.build().into()))));
 }
 
 /// The limits of whatever is called `name`: one thing has one name everywhere.
@@ -126,10 +155,15 @@ fn limit(name: &str, schema: &mut Schema) {
             if name == "knobs" {
                 (object.min_properties, object.max_properties) = (Some(1), Some(MAX_KNOBS));
             }
-            if is_id(name) {
-                object.min_length.get_or_insert(1);
-                object.max_length.get_or_insert(MAX_ID_BYTES);
-                object.pattern = Some(PRINTABLE.to_owned());
+            if name == "topics" {
+                weights(object, MAX_PREFERRED_TOPICS, ObjectBuilder::new().schema_type(Type::Number).minimum(Some(-1)).maximum(Some(1)));
+            }
+            if let Some((pattern, lengths)) = pattern(name) {
+                object.pattern = Some(pattern);
+                if let Some((low, high)) = lengths {
+                    object.min_length.get_or_insert(low);
+                    object.max_length.get_or_insert(high);
+                }
             }
         }
         Schema::Array(array) => {
@@ -147,6 +181,10 @@ fn limit(name: &str, schema: &mut Schema) {
             let of = match name {
                 "exclude" => "item",
                 "skip" => "step",
+                "languages" | "surfaces" | "topics" => "topic",
+                "pauses" => "pause",
+                "push_categories" => "category",
+                "blocked_keywords" => "keyword",
                 _ => return,
             };
             if let ArrayItems::RefOrSchema(items) = &mut array.items
@@ -166,12 +204,27 @@ fn names(name: &str) -> Option<&'static [&'static str]> {
         "hydrate" => &Hydrate::NAMES,
         "explain" => &Explain::NAMES,
         "include" => &["metrics"],
+        "preset" => &Preset::NAMES,
         "profile" => &["on", "off"],
         "event_type" => &EventKind::NAMES,
         "scope" => &Scope::NAMES,
         "stage" => &STAGES,
         "step" => &Step::NAMES,
         "what" => &RESETS,
+        _ => return None,
+    })
+}
+
+/// What a text of this name looks like, and its lengths.
+fn pattern(name: &str) -> Option<(String, Option<(usize, usize)>)> {
+    Some(match name {
+        _ if is_id(name) => (PRINTABLE.to_owned(), Some((1, MAX_ID_BYTES))),
+        "at" | "expires_at" | "last_seen_at" | "published_at" => (time(), None),
+        "url" | "image" => (WEB_ADDRESS.to_owned(), Some((1, MAX_URL_BYTES))),
+        "for" => (span(Span::ZERO, MAX_SNOOZE), None),
+        "pause" => (span(PAUSE_MIN, PAUSE_MAX), None),
+        "category" => (CATEGORY.to_owned(), Some((1, MAX_CATEGORY_BYTES))),
+        "keyword" => (KEYWORD.to_owned(), Some((MIN_KEYWORD_CHARS, MAX_KEYWORD_CHARS))),
         _ => return None,
     })
 }

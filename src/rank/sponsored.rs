@@ -6,7 +6,13 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use super::filter::Rules;
 use crate::{
     catalogue::{Entry, Snapshot},
-    domain::{FacetValue, Item, ItemId, feed::SponsoredSlot, item::Sponsored, policy},
+    domain::{
+        FacetValue, Item, ItemId,
+        feed::SponsoredSlot,
+        item::Sponsored,
+        policy,
+        sensitive::{SensitiveTopics, is_same_topic},
+    },
 };
 
 /// Where a page is shown: all that sponsored items are chosen by.
@@ -24,8 +30,16 @@ pub struct Place<'a> {
 }
 
 /// The slots of a page and what is in them. `shown`: what stands beside the pages before it, once for each time. `rules`: what
-/// binds every feed (blocks, languages, times), and nothing that was learned.
-pub fn choose(policy: &policy::Sponsored, place: &Place, shown: &[ItemId], rules: &Rules, snapshot: &Snapshot) -> Vec<SponsoredSlot> {
+/// binds every feed (blocks, languages, times), and nothing that was learned. By a topic of `sensitive` nothing is chosen, nor by one that
+/// the policy adds to them.
+pub fn choose(
+    policy: &policy::Sponsored,
+    sensitive: &SensitiveTopics,
+    place: &Place,
+    shown: &[ItemId],
+    rules: &Rules,
+    snapshot: &Snapshot,
+) -> Vec<SponsoredSlot> {
     let offsets = (policy.first_position as usize..place.items).step_by(policy.every.max(1) as usize);
     let mut times: BTreeMap<&ItemId, u32> = BTreeMap::new();
     for item in shown {
@@ -33,7 +47,10 @@ pub fn choose(policy: &policy::Sponsored, place: &Place, shown: &[ItemId], rules
     }
     let fitting: Vec<Fitting> = match policy.max_per_page {
         0 => Vec::new(),
-        _ => snapshot.sponsored().filter(|entry| rules.check(entry).is_none()).filter_map(|entry| fits(policy, place, entry)).collect(),
+        _ => {
+            let allowed = snapshot.sponsored().filter(|entry| rules.check(entry).is_none());
+            allowed.filter_map(|entry| fits(policy, sensitive, place, entry)).collect()
+        }
     };
     let mut slots = Vec::new();
     for offset in offsets.take(policy.max_per_page as usize) {
@@ -64,7 +81,7 @@ struct Fitting<'a> {
     topics: Vec<FacetValue>,
 }
 
-fn fits<'a>(policy: &policy::Sponsored, place: &Place, entry: &'a Entry) -> Option<Fitting<'a>> {
+fn fits<'a>(policy: &policy::Sponsored, sensitive: &SensitiveTopics, place: &Place, entry: &'a Entry) -> Option<Fitting<'a>> {
     let item: &Item = &entry.item;
     let Sponsored { surfaces, languages, topics, .. } = item.sponsored.as_ref()?;
     let is_here = surfaces.is_empty() || surfaces.iter().any(|surface| surface == place.surface);
@@ -72,7 +89,9 @@ fn fits<'a>(policy: &policy::Sponsored, place: &Place, entry: &'a Entry) -> Opti
     if !is_here || !(languages.is_empty() || languages.iter().any(is_spoken)) {
         return None;
     }
-    let may_match = |topic: &&FacetValue| place.topics.contains(topic) && !policy.sensitive_topics.iter().any(|no| **no == ***topic);
+    let is_sensitive =
+        |topic: &str| sensitive.category(topic).is_some() || policy.sensitive_topics.iter().any(|no| is_same_topic(no, topic));
+    let may_match = |topic: &&FacetValue| place.topics.contains(topic) && !is_sensitive(topic);
     let matched: Vec<FacetValue> = topics.iter().filter(may_match).cloned().collect();
     if !topics.is_empty() && matched.is_empty() {
         return None;

@@ -14,6 +14,8 @@ use crate::domain::{FacetValue, Time, facet::MAX_FACET_VALUE_BYTES};
 const MAX_SHOWN_CHARS: usize = 60;
 /// Longest address of a page or picture in bytes.
 pub const MAX_URL_BYTES: usize = 2_048;
+/// Greatest number taken, below that of single precision: a round one, which every reader of the document reads as the same.
+pub const MAX_NUMBER: f64 = 3.4e38;
 
 /// What a value is, for "is a number; expected a string".
 pub fn kind(value: &Value) -> &'static str {
@@ -193,28 +195,42 @@ pub fn unsigned(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().filter(is_whole).map(|number| number as u64))
 }
 
-/// A finite number that fits `f32`.
-pub fn number(value: &Value, at: &str, faults: &mut Faults) -> Option<f32> {
+/// A number within ±[`MAX_NUMBER`]. Ranges are looked at before it is rounded into single precision: 1.00000001 is above 1.
+pub fn number(value: &Value, at: &str, faults: &mut Faults) -> Option<f64> {
     let Some(number) = value.as_f64() else {
         faults.add(at, format!("is {}; expected a number", kind(value)));
         return None;
     };
-    let narrow = number as f32;
-    if !narrow.is_finite() {
-        faults.add(at, format!("is {number:e}; expected a number within ±{:e}", f32::MAX));
+    if !is_single(number) {
+        faults.add(at, format!("is {number:e}; expected a number within ±{MAX_NUMBER:e}"));
         return None;
     }
-    Some(narrow)
+    Some(number)
 }
 
-/// A weight in (0, 1].
+/// Whether a number is within what single precision holds.
+pub fn is_single(number: f64) -> bool {
+    number.abs() <= MAX_NUMBER
+}
+
+/// A number from `low` to `high`.
+pub fn ranged(value: &Value, low: f64, high: f64, at: &str, faults: &mut Faults) -> Option<f32> {
+    let number = number(value, at, faults)?;
+    if !(low..=high).contains(&number) {
+        faults.add(at, format!("is {value}; expected a number from {low} to {high}"));
+        return None;
+    }
+    Some(number as f32)
+}
+
+/// A weight in (0, 1]; the smallest there are stand for what is nearer to 0.
 pub fn weight(value: &Value, at: &str, faults: &mut Faults) -> Option<f32> {
     let weight = number(value, at, faults)?;
     if weight <= 0.0 || weight > 1.0 {
         faults.add(at, format!("is {value}; expected a number above 0 and at most 1"));
         return None;
     }
-    Some(weight)
+    Some((weight as f32).max(f32::MIN_POSITIVE))
 }
 
 #[cfg(test)]
@@ -255,11 +271,25 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_within_range_after_narrowing() {
-        for (value, good) in [(json!(1), true), (json!(0.001), true), (json!(0), false), (json!(1e-60), false), (json!(1.01), false)] {
+    fn ranges_hold_before_narrowing() {
+        for (value, good) in [
+            (json!(1), true),
+            (json!(0.001), true),
+            (json!(1e-60), true),
+            (json!(0), false),
+            (json!(1.01), false),
+            (json!(1.000_000_001), false),
+        ] {
             let mut faults = Faults::default();
-            assert_eq!(weight(&value, "/w", &mut faults).is_some(), good, "{value}");
+            let read = weight(&value, "/w", &mut faults);
+            assert_eq!(read.is_some(), good, "{value}");
+            assert!(read.is_none_or(|weight| weight > 0.0 && weight <= 1.0), "{value}");
             assert_eq!(faults.is_empty(), good);
         }
+        for (value, good) in [(json!(-1), true), (json!(1e-60), true), (json!(-1.000_000_001), false), (json!(3.41e38), false)] {
+            assert_eq!(ranged(&value, -1.0, 1.0, "/w", &mut Faults::default()).is_some(), good, "{value}");
+        }
+        assert!(number(&json!(-MAX_NUMBER), "/n", &mut Faults::default()).is_some());
+        assert!(number(&json!(f32::MAX), "/n", &mut Faults::default()).is_none());
     }
 }

@@ -25,7 +25,14 @@ pub struct RerankCandidateForm {
     /// 0 to 1.
     #[schema(minimum = 0, maximum = 1)]
     relevance: f32,
+    #[schema(min_length = 1, max_length = 1000)]
     title: Option<String>,
+    #[schema(max_length = 10000)]
+    description: Option<String>,
+    /// `http` or `https`.
+    url: Option<String>,
+    /// `http` or `https`.
+    image: Option<String>,
     topics: Option<TopicsInput>,
     creator: Option<CreatorInput>,
     source: Option<String>,
@@ -38,6 +45,9 @@ pub struct RerankCandidateForm {
     expires_at: Option<String>,
     /// As many numbers as `catalogue.dimension`.
     embedding: Option<Vec<f32>>,
+    /// Free-form, at most 16 KiB of JSON.
+    #[schema(value_type = Option<Object>)]
+    attributes: Option<Value>,
 }
 
 /// Reads the `candidates` array at pointer `/candidates`; notes all faults, duplicate ids too.
@@ -97,12 +107,7 @@ fn candidate(mut map: Map<String, Value>, dimension: usize, at: &str, faults: &m
 
 /// A number from 0 to 1.
 pub fn unit(value: &Value, at: &str, faults: &mut Faults) -> Option<f32> {
-    let number = read::number(value, at, faults)?;
-    if !(0.0..=1.0).contains(&number) {
-        faults.add(at, format!("is {value}; expected a number from 0 to 1"));
-        return None;
-    }
-    Some(number)
+    read::ranged(value, 0.0, 1.0, at, faults)
 }
 
 #[cfg(test)]

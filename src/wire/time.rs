@@ -68,6 +68,11 @@ pub fn is_zone(name: &str) -> bool {
     jiff::tz::TimeZone::get(name).is_ok()
 }
 
+/// The IANA names of the time zones that are known here; they are read in any case.
+pub fn zones() -> impl Iterator<Item = String> {
+    jiff::tz::db().available().map(|name| name.as_str().to_owned())
+}
+
 /// The hour of the day, 0 to 23, at `at` in a zone; `None`: no such zone, or no such date.
 pub fn local_hour(at: Time, zone: &str) -> Option<u32> {
     let zone = jiff::tz::TimeZone::get(zone).ok()?;

@@ -190,6 +190,8 @@ async fn leave(server: &Process) {
     let receipt = receipt.text().await.unwrap();
     assert!(!receipt.contains(CANARY));
     assert_eq!(server.request(Method::DELETE, &path).send().await.unwrap().text().await.unwrap(), receipt, "idempotent");
+    let export = server.get(&format!("{path}/export")).await.text().await.unwrap();
+    assert!(export.contains("\"given\"") && !export.contains(CANARY), "{export}");
 }
 
 #[tokio::test]

@@ -155,3 +155,65 @@ async fn the_limits_of_bodies_are_those_of_their_readers() {
     }
     assert!(closed > 15 && lists > 10, "{closed} closed bodies, {lists} closed lists");
 }
+
+/// The pattern the document has for a field, or for the entries of a list, as a text of it is held to it here.
+fn admits(document: &Value, schema: &str, field: &str, text: &str) -> bool {
+    let property = &document["components"]["schemas"][schema]["properties"][field];
+    let of = if property["items"].is_object() { &property["items"] } else { property };
+    let pattern = of["pattern"].as_str().unwrap_or_else(|| panic!("{schema} {field} has no pattern"));
+    // This engine looks at nothing ahead; no text below begins with what that is for.
+    let pattern = match pattern.strip_prefix("^(?!").and_then(|rest| rest.split_once(')')) {
+        Some((_, rest)) => format!("^{rest}"),
+        None => pattern.to_owned(),
+    };
+    let length = text.chars().count() as u64;
+    let fits = of["minLength"].as_u64().is_none_or(|least| length >= least) && of["maxLength"].as_u64().is_none_or(|most| length <= most);
+    fits && regex::Regex::new(&pattern).unwrap().is_match(text)
+}
+
+/// What a pattern admits is taken, and what it does not is refused, with the field named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_patterns_of_texts_are_those_of_their_readers() {
+    let world = World::start(StoreKind::Embedded).await;
+    let served = world.get("/openapi.json").await.ok().body;
+    let times = "2026-11-28 2024-02-29 2026-02-29 2026-13-01 2026-11-28T08:15:00Z 2026-11-28T08:15:00.5+01:00 2026-11-28T08:15 now";
+    let preferences = ("PUT", "/v1/users/x/preferences", "PreferencesForm", json!({}));
+    let (snooze, push) = ("/v1/users/x/snooze", json!({"user": "x", "category": "breaking"}));
+    let item = ("PUT", "/v1/items/x", "ItemInput", json!({"title": "X"}));
+    let rerank = json!({"candidates": [{"id": "a", "relevance": 1}]});
+    let cases = [
+        (("POST", snooze, "SnoozeForm", json!({"topic": "a"})), "for", "0s 90m 007d 365d 366d 8760h 8761h 31536000000ms forever 1w 1.5h d"),
+        (("POST", "/v1/push/plan", "PushForm", push.clone()), "category", "breaking a-b_3 Breaking a.b é"),
+        (("POST", "/v1/push/plan", "PushForm", push), "last_seen_at", times),
+        (("POST", "/v1/digests", "DigestForm", json!({"user": "x"})), "last_seen_at", times),
+        (preferences.clone(), "pauses", "1m 60s 59s 1440m 1d 25h 86400000ms 0s forever"),
+        (preferences.clone(), "push_categories", "breaking A 0 _"),
+        (preferences.clone(), "blocked_keywords", "ab a c++ 日本 é1 ??"),
+        (preferences, "languages", "en \u{85}"),
+        (item.clone(), "published_at", times),
+        (item, "url", "https://a HTTP://a/b?c#d ftp://a https:// http://a\"b //a"),
+        (("POST", "/v1/rerank", "RerankCandidate", rerank), "image", "https://a a http://a<b"),
+    ];
+    let (mut taken, mut refused) = (0, 0);
+    for ((method, path, schema, mut body), field, texts) in cases {
+        let (object, at) = if schema == "RerankCandidate" { ("/candidates/0", "/candidates/0") } else { ("", "") };
+        let is_list = served["components"]["schemas"][schema]["properties"][field]["items"].is_object();
+        for text in texts.split(' ') {
+            body.pointer_mut(object).unwrap()[field] = if is_list { json!([text]) } else { json!(text) };
+            let answer = send(world.request(method.parse().unwrap(), path).json(&body)).await;
+            let pointer = format!("{at}/{field}{}", if is_list { "/0" } else { "" });
+            let faults = answer.body["errors"].as_array().cloned().unwrap_or_default();
+            let is_read = !faults.iter().any(|fault| fault["pointer"] == *pointer);
+            assert_eq!(admits(&served, schema, field, text), is_read, "{schema} {field} {text}: {}", answer.text);
+            assert!(is_read != (answer.status == 400), "{schema} {field} {text}: {}", answer.text);
+            *(if is_read { &mut taken } else { &mut refused }) += 1;
+        }
+    }
+    println!("{taken} texts are admitted and taken, {refused} are neither");
+    // Every zone that is named is known.
+    let zones = served["components"]["schemas"]["TimeZone"]["enum"].as_array().unwrap();
+    assert!(zones.len() > 400 && zones.contains(&json!("Europe/Berlin")), "{} zones", zones.len());
+    for zone in zones {
+        assert!(polyphony::wire::time::is_zone(zone.as_str().unwrap()), "{zone}");
+    }
+}

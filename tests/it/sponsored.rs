@@ -13,6 +13,7 @@ on_both_stores! {
     what_is_done_with_them_teaches_nothing
     the_slots_are_frozen_capped_explained_and_on_record
     topics_match_where_no_profile_shaped_the_page_and_never_sensitive_ones
+    no_sensitive_topic_of_either_list_is_matched_in_any_case
 }
 
 const TOPICS: [&str; 4] = ["science", "sport", "food", "health"];
@@ -218,4 +219,25 @@ async fn topics_match_where_no_profile_shaped_the_page_and_never_sensitive_ones(
         let refused = world.put_item(json!({ "id": "x", "title": "X", "sponsored": wrong })).await;
         assert_eq!((refused.status.as_u16(), &refused.body["errors"][0]["pointer"]), (400, &json!(pointer)), "{}", refused.text);
     }
+}
+
+/// `[privacy.sensitive]` binds sponsored items whatever the policy lists, and the policy's own list is read in any case.
+async fn no_sensitive_topic_of_either_list_is_matched_in_any_case(kind: StoreKind) {
+    let world = World::with(kind, |settings| {
+        slots(&mut settings.policy);
+        settings.policy.sponsored.sensitive_topics = vec!["Gambling".into()];
+    })
+    .await;
+    let topics = ["sport", "mental-health", "Trade-Unions", "gambling"];
+    world.items(many(120, &topics, 40)).await;
+    world.items(topics.map(|topic| ad(&format!("ad_{topic}"), topic, json!({ "topics": [topic] })))).await;
+    let page = world.feed("").limit(20).get().await.ok();
+    for topic in topics {
+        let is_about = |item: &&Value| item["item"]["topics"].as_array().unwrap().iter().any(|one| one["topic"] == topic);
+        assert!(page.items().iter().find(is_about).is_some(), "the page is about {topic}");
+    }
+    assert_eq!(ads(&page), [("ad_sport".to_owned(), 2)]);
+    // Without a topic to be chosen by, an item about one may stand there.
+    world.items([ad("ad_open", "open", json!({}))]).await;
+    assert_eq!(ads(&world.feed("").limit(20).get().await.ok()).len(), 2);
 }

@@ -2167,7 +2167,6 @@ export interface components {
             format?: string;
             /** @example itm_8c1f */
             id: string;
-            /** Format: uri */
             image?: string;
             /**
              * @description BCP 47, as given.
@@ -2186,7 +2185,6 @@ export interface components {
             title: string;
             /** @description Sorted by topic. */
             topics: components["schemas"]["TopicForm"][];
-            /** Format: uri */
             url?: string;
             /** @example center */
             viewpoint?: string;
@@ -2213,10 +2211,7 @@ export interface components {
              * @example itm_8c1f
              */
             id: string;
-            /**
-             * Format: uri
-             * @description `http` or `https`.
-             */
+            /** @description `http` or `https`. */
             image?: string | null;
             /**
              * @description BCP 47.
@@ -2230,12 +2225,11 @@ export interface components {
             published_at?: string | null;
             /** @example Harbour Post */
             source?: string | null;
-            sponsored?: components["schemas"]["SponsoredForm"] | null;
+            sponsored?: components["schemas"]["SponsoredInput"] | null;
             /** @example Rover finds water ice under the dunes */
             title: string;
             topics?: components["schemas"]["TopicsInput"] | null;
             /**
-             * Format: uri
              * @description `http` or `https`.
              * @example https://example.org/rover
              */
@@ -2752,7 +2746,7 @@ export interface components {
          *     }
          */
         PreferencesForm: {
-            /** @description No item that says one of these: at most 50, of 2 to 64 characters. */
+            /** @description No item that says one of these: at most 50, of 2 to 64 characters, at least 2 of them letters or digits. */
             blocked_keywords?: string[] | null;
             /**
              * Format: float
@@ -2768,15 +2762,18 @@ export interface components {
              */
             mode?: "profile" | "explicit_only" | "no_profile" | "chronological" | "client_profile" | null;
             /**
-             * @description Times into a session at which a break is due: at most 8, in order, each `1m` to `1d`. Besides the policy's.
+             * @description Times into a session at which a break is due: at most 8, each `1m` to `1d`. Besides the policy's.
              * @example [
              *       "20m",
              *       "1h"
              *     ]
              */
             pauses?: string[] | null;
-            /** @description Instead of `diversity`: `focused`, `balanced` or `broader` (`GET /v1/preferences/presets`). */
-            preset?: string | null;
+            /**
+             * @description Instead of `diversity`: `focused`, `balanced` or `broader` (`GET /v1/preferences/presets`).
+             * @enum {string|null}
+             */
+            preset?: "focused" | "balanced" | "broader" | null;
             /**
              * @description Categories of pushes that may be sent, with consent to pushes: at most 32, each 1 to 64 of a-z, 0-9, `-` and `_`. None unless named.
              * @example [
@@ -3064,7 +3061,10 @@ export interface components {
          *     }
          */
         RerankCandidate: {
+            /** @description Free-form, at most 16 KiB of JSON. */
+            attributes?: Record<string, never> | null;
             creator?: components["schemas"]["CreatorInput"] | null;
+            description?: string | null;
             /** @description As many numbers as `catalogue.dimension`. */
             embedding?: number[] | null;
             /** @description RFC 3339. */
@@ -3072,6 +3072,8 @@ export interface components {
             format?: string | null;
             /** @description 1 to 128 bytes, unique in the call. */
             id: string;
+            /** @description `http` or `https`. */
+            image?: string | null;
             language?: string | null;
             /** @description RFC 3339. */
             published_at?: string | null;
@@ -3083,6 +3085,8 @@ export interface components {
             source?: string | null;
             title?: string | null;
             topics?: components["schemas"]["TopicsInput"] | null;
+            /** @description `http` or `https`. */
+            url?: string | null;
             viewpoint?: string | null;
         };
         /**
@@ -3337,6 +3341,17 @@ export interface components {
             payer: string;
             targeting?: components["schemas"]["TargetingForm"];
         };
+        /** @description Who pays for an item to be shown, and where. Such an item is in no feed: it stands in sponsored slots. */
+        SponsoredInput: {
+            /** @description On whose behalf, where that is somebody else. */
+            on_behalf_of?: string | null;
+            /**
+             * @description Shown with the item.
+             * @example Acme Shoes
+             */
+            payer: string;
+            targeting?: components["schemas"]["TargetingInput"] | null;
+        };
         /** @description All that the item was chosen by. */
         SponsoredParameters: {
             language?: string;
@@ -3427,9 +3442,19 @@ export interface components {
             /** @description Of the request (`Accept-Language`). */
             languages?: string[];
             surfaces?: string[];
-            /** @description Of the page, where no profile shaped it; never a sensitive one (`sponsored.sensitive_topics` of the policy). */
+            /** @description Of the page, where no profile shaped it; never a sensitive one (`privacy.sensitive`, and what the policy adds in `sponsored.sensitive_topics`). */
             topics?: string[];
         };
+        /** @description Where a sponsored item may be shown: all that is left out is open. At most 32 values each. Nothing about people. */
+        TargetingInput: {
+            /** @description Of the request (`Accept-Language`). */
+            languages?: string[] | null;
+            surfaces?: string[] | null;
+            /** @description Of the page, where no profile shaped it; never a sensitive one (`privacy.sensitive`, and what the policy adds in `sponsored.sensitive_topics`). */
+            topics?: string[] | null;
+        };
+        /** @description A topic's name, or name and weight. */
+        TopicEntry: string | components["schemas"]["TopicInput"];
         /** @description One topic of an item. */
         TopicForm: {
             /** @example science */
@@ -3440,6 +3465,17 @@ export interface components {
              * @example 0.8
              */
             weight: number;
+        };
+        /** @description One topic of an item. */
+        TopicInput: {
+            /** @example science */
+            topic: string;
+            /**
+             * Format: float
+             * @description Above 0, at most 1; 1 if left out.
+             * @example 0.8
+             */
+            weight?: number | null;
         };
         /** @description An interest in a topic. */
         TopicInterest: {
@@ -3457,9 +3493,9 @@ export interface components {
             topic: string;
         };
         /** @description At most 32 topics: names (weight 1), weights by name, or a list of names and weights. Duplicates keep the greater weight. */
-        TopicsInput: string[] | {
+        TopicsInput: components["schemas"]["TopicEntry"][] | {
             [key: string]: number;
-        } | components["schemas"]["TopicForm"][];
+        };
         /** @description What decides the order of feeds, and what readers can do about it. */
         Transparency: {
             options: components["schemas"]["TransparentOption"][];

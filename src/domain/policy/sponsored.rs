@@ -19,7 +19,8 @@ pub struct Sponsored {
     pub every: u32,
     /// Times one sponsored item may come in a feed, 1 to 10.
     pub max_per_feed: u32,
-    /// Topics by which no sponsored item is chosen (DSA, article 26(3); GDPR, article 9).
+    /// Topics by which no sponsored item is chosen (DSA, article 26(3); GDPR, article 9), besides those of `privacy.sensitive`; compared
+    /// without regard to case.
     pub sensitive_topics: Vec<String>,
 }
 

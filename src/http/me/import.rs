@@ -160,14 +160,14 @@ fn read_dislike(value: &Value, at: &str, faults: &mut Faults) -> Option<Dislike>
     let weight = read::required(map, "weight", "a number above 0", at, faults);
     let weight = weight.and_then(|v| read::number(v, &read::below(at, "weight"), faults));
     let weight = weight.filter(|weight| {
-        let is_sound = *weight > 0.0 && *weight <= MAX_DISLIKE_WEIGHT;
+        let is_sound = *weight > 0.0 && *weight <= f64::from(MAX_DISLIKE_WEIGHT);
         if !is_sound {
             faults.add(read::below(at, "weight"), format!("is {weight}; expected a number above 0 and at most {MAX_DISLIKE_WEIGHT}"));
         }
         is_sound
     });
     let (facet, value) = facet?;
-    Some(Dislike { facet, value, weight: weight?, at: said? })
+    Some(Dislike { facet, value, weight: (weight? as f32).max(f32::MIN_POSITIVE), at: said? })
 }
 
 fn read_facet(map: &Map<String, Value>, at: &str, faults: &mut Faults) -> Option<(Facet, FacetValue)> {

@@ -27,7 +27,7 @@ use crate::{
 /// Most languages in preferences.
 pub const MAX_PREFERRED_LANGUAGES: usize = 20;
 /// Longest name of a category of pushes.
-const MAX_CATEGORY_BYTES: usize = 64;
+pub(in crate::http) const MAX_CATEGORY_BYTES: usize = 64;
 /// Longest IANA name of a zone.
 const MAX_TIME_ZONE_BYTES: usize = 64;
 const FIELDS: [&str; 12] = [
@@ -68,14 +68,16 @@ pub struct PreferencesForm {
     /// Topic to −1 (none of it) … 1 (more of it); at most 100.
     topics: Option<BTreeMap<String, f32>>,
     /// Only items in these languages; at most 20.
+    #[schema(max_items = 20)]
     languages: Option<Vec<String>>,
-    /// No item that says one of these: at most 50, of 2 to 64 characters.
+    /// No item that says one of these: at most 50, of 2 to 64 characters, at least 2 of them letters or digits.
+    #[schema(max_items = 50)]
     blocked_keywords: Option<Vec<String>>,
-    /// Times into a session at which a break is due: at most 8, in order, each `1m` to `1d`. Besides the policy's.
-    #[schema(example = json!(["20m", "1h"]))]
+    /// Times into a session at which a break is due: at most 8, each `1m` to `1d`. Besides the policy's.
+    #[schema(max_items = 8, example = json!(["20m", "1h"]))]
     pauses: Option<Vec<String>>,
     /// Categories of pushes that may be sent, with consent to pushes: at most 32, each 1 to 64 of a-z, 0-9, `-` and `_`. None unless named.
-    #[schema(example = json!(["breaking"]))]
+    #[schema(max_items = 32, example = json!(["breaking"]))]
     push_categories: Option<Vec<String>>,
     /// IANA name of the zone the reader's day is in, for quiet hours.
     #[schema(example = "Europe/Berlin")]
@@ -227,6 +229,7 @@ pub(in crate::http) fn read_preferences(value: &Value, at: &str, faults: &mut Fa
     }
 }
 
+/// Ascending, each once.
 fn read_pauses(value: &Value, at: &str, faults: &mut Faults) -> Vec<Span> {
     let mut pauses: Vec<Span> = Vec::new();
     for (n, value) in list(value, MAX_PAUSES, "breaks", at, faults).iter().enumerate() {
@@ -236,13 +239,12 @@ fn read_pauses(value: &Value, at: &str, faults: &mut Faults) -> Vec<Span> {
             Ok(pause) if !(PAUSE_MIN..=PAUSE_MAX).contains(&pause) => {
                 faults.add(at, format!("is {pause}; expected {PAUSE_MIN} to {PAUSE_MAX}"));
             }
-            Ok(pause) if pauses.last().is_some_and(|last| *last >= pause) => {
-                faults.add(at, format!("is {pause}; expected later than the one before"));
-            }
             Ok(pause) => pauses.push(pause),
             Err(_) => faults.add(at, format!("is `{}`; expected a duration such as \"20m\" or \"1h\"", read::shown(text))),
         }
     }
+    pauses.sort_unstable();
+    pauses.dedup();
     pauses
 }
 
@@ -278,12 +280,7 @@ pub(in crate::http) fn read_time_zone(value: &Value, at: &str, faults: &mut Faul
 
 /// How much of a topic: a number in [−1, 1].
 pub(super) fn read_level(value: &Value, at: &str, faults: &mut Faults) -> Option<f32> {
-    let number = read::number(value, at, faults)?;
-    if !(-1.0..=1.0).contains(&number) {
-        faults.add(at, format!("is {number}; expected a number from -1 to 1"));
-        return None;
-    }
-    Some(number)
+    read::ranged(value, -1.0, 1.0, at, faults)
 }
 
 fn read_topics(value: &Value, at: &str, faults: &mut Faults) -> BTreeMap<FacetValue, f32> {

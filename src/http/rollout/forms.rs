@@ -20,7 +20,7 @@ use crate::{
 /// Share of people in a canary that does not say.
 pub const DEFAULT_CANARY_SHARE: f32 = 0.1;
 /// Least and greatest share of people in a canary.
-const CANARY_SHARES: [f32; 2] = [0.001, 0.9];
+const CANARY_SHARES: [f64; 2] = [0.001, 0.9];
 const ACTIVATION_FIELDS: [&str; 8] = ["actor", "digest", "expected", "policy", "reason", "share", "skip", "stage"];
 const ROLLBACK_FIELDS: [&str; 3] = ["actor", "expected", "reason"];
 pub const STAGES: [&str; 2] = ["canary", "all"];
@@ -102,10 +102,8 @@ fn read_activation(body: &Value, faults: &mut Faults) -> Option<Activation> {
     read::unknown_keys(map, &ACTIVATION_FIELDS, "an activation", "", faults);
     let policy = policy(map, faults);
     let rollback = common(map, faults);
-    let share = read::optional(map, "share").and_then(|value| read::number(value, "/share", faults));
-    if let Some(share) = share.filter(|share| !(CANARY_SHARES[0]..=CANARY_SHARES[1]).contains(share)) {
-        faults.add("/share", format!("is {share}; expected {} to {}", CANARY_SHARES[0], CANARY_SHARES[1]));
-    }
+    let [low, high] = CANARY_SHARES;
+    let share = read::optional(map, "share").and_then(|value| read::ranged(value, low, high, "/share", faults));
     let name = read::optional(map, "stage").map_or(Some("canary"), |value| read::string(value, "/stage", faults))?;
     let stage = super::stage(name, share);
     if stage.is_none() {

@@ -22,10 +22,10 @@ pub struct ItemForm {
     #[schema(nullable = false)]
     pub description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, format = "uri")]
+    #[schema(nullable = false)]
     pub url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, format = "uri")]
+    #[schema(nullable = false)]
     pub image: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -89,7 +89,7 @@ pub struct TargetingForm {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_items = 32)]
     pub languages: Option<Vec<String>>,
-    /// Of the page, where no profile shaped it; never a sensitive one (`sponsored.sensitive_topics` of the policy).
+    /// Of the page, where no profile shaped it; never a sensitive one (`privacy.sensitive`, and what the policy adds in `sponsored.sensitive_topics`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_items = 32)]
     pub topics: Option<Vec<String>>,
@@ -181,10 +181,10 @@ pub struct ItemInput {
     #[schema(max_length = 10000)]
     pub description: Option<String>,
     /// `http` or `https`.
-    #[schema(max_length = 2048, format = "uri", example = "https://example.org/rover")]
+    #[schema(max_length = 2048, example = "https://example.org/rover")]
     pub url: Option<String>,
     /// `http` or `https`.
-    #[schema(max_length = 2048, format = "uri")]
+    #[schema(max_length = 2048)]
     pub image: Option<String>,
     pub creator: Option<CreatorInput>,
     pub topics: Option<TopicsInput>,
@@ -208,7 +208,32 @@ pub struct ItemInput {
     #[schema(value_type = Option<Object>)]
     pub attributes: Option<Value>,
     /// Somebody pays for it to be shown.
-    pub sponsored: Option<SponsoredForm>,
+    pub sponsored: Option<SponsoredInput>,
+}
+
+/// Who pays for an item to be shown, and where. Such an item is in no feed: it stands in sponsored slots.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SponsoredInput {
+    /// Shown with the item.
+    #[schema(example = "Acme Shoes", min_length = 1, max_length = 256)]
+    pub payer: String,
+    /// On whose behalf, where that is somebody else.
+    #[schema(min_length = 1, max_length = 256)]
+    pub on_behalf_of: Option<String>,
+    pub targeting: Option<TargetingInput>,
+}
+
+/// Where a sponsored item may be shown: all that is left out is open. At most 32 values each. Nothing about people.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TargetingInput {
+    #[schema(max_items = 32)]
+    pub surfaces: Option<Vec<String>>,
+    /// Of the request (`Accept-Language`).
+    #[schema(max_items = 32)]
+    pub languages: Option<Vec<String>>,
+    /// Of the page, where no profile shaped it; never a sensitive one (`privacy.sensitive`, and what the policy adds in `sponsored.sensitive_topics`).
+    #[schema(max_items = 32)]
+    pub topics: Option<Vec<String>>,
 }
 
 /// A creator's id, or id and name.
@@ -216,14 +241,35 @@ pub struct ItemInput {
 #[serde(untagged)]
 pub enum CreatorInput {
     Id(String),
-    Named { id: String, name: Option<String> },
+    Named {
+        id: String,
+        #[schema(min_length = 1, max_length = 256)]
+        name: Option<String>,
+    },
 }
 
 /// At most 32 topics: names (weight 1), weights by name, or a list of names and weights. Duplicates keep the greater weight.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum TopicsInput {
-    Names(Vec<String>),
+    List(Vec<TopicEntry>),
     Weights(BTreeMap<String, f32>),
-    Weighted(Vec<TopicForm>),
+}
+
+/// A topic's name, or name and weight.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum TopicEntry {
+    Name(String),
+    Weighted(TopicInput),
+}
+
+/// One topic of an item.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TopicInput {
+    #[schema(example = "science")]
+    pub topic: String,
+    /// Above 0, at most 1; 1 if left out.
+    #[schema(exclusive_minimum = 0, maximum = 1, example = 0.8)]
+    pub weight: Option<f32>,
 }

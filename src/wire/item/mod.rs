@@ -11,7 +11,10 @@ mod sponsored;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub use form::{CreatorForm, CreatorInput, ItemForm, ItemInput, SponsoredForm, TargetingForm, TopicForm, TopicsInput};
+pub use form::{
+    CreatorForm, CreatorInput, ItemForm, ItemInput, SponsoredForm, SponsoredInput, TargetingForm, TargetingInput, TopicEntry, TopicForm,
+    TopicInput, TopicsInput,
+};
 use serde_json::{Map, Value};
 
 use super::{
@@ -200,10 +203,10 @@ fn embedding(value: &Value, dimension: usize, faults: &mut Faults) -> Option<Emb
     }
     let mut numbers = Vec::with_capacity(dimension);
     for (n, value) in list.iter().enumerate() {
-        match value.as_f64().map(|number| number as f32) {
-            Some(number) if number.is_finite() => numbers.push(number),
+        match value.as_f64() {
+            Some(number) if read::is_single(number) => numbers.push(number as f32),
             // The pointer is only worth writing for a number that is wrong.
-            _ => numbers.extend(read::number(value, &format!("/embedding/{n}"), faults)),
+            _ => _ = read::number(value, &format!("/embedding/{n}"), faults),
         }
     }
     if numbers.len() != dimension {

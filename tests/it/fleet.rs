@@ -1,8 +1,12 @@
 //! Two servers over one Redis are one: items, deletions, cursors and popularity cross over, and a server that was away
 //! catches up.
 
-use std::{collections::HashSet, time::Instant};
+use std::{
+    collections::HashSet,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
+use jsonwebtoken::{EncodingKey, Header};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -193,6 +197,32 @@ async fn what_a_person_says_holds_on_every_server_with_the_next_page() {
     // How far B is behind A can be seen.
     assert!(b.metric("feed_catalogue_lag_seconds_count").await >= 1.0);
     assert_eq!(b.metric("feed_catalogue_lag_seconds_bucket{le=\"+Inf\"}").await, b.metric("feed_catalogue_lag_seconds_count").await);
+}
+
+#[tokio::test]
+async fn a_token_and_its_cursor_are_good_at_every_server() {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    const KEY: &str = "server-key-0123456789";
+    let redis = RedisServer::start_new();
+    let recipe = || Recipe::serve().redis(&redis.url()).set("auth.jwt_secret", SECRET).set("auth.server_keys", &format!("[\"{KEY}\"]"));
+    let (a, b) = (recipe().start(), recipe().start());
+    let put = a.request(Method::POST, "/v1/items").bearer_auth(KEY).json(&json!({"items": items(30)}));
+    assert!(put.send().await.unwrap().status().is_success());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let claims = json!({"sub": "ann", "exp": now + 600, "surfaces": ["home"]});
+    let token = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+    let page = async |server: &Process, query: &str| {
+        let answer = server.request(Method::GET, &format!("/v1/feed?limit=5{query}")).bearer_auth(&token).send().await.unwrap();
+        let (status, body) = (answer.status(), answer.json::<Value>().await.unwrap());
+        (status.is_success() && ids(&body).len() == 5).then_some(body)
+    };
+    let mut here = eventually("A serves", async || page(&a, "").await).await;
+    eventually("B serves", async || page(&b, "").await).await;
+    for server in [&b, &a, &b] {
+        let next_page = page(server, &format!("&cursor={}", next(&here))).await.expect("a page");
+        assert_eq!(next_page["feed_id"], here["feed_id"]);
+        here = next_page;
+    }
 }
 
 /// Each server remembers whom it read; a page made from that is only served where Redis says that it still holds.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{
-    Asked, note, page, reached,
+    Asked, Form, note, page, reached,
     render::{Mail, html, text},
     rules,
 };
@@ -20,7 +21,6 @@ use crate::{
         reach::{Against, Refused},
     },
     http::{
-        body::{Body, Takes},
         gpc::PrivacyBody,
         language::Language,
         middleware::RequestId,
@@ -30,8 +30,8 @@ use crate::{
     wire::{Faults, event::whole, read, time::render},
 };
 
-const FIELDS: [&str; 5] = ["exclude", "last_seen_at", "limit", "surface", "user"];
 const SURFACE: &str = "email_digest";
+const FORM: Form = Form { fields: &["exclude", "last_seen_at", "limit", "surface", "user"], what: "a digest", surface: SURFACE };
 /// RFC 8058, 3.1.
 const ONE_CLICK: &str = "List-Unsubscribe=One-Click";
 
@@ -116,25 +116,25 @@ pub async fn post(
     mut payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     caller.require_server()?;
-    let value = Body::read(&request, &mut payload, Takes::Json, app.body_limit_bytes()).await?.value()?;
-    let mut faults = Faults::default();
-    let read = read::object(&value, "", &mut faults).map(|map| {
-        read::unknown_keys(map, &FIELDS, "a digest", "", &mut faults);
-        let limit = read::optional(map, "limit").and_then(|v| whole(v, MAX_PAGE_ITEMS as u64, "/limit", &mut faults));
-        if limit == Some(0) {
-            faults.add("/limit", format!("is 0; expected a whole number from 1 to {MAX_PAGE_ITEMS}"));
-        }
-        (Asked::read(map, SURFACE, &mut faults), limit.map(|limit| limit as usize))
-    });
-    faults.into_result().map_err(Problem::invalid_body)?;
-    let Some((asked, limit)) = read else { return Err(Problem::internal("a digest without faults was not read")) };
+    let (asked, limit) = FORM.read(&app, &request, &mut payload, read_limit).await?;
     let body = digest(&app, &id, &request, &asked, limit).await?;
     app.metrics.reach(SURFACE, body.skipped.unwrap_or("sent"));
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-store")).json(body))
 }
 
+/// Items in the mail; `Some(None)`: as many as the policy says.
+fn read_limit(map: &Map<String, Value>, faults: &mut Faults) -> Option<Option<usize>> {
+    let Some(value) = read::optional(map, "limit") else { return Some(None) };
+    let limit = whole(value, MAX_PAGE_ITEMS as u64, "/limit", faults)?;
+    if limit == 0 {
+        faults.add("/limit", format!("is 0; expected a whole number from 1 to {MAX_PAGE_ITEMS}"));
+        return None;
+    }
+    Some(Some(limit as usize))
+}
+
 async fn digest(app: &App, id: &RequestId, request: &HttpRequest, asked: &Asked, limit: Option<usize>) -> Result<DigestBody, Problem> {
-    let Some(user) = &asked.user else { return Err(Problem::internal("a digest without faults has nobody")) };
+    let user = &asked.user;
     let rules = rules(app, &asked.surface)?;
     let base = app.settings.server.public_url.as_str();
     if base.is_empty() {
@@ -153,7 +153,7 @@ async fn digest(app: &App, id: &RequestId, request: &HttpRequest, asked: &Asked,
     }
     let token = app.unsubscribe.token(user);
     let token = token.ok_or_else(|| Problem::new(Kind::StoreUnavailable, "The store has not told its secret yet.").retry_after(1))?;
-    let served = page(app, id, user, asked, limit).await?;
+    let served = page(app, id, asked, limit).await?;
     let view = View { language: Language::of(request), hydrate: Hydrate::Card, ..View::default() };
     let feed = FeedBody::new(&served, id.as_str().to_owned(), view, PrivacyBody::new(false, &served), &app.feed.signer);
     let unsubscribe_url = format!("{base}/v1/unsubscribe/{token}");

@@ -8,9 +8,11 @@ pub mod unsubscribe;
 
 use std::collections::BTreeMap;
 
+use actix_web::{HttpRequest, web};
 use serde_json::{Map, Value};
 
 use super::{
+    body::{Body, Takes},
     feed::{SURFACE_IN_BODY, problem},
     feed_lists::exclude_list,
     middleware::RequestId,
@@ -33,23 +35,51 @@ use crate::{
 /// Times a pace is read and tried again when somebody else wrote it meanwhile.
 const MAX_COMMIT_TRIES: usize = 32;
 
-/// What digests and pushes are asked with.
+/// What both digests and pushes are asked with.
 struct Asked {
-    user: Option<UserId>,
+    user: UserId,
     surface: String,
     /// When the person was last there, as the caller knows.
     last_seen_at: Option<Time>,
     exclude: Vec<ItemId>,
 }
 
-impl Asked {
-    fn read(map: &Map<String, Value>, surface: &str, faults: &mut Faults) -> Self {
+/// One of the two forms.
+struct Form {
+    fields: &'static [&'static str],
+    /// Completes "is not a field of …".
+    what: &'static str,
+    /// Where it is shown, if the form does not say.
+    surface: &'static str,
+}
+
+impl Form {
+    /// Reads the body: what both ask with, and what `own` reads besides, `None` where that is faulty. Errors: all faults at once.
+    async fn read<T>(
+        &self,
+        app: &App,
+        request: &HttpRequest,
+        payload: &mut web::Payload,
+        own: impl FnOnce(&Map<String, Value>, &mut Faults) -> Option<T>,
+    ) -> Result<(Asked, T), Problem> {
+        let value = Body::read(request, payload, Takes::Json, app.body_limit_bytes()).await?.value()?;
+        let mut faults = Faults::default();
+        let read = read::object(&value, "", &mut faults).and_then(|map| {
+            read::unknown_keys(map, self.fields, self.what, "", &mut faults);
+            let own = own(map, &mut faults);
+            self.asked(map, &mut faults).zip(own)
+        });
+        faults.into_result().map_err(Problem::invalid_body)?;
+        read.ok_or_else(|| Problem::internal("a form without faults was not read"))
+    }
+
+    fn asked(&self, map: &Map<String, Value>, faults: &mut Faults) -> Option<Asked> {
         let user = read::required(map, "user", "who it is for", "", faults);
         let user = user.and_then(|v| id_of(v, "/user", faults, |text| UserId::new(text)));
         let named = read::optional(map, "surface").and_then(|v| read::text(v, 1, 64, "/surface", faults));
         let last_seen_at = read::optional(map, "last_seen_at").and_then(|v| read::time(v, "/last_seen_at", faults));
         let exclude = read::optional(map, "exclude").map(|v| exclude_list(v, faults)).unwrap_or_default();
-        Self { user, surface: named.unwrap_or(surface).to_owned(), last_seen_at, exclude }
+        Some(Asked { user: user?, surface: named.unwrap_or(self.surface).to_owned(), last_seen_at, exclude })
     }
 }
 
@@ -103,11 +133,11 @@ async fn note(
 }
 
 /// The page that would be sent.
-async fn page(app: &App, id: &RequestId, user: &UserId, asked: &Asked, limit: Option<usize>) -> Result<Served, Problem> {
+async fn page(app: &App, id: &RequestId, asked: &Asked, limit: Option<usize>) -> Result<Served, Problem> {
     let request = FeedRequest {
         request_id: id.as_str().to_owned(),
         surface: asked.surface.clone(),
-        user: Some(user.clone()),
+        user: Some(asked.user.clone()),
         session: None,
         is_minor: false,
         mode: Mode::Profile,

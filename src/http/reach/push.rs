@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{Asked, note, page, reached, rules};
+use super::{Asked, Form, note, page, reached, rules};
 use crate::{
     app::App,
     auth::Caller,
@@ -16,7 +17,6 @@ use crate::{
     },
     http::{
         age,
-        body::{Body, Takes},
         gpc::PrivacyBody,
         language::Language,
         me::preferences::{read_category, read_time_zone},
@@ -27,8 +27,9 @@ use crate::{
     wire::{Faults, read, time},
 };
 
-const FIELDS: [&str; 6] = ["category", "exclude", "last_seen_at", "surface", "time_zone", "user"];
 const SURFACE: &str = "push";
+const FORM: Form =
+    Form { fields: &["category", "exclude", "last_seen_at", "surface", "time_zone", "user"], what: "a push", surface: SURFACE };
 
 /// Who is to be reached, and with what kind of push.
 #[derive(ToSchema)]
@@ -90,20 +91,26 @@ pub async fn plan(
     mut payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     caller.require_server()?;
-    let value = Body::read(&request, &mut payload, Takes::Json, app.body_limit_bytes()).await?.value()?;
-    let mut faults = Faults::default();
-    let read = read::object(&value, "", &mut faults).map(|map| {
-        read::unknown_keys(map, &FIELDS, "a push", "", &mut faults);
-        let category = read::required(map, "category", "a category of pushes", "", &mut faults);
-        let category = category.and_then(|v| read_category(v, "/category", &mut faults));
-        let zone = read::optional(map, "time_zone").and_then(|v| read_time_zone(v, "/time_zone", &mut faults));
-        (Asked::read(map, SURFACE, &mut faults), category, zone)
-    });
-    faults.into_result().map_err(Problem::invalid_body)?;
-    let Some((asked, Some(category), zone)) = read else { return Err(Problem::internal("a push without faults was not read")) };
-    let body = planned(&app, &id, &request, &asked, &category, zone, age::is_minor(&app, &request, &caller)?).await?;
+    let (asked, own) = FORM.read(&app, &request, &mut payload, Own::read).await?;
+    let body = planned(&app, &id, &request, &asked, own, age::is_minor(&app, &request, &caller)?).await?;
     app.metrics.reach(SURFACE, body.because.unwrap_or("sent"));
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-store")).json(body))
+}
+
+/// What a push is asked with alone.
+struct Own {
+    category: String,
+    /// Where the reader's day is, if the form says.
+    zone: Option<String>,
+}
+
+impl Own {
+    fn read(map: &Map<String, Value>, faults: &mut Faults) -> Option<Self> {
+        let category = read::required(map, "category", "a category of pushes", "", faults);
+        let category = category.and_then(|v| read_category(v, "/category", faults));
+        let zone = read::optional(map, "time_zone").and_then(|v| read_time_zone(v, "/time_zone", faults));
+        Some(Self { category: category?, zone })
+    }
 }
 
 async fn planned(
@@ -111,11 +118,10 @@ async fn planned(
     id: &RequestId,
     request: &HttpRequest,
     asked: &Asked,
-    category: &str,
-    zone: Option<String>,
+    Own { category, zone }: Own,
     is_minor: bool,
 ) -> Result<PlanBody, Problem> {
-    let Some(user) = &asked.user else { return Err(Problem::internal("a push without faults has nobody")) };
+    let user = &asked.user;
     let mut rules = rules(app, &asked.surface)?;
     if is_minor {
         rules = rules.for_minors();
@@ -126,7 +132,7 @@ async fn planned(
         Err(refused) => return Ok(PlanBody::refused(refused)),
     };
     let preferences = person.profile.map(Arc::unwrap_or_clone).unwrap_or_default().preferences;
-    if !preferences.push_categories.iter().any(|wanted| wanted == category) {
+    if !preferences.push_categories.iter().any(|wanted| *wanted == category) {
         return Ok(PlanBody::refused((Against::CategoryOff, None)));
     }
     let now = app.now();
@@ -137,7 +143,7 @@ async fn planned(
     if let Err(refused) = app.store.pace(user).await?.push(&rules, seen, now, hour) {
         return Ok(PlanBody::refused(refused));
     }
-    let served = page(app, id, user, asked, None).await?;
+    let served = page(app, id, asked, None).await?;
     if served.page.placed.is_empty() {
         return Ok(PlanBody::refused((Against::NothingNew, None)));
     }

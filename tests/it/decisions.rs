@@ -249,10 +249,9 @@ async fn cases(world: &World, personas: &[demo::Persona], count: usize) -> Vec<C
 
 /// Every counterfactual is run again: a dial through the whole server, a part through scoring and placing. And what is named as the
 /// greatest part is what the place owes most to.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn counterfactuals_are_true_and_the_greatest_part_counts_most() {
+async fn counterfactuals_are_true_and_the_greatest_part_counts_most(kind: StoreKind) {
     const DECISIONS: usize = 1_000;
-    let (world, personas) = peopled(StoreKind::Embedded).await;
+    let (world, personas) = peopled(kind).await;
     let cases = cases(&world, &personas, DECISIONS).await;
     let (mut dials, mut parts, mut explored) = (0, 0, 0);
     let (mut by_greatest, mut by_another, mut compared) = (0, 0, 0);
@@ -285,6 +284,16 @@ async fn counterfactuals_are_true_and_the_greatest_part_counts_most() {
     println!("ranks lost without the greatest part {by_greatest}, without another {by_another}, over {compared} decisions");
     assert!(cases.len() >= DECISIONS && parts > 500 && dials > 100, "{parts} {dials}");
     assert!(by_greatest > by_another, "{by_greatest} {by_another}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counterfactuals_are_true_on_the_embedded_store() {
+    counterfactuals_are_true_and_the_greatest_part_counts_most(StoreKind::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counterfactuals_are_true_on_redis() {
+    counterfactuals_are_true_and_the_greatest_part_counts_most(StoreKind::Redis).await;
 }
 
 /// `polyphony verify` of a feed of `user` (empty: nobody's): exit code and what it says.

@@ -16,6 +16,8 @@ DIMENSION = 128
 ITEMS = 20_000
 TURNS = 5
 REQUESTS = 600
+# Room beside a plot for the last number.
+RIGHT = 44
 
 
 def cost(process, client, readers=READERS, limit=20, requests=REQUESTS):
@@ -117,12 +119,12 @@ def plot(name, rows, path):
     series = [("first page", "#1f6f8b", [row[1] for row in rows]), ("next page", "#c8553d", [row[2] for row in rows])]
     low = math.floor(min(math.log10(max(value, 1)) for _, _, values in series for value in values))
     high = math.ceil(max(math.log10(max(value, 1)) for _, _, values in series for value in values))
-    x = lambda value: left + (value - xs[0]) / (xs[-1] - xs[0]) * (width - left - 20)
+    x = lambda value: left + (value - xs[0]) / (xs[-1] - xs[0]) * (width - left - RIGHT)
     y = lambda value: height - bottom - (math.log10(max(value, 1)) - low) / (high - low) * (height - bottom - top)
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
              f'<rect width="{width}" height="{height}" fill="#fff"/><text x="{left}" y="18" font-weight="bold">Processor time per request, µs, by {name}</text>']
     for power in range(low, high + 1):
-        parts.append(f'<path d="M{left} {y(10 ** power):.1f}H{width - 20}" stroke="#ddd"/><text x="{left - 8}" y="{y(10 ** power) + 4:.1f}" text-anchor="end">{10 ** power:,}</text>')
+        parts.append(f'<path d="M{left} {y(10 ** power):.1f}H{width - RIGHT}" stroke="#ddd"/><text x="{left - 8}" y="{y(10 ** power) + 4:.1f}" text-anchor="end">{10 ** power:,}</text>')
     for at, row in zip(xs, rows):
         parts.append(f'<text x="{x(at):.1f}" y="{height - bottom + 18}" text-anchor="middle">{row[0]:,}</text>')
     for number, (label, colour, values) in enumerate(series):

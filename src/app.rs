@@ -147,7 +147,7 @@ impl App {
         };
         Ok(Self {
             auth: Auth::take(&mut settings.auth),
-            inflight: Inflight::new(settings.server.most_inflight()),
+            inflight: Inflight::new(settings.server.max_inflight_requests),
             limits: Limits::new(&settings.limits, &clock),
             settings,
             clock,

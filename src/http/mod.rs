@@ -39,6 +39,7 @@ pub mod session;
 pub mod slate;
 pub mod sponsored;
 pub mod transparency;
+mod turns;
 
 use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route, guard,

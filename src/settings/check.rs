@@ -113,7 +113,7 @@ impl Settings {
             );
         }
         found.range("server.workers", server.workers, 0, WORKERS_MAX);
-        found.range("server.max_inflight_requests", server.max_inflight_requests, 0, INFLIGHT_REQUESTS_MAX);
+        found.range("server.max_inflight_requests", server.max_inflight_requests, 1, INFLIGHT_REQUESTS_MAX);
         found.range("server.body_limit_bytes", server.body_limit_bytes, BODY_LIMIT_BYTES_MIN, BODY_LIMIT_BYTES_MAX);
         found.range("server.bulk_body_limit_bytes", server.bulk_body_limit_bytes, BODY_LIMIT_BYTES_MIN, BODY_LIMIT_BYTES_MAX);
         if server.bulk_body_limit_bytes < server.body_limit_bytes {

@@ -18,7 +18,7 @@ mod secret;
 mod surfaces;
 mod template;
 
-use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -71,7 +71,6 @@ pub struct Server {
     pub public_url: String,
     /// 0: one per core.
     pub workers: usize,
-    /// 0: [`INFLIGHT_PER_WORKER`] for each worker.
     pub max_inflight_requests: usize,
     pub body_limit_bytes: usize,
     /// For routes that take many items at once.
@@ -222,25 +221,13 @@ impl Default for Settings {
     }
 }
 
-/// So many take about 20 ms of a worker: a refusal waits no longer, and no answer of Redis is late for want of a processor.
-const INFLIGHT_PER_WORKER: usize = 24;
-
-impl Server {
-    /// Requests served at once, by `max_inflight_requests` or else by the workers.
-    pub fn most_inflight(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let workers = if self.workers == 0 { cores() } else { self.workers };
-        if self.max_inflight_requests == 0 { workers.saturating_mul(INFLIGHT_PER_WORKER) } else { self.max_inflight_requests }
-    }
-}
-
 impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7720)),
             public_url: String::new(),
             workers: 0,
-            max_inflight_requests: 0,
+            max_inflight_requests: 512,
             body_limit_bytes: 1024 * 1024,
             bulk_body_limit_bytes: 32 * 1024 * 1024,
             keep_alive: Span::secs(75),

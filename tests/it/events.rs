@@ -214,14 +214,16 @@ async fn two_writers_at_once_lose_nothing(kind: StoreKind) {
         (0..50).map(move |n| async move {
             let sent = [event("seen", &format!("itm_{:03}", (writer * 7 + n) % 60)), event("open", "itm_001")];
             // A call that was not taken says so, and may be repeated.
-            for _ in 0..20 {
+            for _ in 0..200 {
                 let answer = world.try_events("ana", &sent).await;
                 if answer.status == 202 {
                     return counts(&answer).0;
                 }
-                assert_eq!(answer.problem(), (503, "store-unavailable"), "{}", answer.text);
+                // The profile changed too often, or a hundred at once were too many for the worker.
+                assert!([(503, "store-unavailable"), (503, "overloaded")].contains(&answer.problem()), "{}", answer.text);
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
-            panic!("20 times refused");
+            panic!("200 times refused");
         })
     };
     let taken = futures_util::future::join_all(writer(0).chain(writer(1))).await;

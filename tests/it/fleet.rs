@@ -1,12 +1,10 @@
 //! Two servers over one Redis are one: items, deletions, cursors and popularity cross over, and a server that was away
 //! catches up.
 
-use std::{
-    collections::HashSet,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::HashSet, time::Instant};
 
 use jsonwebtoken::{EncodingKey, Header};
+use polyphony::clock::{Clock, SystemClock};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -208,8 +206,7 @@ async fn a_token_and_its_cursor_are_good_at_every_server() {
     let (a, b) = (recipe().start(), recipe().start());
     let put = a.request(Method::POST, "/v1/items").bearer_auth(KEY).json(&json!({"items": items(30)}));
     assert!(put.send().await.unwrap().status().is_success());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let claims = json!({"sub": "ann", "exp": now + 600, "surfaces": ["home"]});
+    let claims = json!({"sub": "ann", "exp": SystemClock.now().0 / 1_000 + 600, "surfaces": ["home"]});
     let token = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
     let page = async |server: &Process, query: &str| {
         let answer = server.request(Method::GET, &format!("/v1/feed?limit=5{query}")).bearer_auth(&token).send().await.unwrap();

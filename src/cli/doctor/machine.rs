@@ -94,7 +94,7 @@ pub(super) fn mebibytes(bytes: u64) -> String {
 
 /// Files the process may have open: each connection is one.
 pub(super) fn limits(settings: &Settings, findings: &mut Findings) {
-    let requests = settings.server.most_inflight() as u64;
+    let requests = settings.server.max_inflight_requests as u64;
     let (needed, usual) = (requests + OWN_FILES, requests * CONNECTIONS_PER_REQUEST + OWN_FILES);
     let fix = format!("`ulimit -n {}` before the start, or LimitNOFILE= in the systemd unit", usual.next_power_of_two());
     match rustix::process::getrlimit(rustix::process::Resource::Nofile).current {

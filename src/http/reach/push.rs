@@ -132,7 +132,7 @@ async fn planned(
         Err(refused) => return Ok(PlanBody::refused(refused)),
     };
     let preferences = person.profile.map(Arc::unwrap_or_clone).unwrap_or_default().preferences;
-    if !preferences.push_categories.iter().any(|wanted| *wanted == category) {
+    if !preferences.push_categories.contains(&category) {
         return Ok(PlanBody::refused((Against::CategoryOff, None)));
     }
     let now = app.now();

@@ -130,9 +130,8 @@ impl EmbeddedStore {
                 people::lift_erasure(transaction, &who)?;
             }
             let stored = people::consents(&transaction.open_table(CONSENTS)?, &who, now)?;
-            // What is older than the key is of before an erasure.
             let stored = stored
-                .filter(|sealed| !is_new && !key.is_foreign(sealed))
+                .filter(|stored| !key.is_older(is_new, stored))
                 .map(|sealed| codec::consent::decode(&key.open(Record::Consents, &sealed)?));
             let mut log = stored.transpose()?.unwrap_or_default();
             if log.len() != expected {

@@ -79,8 +79,7 @@ impl RedisStore {
         let mut get = redis::cmd("GET");
         get.arg(self.keys.consents(&who));
         let stored: Stored = self.link.ask(Lane::Serving, Ask::Read(&get)).await?;
-        // What is older than the key is of before an erasure.
-        let readable = stored.as_deref().filter(|stored| !is_new && !key.is_foreign(stored));
+        let readable = stored.as_deref().filter(|stored| !key.is_older(is_new, stored));
         let mut log = readable.map(|stored| codec::consent::decode(&key.open(Record::Consents, stored)?)).transpose()?.unwrap_or_default();
         if log.len() != expected {
             return Ok(Commit::Conflict);

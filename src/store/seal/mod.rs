@@ -181,6 +181,12 @@ impl PersonKey {
         is_sealed(sealed) && *found != self.mark && *found == mark(own)
     }
 
+    /// Whether a record is of before an erasure: of another key, or in clear although this one `is_new`. What others wrote with the
+    /// new key meanwhile is not.
+    pub fn is_older(&self, is_new: bool, stored: &[u8]) -> bool {
+        self.is_foreign(stored) || (is_new && !is_sealed(stored))
+    }
+
     /// The record as it was given to [`Self::seal`].
     ///
     /// Errors: [`StoreError::Corrupt`] when it is damaged, of another person or from another place.

@@ -252,6 +252,10 @@ impl FeedService {
         tracing::Span::current().record("feed.policy.digest", policy.digest.as_str());
         let read = |text: &String| self.signer.read_cursor(text, &reader.owner, &request.surface).ok_or(FeedError::InvalidCursor);
         let cursor = request.cursor.as_ref().map(read).transpose()?;
+        if request.takes_sponsored && choice.policy.policy.sponsored.max_per_page > 0 {
+            // Sponsored slots are written down with the page: it must not be made in vain.
+            reader.must_be_read()?;
+        }
         reader.surface = Some(Arc::clone(&choice.policy));
         reader.turn = self.turn(request, &choice.policy, &reader, cursor.as_ref())?;
         if reader.turn.is_some_and(|turn| turn.withheld.is_some()) {

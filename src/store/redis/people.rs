@@ -231,9 +231,8 @@ impl RedisStore {
                 self.name_basis(&mut put, who, basis);
             }
         }
-        let Some((who, code)) = home.map(|(who, _)| who).zip(Some(self.link.ask::<u8>(Lane::Serving, Ask::Script(&put)).await?)) else {
-            return Ok(());
-        };
+        let code: u8 = self.link.ask(Lane::Serving, Ask::Script(&put)).await?;
+        let Some((who, _)) = home else { return Ok(()) };
         if basis.is_some() {
             self.remembered.turned_out(&who, code == 1);
         }

@@ -60,7 +60,7 @@ def main():
     for name, run in [("half", half), ("three times", over), ("half, right after", after)]:
         ms, no = run["served_ms"], run["refused_ms"]
         print(f"| {name} | {run['served_per_second']:.0f} | {run['served_per_second'] / peak:.2f} | {ms['p50']:.2f} | {ms['p99']:.2f} | "
-              f"{ms['p99'] / ms['p50']:.1f} | {ms['p999']:.1f} | {run['refused']} | {no['p50']:.1f}, {no['p99']:.1f}, {no['max']:.1f} | {run['failed']} |")
+              f"{ms['p99'] / max(ms['p50'], 0.001):.1f} | {ms['p999']:.1f} | {run['refused']} | {no['p50']:.1f}, {no['p99']:.1f}, {no['max']:.1f} | {run['failed']} |")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 //! What happens around every request: id, limit, problems in one shape, security headers, metrics, the access line.
 
-use std::{borrow::Cow, panic::AssertUnwindSafe, rc::Rc, time::Duration};
+use std::{borrow::Cow, panic::AssertUnwindSafe, time::Duration};
 
 use actix_web::{
     Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError,
@@ -20,13 +20,8 @@ use super::{
     cors::Cors,
     limits::Standings,
     problem::{Kind, Problem},
-    turns::{Turn, Turns},
 };
-use crate::{
-    app::{App, Place},
-    clock::Stopwatch,
-    domain::Time,
-};
+use crate::{app::App, clock::Stopwatch, domain::Time};
 
 /// The header that names a request in answers and logs.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
@@ -125,16 +120,6 @@ where
     pass(app, passage, request, next).instrument(span).await
 }
 
-/// A place among all requests and a turn at this worker. Errors: there is none.
-fn admit<'a>(app: &'a App, turns: Option<&Rc<Turns>>) -> Result<(Place<'a>, Option<Turn>), Problem> {
-    let limit = app.inflight.max();
-    let full = || Problem::overloaded(format!("The server is serving {limit} requests, its limit. Try again in a moment."));
-    let place = app.inflight.enter().ok_or_else(full)?;
-    let behind = || Problem::overloaded("The server has more requests than it can work on. Try again in a moment.".to_owned());
-    let turn = turns.map(|turns| turns.take().ok_or_else(behind)).transpose()?;
-    Ok((place, turn))
-}
-
 async fn pass<B>(app: web::Data<App>, passage: Passage, request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<BoxBody>, Error>
 where
     B: MessageBody + 'static,
@@ -145,19 +130,17 @@ where
     }
     let always = ALWAYS_SERVED.contains(&passage.route.as_ref());
     // Probes take no place: a scrape must not be what turns a reader away.
-    let admitted = if always { Ok(None) } else { admit(&app, request.app_data()).map(Some) };
-    let admitted = match admitted {
-        Ok(admitted) => admitted,
-        Err(problem) => {
-            app.metrics.shed();
-            let (request, _) = request.into_parts();
-            return Ok(finish(&app, &passage, request, Err(problem)));
-        }
-    };
-    let _serving = app.metrics.serving();
-    if let Some((_, Some(turn))) = &admitted {
-        turn.wait().await;
+    let place = if always { None } else { app.inflight.enter() };
+    if place.is_none() && !always {
+        app.metrics.shed();
+        let limit = app.inflight.max();
+        let problem = Problem::overloaded(format!("The server is serving {limit} requests, its limit. Try again in a moment."));
+        let (request, _) = request.into_parts();
+        return Ok(finish(&app, &passage, request, Err(problem)));
     }
+    let _serving = app.metrics.serving();
+    // Whoever is waiting takes a place, or is refused, before any of them is worked for: a refusal does not wait behind work.
+    tokio::task::yield_now().await;
     let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
     match outcome {
         Ok(Ok(response)) => {

@@ -39,7 +39,6 @@ pub mod session;
 pub mod slate;
 pub mod sponsored;
 pub mod transparency;
-mod turns;
 
 use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route, guard,

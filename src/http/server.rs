@@ -3,14 +3,13 @@
 use std::{
     future::Future,
     net::{Shutdown, TcpListener},
-    rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
 use actix_web::{HttpServer, dev::Server, middleware::from_fn, web};
 
-use super::{middleware::edge, mount, no_route, turns::Turns};
+use super::{middleware::edge, mount, no_route};
 use crate::app::App;
 
 /// From the listener's end to the workers': connections that were accepted reach their worker and are read. Without it,
@@ -58,12 +57,7 @@ fn start(
     let settings = &app.settings.server;
     let state = web::Data::from(Arc::clone(app));
     let mut server = HttpServer::new(move || {
-        actix_web::App::new()
-            .app_data(state.clone())
-            .app_data(Rc::<Turns>::default())
-            .configure(routes.clone())
-            .default_service(web::to(no_route))
-            .wrap(from_fn(edge))
+        actix_web::App::new().app_data(state.clone()).configure(routes.clone()).default_service(web::to(no_route)).wrap(from_fn(edge))
     })
     .keep_alive(settings.keep_alive.as_std())
     .shutdown_timeout(settings.shutdown_grace.as_std().as_secs().max(1))

@@ -8,6 +8,9 @@ Each point is the median of several turns of first pages (and of next pages), as
 profile of the smallest point in the same run: compare ratios. `items` at 128 dimensions, the rest with 20,000 items. Needs numpy.
 """
 import argparse
+import http.client
+import json
+import math
 import statistics
 
 from rig import BINARY, READERS, Rig, following, measured, pages, resident_bytes, teach
@@ -64,9 +67,6 @@ def history(binary):
 
 def teach_more(client, reader, begin, end):
     """Opens number `begin` to `end` of a reader."""
-    import http.client
-    import json
-
     connection = http.client.HTTPConnection("127.0.0.1", client.port)
     for first in range(begin, end, 1_000):
         numbers = range(first, min(first + 1_000, end))
@@ -112,8 +112,6 @@ def readers(binary):
 
 def plot(name, rows, path):
     """Both axes logarithmic: a straight line of slope 1 is proportional growth."""
-    import math
-
     width, height, left, bottom, top = 520, 340, 64, 44, 28
     xs = [math.log10(row[0]) for row in rows]
     series = [("first page", "#1f6f8b", [row[1] for row in rows]), ("next page", "#c8553d", [row[2] for row in rows])]

@@ -27,6 +27,14 @@ SLICE = 100_000
 TICK = os.sysconf("SC_CLK_TCK")
 
 
+def built(bench):
+    """The executable of one of the package's benches; cargo builds it if it must."""
+    command = ["cargo", "bench", "--bench", bench, "--no-run", "--message-format=json"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()
+    artifacts = [json.loads(line) for line in lines if line.startswith("{")]
+    return [line["executable"] for line in artifacts if line.get("target", {}).get("name") == bench][-1]
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -9,19 +9,11 @@ number of requests to both servers in turns; the ratio compares figures of one p
 """
 import argparse
 import http.client
-import json
 import statistics
 import subprocess
 import time
 
-from rig import BINARY, READERS, ROOT, Client, Rig, following, free_port, measured, pages, ready, stages, teach
-
-
-def built_ceiling():
-    command = ["cargo", "bench", "--bench", "ceiling", "--no-run", "--message-format=json"]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()
-    built = [json.loads(line) for line in lines if line.startswith("{")]
-    return [line["executable"] for line in built if line.get("target", {}).get("name") == "ceiling"][-1]
+from rig import BINARY, READERS, Client, Rig, built, following, free_port, measured, pages, ready, stages, teach
 
 
 def start_ceiling(rig, executable, body_bytes):
@@ -63,7 +55,7 @@ def main():
     parser.add_argument("--ceiling", help="the compiled bare server; default: asks cargo for it")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="settings of the server")
     arguments = parser.parse_args()
-    ceiling = arguments.ceiling or built_ceiling()
+    ceiling = arguments.ceiling or built("ceiling")
     with Rig(arguments.binary) as rig:
         rig.load(arguments.items, arguments.dimension, arguments.embeddings)
         started = time.monotonic()

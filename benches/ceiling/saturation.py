@@ -12,17 +12,10 @@ import argparse
 import json
 import subprocess
 
-from rig import BINARY, READERS, ROOT, Rig, teach
+from rig import BINARY, READERS, Rig, built, teach
 
 # Of first pages.
 NEXT_SHARE = "0.33"
-
-
-def built_load():
-    command = ["cargo", "bench", "--bench", "load", "--no-run", "--message-format=json"]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()
-    built = [json.loads(line) for line in lines if line.startswith("{")]
-    return [line["executable"] for line in built if line.get("target", {}).get("name") == "load"][-1]
 
 
 def main():
@@ -35,7 +28,7 @@ def main():
     parser.add_argument("--load", help="the compiled client; default: asks cargo for it")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="settings of the server")
     arguments = parser.parse_args()
-    client_binary = arguments.load or built_load()
+    client_binary = arguments.load or built("load")
     with Rig(arguments.binary) as rig:
         rig.load(arguments.items, embeddings=arguments.embeddings)
         process, client = rig.serve(*arguments.settings)

@@ -220,6 +220,9 @@ def measured(process, client, paths):
     """Microseconds of the process's time per request, and the answers."""
     before = processor_seconds(process.pid)
     answers = client.send(paths)
-    return (processor_seconds(process.pid) - before) / len(paths) * 1e6, answers
+    spent = processor_seconds(process.pid) - before
+    if spent <= 0:
+        raise SystemExit(f"{len(paths)} requests took less than the {1 / TICK} s that the system counts in; ask for more of them")
+    return spent / len(paths) * 1e6, answers
 
 

@@ -218,7 +218,7 @@ impl Making<'_> {
     fn make(self, context: &Context) -> Page {
         let Self { feed, local, prefix, number, limit, excluded, mark } = self;
         let unchanged = local.filter(|_| excluded.is_empty()).and_then(|local| {
-            // What is set by hand on a later page alone is not what the one made ahead knows.
+            // A page made ahead knows nothing of what only this request excludes.
             local.take_unchanged(number, limit, mark.as_ref(), context.snapshot, context.now)
         });
         if let Some(page) = unchanged {

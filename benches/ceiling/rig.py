@@ -6,7 +6,6 @@ the machine do not count.
 import contextlib
 import http.client
 import json
-import os
 import pathlib
 import shutil
 import socket
@@ -24,7 +23,8 @@ OPENS = 25
 CLIENTS = 8
 # Rows made at once.
 SLICE = 100_000
-TICK = os.sysconf("SC_CLK_TCK")
+# Of a process: all the time its threads were scheduled (linux/posix-timers.h).
+CPUCLOCK_SCHED = 2
 
 
 def built(bench):
@@ -42,8 +42,8 @@ def free_port():
 
 
 def processor_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    """User and system time of a process, as clock_getcpuclockid(3) names its clock: in nanoseconds, where /proc counts hundredths."""
+    return time.clock_gettime((~pid << 3) | CPUCLOCK_SCHED)
 
 
 def catalogue(folder, items, dimension=384, embeddings=None):
@@ -221,8 +221,6 @@ def measured(process, client, paths):
     before = processor_seconds(process.pid)
     answers = client.send(paths)
     spent = processor_seconds(process.pid) - before
-    if spent <= 0:
-        raise SystemExit(f"{len(paths)} requests took less than the {1 / TICK} s that the system counts in; ask for more of them")
     return spent / len(paths) * 1e6, answers
 
 

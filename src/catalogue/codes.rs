@@ -61,6 +61,16 @@ impl FacetCodes {
         self.read().get(facet, value)
     }
 
+    /// How many values of the facet any item ever had.
+    pub fn count(&self, facet: Facet) -> usize {
+        self.read().0.of[facet as usize].len()
+    }
+
+    /// Whether any item ever had a value of the facet that is such.
+    pub fn any(&self, facet: Facet, is: impl FnMut(&FacetValue) -> bool) -> bool {
+        self.read().0.of[facet as usize].keys().any(is)
+    }
+
     /// The value's code, made if it is new.
     pub fn intern(&self, facet: Facet, value: &FacetValue) -> FacetCode {
         if let Some(code) = self.get(facet, value) {

@@ -135,7 +135,13 @@ impl Signer {
     pub fn track(&self, feed: &FeedId, position: u32, item: &ItemId) -> String {
         let body = body(feed, position);
         let tag = self.sign(&[b"track", &body, item.as_str().as_bytes()]);
-        format!("{TRACK_PREFIX}{}", URL_SAFE_NO_PAD.encode([body.as_slice(), &tag].concat()))
+        let mut signed = [0; BODY_BYTES + TAG_BYTES];
+        signed[..BODY_BYTES].copy_from_slice(&body);
+        signed[BODY_BYTES..].copy_from_slice(&tag);
+        let mut text = String::with_capacity(TRACK_PREFIX.len() + signed.len().div_ceil(3) * 4);
+        text.push_str(TRACK_PREFIX);
+        URL_SAFE_NO_PAD.encode_string(signed, &mut text);
+        text
     }
 
     /// The feed and position a track of `item` names; `None` when we did not make it.

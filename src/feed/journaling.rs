@@ -21,11 +21,18 @@ impl FeedService {
             Some(user) => self.store.pseudonym(user).await.ok().map(|pseudonym| pseudonym.to_string()),
             None => None,
         };
-        self.journal.record(record(served, request, &self.journal, user, self.clock.now()));
+        let pool_digest = self.local.get(&served.feed.id).map_or_else(|| pool_digest(&served.feed), |local| local.pool_digest());
+        self.journal.record(record(served, request, &self.journal, (user, pool_digest), self.clock.now()));
     }
 }
 
-fn record(served: &Served, request: &FeedRequest, journal: &Journal, user: Option<String>, now: Time) -> JournalRecord {
+fn record(
+    served: &Served,
+    request: &FeedRequest,
+    journal: &Journal,
+    (user, pool_digest): (Option<String>, String),
+    now: Time,
+) -> JournalRecord {
     let feed = &served.feed;
     let draws: Vec<&Draw> = served.draws.iter().filter(|draw| journal.keeps_draws() && draw.arms.len() <= MAX_DRAW_ARMS).collect();
     let items = served.page.placed.iter().enumerate().filter_map(|(offset, placed)| {
@@ -56,7 +63,7 @@ fn record(served: &Served, request: &FeedRequest, journal: &Journal, user: Optio
         seed: feed.seed,
         page: served.page_number,
         pool_size: feed.pool.len() as u32,
-        pool_digest: pool_digest(feed),
+        pool_digest,
         items: items.collect(),
         metrics: Some(MetricsRecord {
             ild: served.metrics.ild as f32,
@@ -82,7 +89,7 @@ fn exposed(exposure: &Exposure, request: &FeedRequest, journal: &Journal) -> Exp
 }
 
 /// First 16 hex digits of BLAKE3 over item hashes and relevances in pool order, little-endian.
-fn pool_digest(feed: &StoredFeed) -> String {
+pub(super) fn pool_digest(feed: &StoredFeed) -> String {
     let mut bytes = Vec::with_capacity(feed.pool.len() * (size_of::<u64>() + size_of::<f32>()));
     feed.pool.iter().for_each(|entry| {
         bytes.extend_from_slice(&entry.item_hash.to_le_bytes());

@@ -2,7 +2,7 @@
 //! paging goes on while the store is away.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -11,6 +11,7 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle},
 };
 
+use super::journaling::pool_digest;
 use crate::{
     catalogue::{Row, Snapshot},
     domain::{
@@ -39,6 +40,8 @@ pub struct LocalFeed {
     ahead: parking_lot::Mutex<Option<Ahead>>,
     /// Whether the store has the feed and every page of it that is here.
     is_stored: AtomicBool,
+    /// [`pool_digest`] of the feed, which each of its pages is journaled with.
+    pool_digest: OnceLock<String>,
 }
 
 /// A page made along with the one before it: most of what placing costs is in coming to where it starts.
@@ -109,6 +112,10 @@ impl LocalFeed {
         FeedRecord { feed: Arc::clone(&self.feed), pages: self.pages.lock().clone() }
     }
 
+    pub fn pool_digest(&self) -> String {
+        self.pool_digest.get_or_init(|| pool_digest(&self.feed)).clone()
+    }
+
     pub fn owner(&self) -> &Owner {
         &self.feed.owner
     }
@@ -152,7 +159,7 @@ impl LocalFeeds {
     pub fn put(&self, feed: Arc<StoredFeed>, rows: Arc<[Row]>, first: Page, ahead: Option<Ahead>) -> Arc<LocalFeed> {
         let id = feed.id.clone();
         let (pages, ahead) = (parking_lot::Mutex::new(vec![first]), parking_lot::Mutex::new(ahead));
-        let local = Arc::new(LocalFeed { feed, rows, pages, ahead, is_stored: AtomicBool::new(false) });
+        let local = Arc::new(LocalFeed { feed, rows, pages, ahead, is_stored: AtomicBool::new(false), pool_digest: OnceLock::new() });
         self.0.insert(id, Arc::clone(&local));
         local
     }

@@ -18,6 +18,7 @@ mod rerank;
 mod session;
 pub mod sponsored;
 pub mod supply;
+mod usable;
 pub mod verdict;
 
 pub use rerank::{RerankCandidate, RerankRequest};
@@ -178,6 +179,7 @@ pub struct FeedService {
     pub consent: ConsentDefault,
     /// What is used of people with consent to its category alone.
     pub sensitive: Arc<SensitiveTopics>,
+    has_sensitive: usable::HasSensitive,
     /// Without one there are no sponsored slots.
     pub ads: Arc<AdLog>,
 }
@@ -203,6 +205,7 @@ impl FeedService {
             local: local::LocalFeeds::default(),
             consent: ConsentDefault::Assumed,
             sensitive: Arc::default(),
+            has_sensitive: usable::HasSensitive::default(),
             ads: Arc::new(AdLog::off()),
         }
     }
@@ -305,13 +308,6 @@ impl FeedService {
             Arc::make_mut(profile).preferences.lifts_caps = false;
         }
         reader
-    }
-
-    /// The profile without what is of special categories and not consented to.
-    pub fn usable(&self, profile: Arc<Profile>, consents: &[ConsentRecord]) -> Arc<Profile> {
-        let snapshot = self.catalogue.snapshot();
-        let kept = self.sensitive.without_withheld(&profile, consents, self.clock.now(), |id, is| snapshot.has_topic(id, is));
-        kept.map_or(profile, Arc::new)
     }
 
     /// What of a person a request may use that asks for `asked`.

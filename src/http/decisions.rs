@@ -10,7 +10,7 @@ use super::{
     language::Language,
     params::{Query, shown},
     problem::Problem,
-    reasons::ReasonBody,
+    reasons::{ReasonBody, Titles},
     slate::{ExplainBody, PolicyBody, explain_body},
 };
 use crate::{
@@ -142,6 +142,7 @@ impl DecisionBody {
         let Decision { feed, policy, position, page, placed, entry, snapshot, .. } = decision;
         let listed = snapshot.find(&placed.item).and_then(|row| snapshot.entry(row));
         let reasons = reasons(feed, placed, *position);
+        let titles = Titles::of(snapshot);
         let is_nobodys = feed.owner == Owner::Nobody;
         Self {
             feed_id: feed.id.to_string(),
@@ -150,7 +151,7 @@ impl DecisionBody {
             id: placed.item.to_string(),
             position: *position as u32,
             slot: placed.slot.name(),
-            reasons: reasons.iter().map(|reason| ReasonBody::new(reason, listed, snapshot, language)).collect(),
+            reasons: reasons.iter().map(|reason| ReasonBody::new(reason, listed, &titles, language)).collect(),
             score: decision.score,
             parts: decision.parts.iter().map(PartBody::from).collect(),
             normalization: policy.policy.score.normalize.name(),

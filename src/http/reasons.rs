@@ -1,14 +1,15 @@
 //! Reasons for people: whole sentences in every language, and the control that changes each. One place, so that code, sentence
 //! and control cannot drift apart.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::language::Language;
 use crate::{
     catalogue::{Entry, Snapshot},
+    domain::ItemId,
     rank::{Reason, ReasonCode},
 };
 
@@ -20,8 +21,9 @@ pub struct ReasonBody {
     #[schema(examples("matches_topic"))]
     pub code: &'static str,
     /// What the code speaks of: `topic`, `creator`, `item`, `title`; `chance`, of a draw, as a fraction.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub params: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Params::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub params: Params,
     /// For people, in the language of `Accept-Language`: English, German or French.
     #[schema(examples("Because of your interest in science"))]
     pub text: String,
@@ -30,38 +32,81 @@ pub struct ReasonBody {
     pub control: String,
 }
 
+/// A small map in the order of its keys: there are three at most.
+#[derive(Default)]
+pub struct Params(Vec<(&'static str, String)>);
+
+impl Params {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn put(&mut self, key: &'static str, value: String) {
+        let at = self.0.partition_point(|(other, _)| *other < key);
+        self.0.insert(at, (key, value));
+    }
+}
+
+impl Serialize for Params {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+/// The titles of what the person chose, which reasons of a page name again and again.
+pub struct Titles<'a> {
+    snapshot: &'a Snapshot,
+    known: RefCell<Vec<(ItemId, Option<&'a str>)>>,
+}
+
+impl<'a> Titles<'a> {
+    pub fn of(snapshot: &'a Snapshot) -> Self {
+        Self { snapshot, known: RefCell::default() }
+    }
+
+    /// `None`: the item is gone.
+    fn get(&self, id: &ItemId) -> Option<&'a str> {
+        if let Some((_, title)) = self.known.borrow().iter().find(|(known, _)| known == id) {
+            return *title;
+        }
+        let title = self.snapshot.find(id).and_then(|row| self.snapshot.entry(row)).map(|entry| entry.item.title.as_str());
+        self.known.borrow_mut().push((id.clone(), title));
+        title
+    }
+}
+
 impl ReasonBody {
     /// `entry`: the item it is about, while that is in the catalogue.
-    pub fn new(reason: &Reason, entry: Option<&Entry>, snapshot: &Snapshot, language: Language) -> Self {
-        let mut params = BTreeMap::new();
+    pub fn new(reason: &Reason, entry: Option<&Entry>, titles: &Titles, language: Language) -> Self {
+        let mut params = Params::default();
         let creator = entry.and_then(|entry| entry.item.creator.as_ref());
         // What stands in the sentence.
         let mut about = None;
         match reason.code {
             ReasonCode::MatchesTopic | ReasonCode::NewToYou => {
-                about = reason.topic.as_deref().or_else(|| heaviest_topic(entry)).map(str::to_owned);
-                params.extend(about.clone().map(|topic| ("topic", topic)));
+                about = reason.topic.as_deref().or_else(|| heaviest_topic(entry));
+                about.into_iter().for_each(|topic| params.put("topic", topic.to_owned()));
             }
             ReasonCode::FollowsCreator | ReasonCode::LikesCreator => {
-                about = creator.map(|creator| creator.name.as_deref().unwrap_or(&creator.id).to_owned());
-                params.extend(creator.map(|creator| ("creator", creator.id.to_string())));
+                about = creator.map(|creator| creator.name.as_deref().unwrap_or(&creator.id));
+                creator.into_iter().for_each(|creator| params.put("creator", creator.id.to_string()));
             }
             ReasonCode::SimilarTo => {
                 let similar = reason.item.as_ref();
-                about = similar.and_then(|id| snapshot.find(id)).and_then(|row| snapshot.entry(row)).map(|entry| entry.item.title.clone());
-                params.extend(similar.map(|id| ("item", id.to_string())));
-                params.extend(about.clone().map(|title| ("title", title)));
+                about = similar.and_then(|id| titles.get(id));
+                similar.into_iter().for_each(|id| params.put("item", id.to_string()));
+                about.into_iter().for_each(|title| params.put("title", title.to_owned()));
             }
             _ => {}
         }
-        let control = match (reason.code, &about) {
-            (ReasonCode::MatchesTopic, Some(topic)) => format!("topics.{topic}"),
+        let control = match (reason.code, about) {
+            (ReasonCode::MatchesTopic, Some(topic)) => ["topics.", topic].concat(),
             (code, _) => control(code).to_owned(),
         };
-        let mut text = sentence(reason.code, language, about.as_deref());
+        let mut text = sentence(reason.code, language, about);
         if let Some(chance) = reason.chance.map(fraction) {
             text = format!("{text} ({} {chance})", probability(language));
-            params.insert("chance", chance);
+            params.put("chance", chance);
         }
         Self { code: reason.code.name(), params, text, control }
     }
@@ -118,7 +163,10 @@ const ABOUT: &str = "{}";
 /// The whole sentence of a code. `about`: the topic, creator or title it speaks of, if that is known.
 fn sentence(code: ReasonCode, language: Language, about: Option<&str>) -> String {
     let [named, unnamed] = sentences(code, language);
-    about.filter(|_| named.contains(ABOUT)).map_or_else(|| unnamed.to_owned(), |about| named.replacen(ABOUT, about, 1))
+    match (about, named.split_once(ABOUT)) {
+        (Some(about), Some((before, after))) => [before, about, after].concat(),
+        _ => unnamed.to_owned(),
+    }
 }
 
 /// A code's sentence that names what it speaks of, and the one that does not.

@@ -10,7 +10,7 @@ use super::{
     gpc::PrivacyBody,
     language::Language,
     local_rank::{RankingBody, Signals},
-    reasons::ReasonBody,
+    reasons::{ReasonBody, Titles},
     session::SessionBody,
     sponsored::SponsoredBody,
 };
@@ -335,6 +335,7 @@ impl FeedBody {
         let by_client = served.mode == Mode::ClientProfile;
         let signals = by_client.then(|| Signals::of(served));
         let items = served.page.placed.iter().enumerate();
+        let titles = Titles::of(&served.snapshot);
         Self {
             feed_id: served.feed.id.to_string(),
             request_id,
@@ -345,7 +346,7 @@ impl FeedBody {
             experiment: served.exposure.as_ref().and_then(ExperimentBody::of),
             weights: by_client.then(|| policy.score.weights.clone()),
             ranking: by_client.then(|| RankingBody::new(policy, served.feed.diversity)),
-            items: items.filter_map(|(at, placed)| placed_body(served, at, placed, view, signals.as_ref(), signer)).collect(),
+            items: items.filter_map(|(at, placed)| placed_body(served, (at, placed), view, signals.as_ref(), &titles, signer)).collect(),
             sponsored: super::sponsored::slots(served, view.language, view.hydrate != Hydrate::None),
             page: PageBody { next: served.next.clone(), expires_at, end_of_feed: served.end_of_feed, restarted: served.restarted },
             session: None,
@@ -365,10 +366,10 @@ impl FeedBody {
 
 fn placed_body(
     served: &Served,
-    offset: usize,
-    placed: &Placed,
+    (offset, placed): (usize, &Placed),
     view: View,
     signals: Option<&Signals>,
+    titles: &Titles,
     signer: &Signer,
 ) -> Option<PlacedBody> {
     let pooled = served.feed.pool.get(placed.pool_index as usize)?;
@@ -380,7 +381,7 @@ fn placed_body(
         position: position as u32,
         slot: placed.slot.name(),
         track: signer.track(&served.feed.id, position as u32, &placed.item),
-        reasons: explained.iter().map(|reason| ReasonBody::new(reason, entry, &served.snapshot, view.language)).collect(),
+        reasons: explained.iter().map(|reason| ReasonBody::new(reason, entry, titles, view.language)).collect(),
         item: entry.and_then(|entry| ItemBody::new(&entry.item, view.hydrate)),
         signals: signals.map(|signals| signals.of_entry(pooled)),
         explain: (view.explain == Explain::Full).then(|| explain_body(&served.page, &served.policy.policy, position, placed, pooled)),

@@ -16,13 +16,14 @@ use std::{
 use super::{JournalCounts, JournalOptions, JournalRecord};
 use crate::clock::Stopwatch;
 
-/// Records reach the file at the latest after this time without new ones.
-const FLUSH_AFTER_MS: u64 = 200;
 /// How often a file that holds records is closed and files past their time are deleted, however little is written.
 const TIDY_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Numbers tried for a new file, when servers that share a folder begin at the same time.
 const OPEN_TRIES: u64 = 1_000;
+
+/// Lines gathered for one call of the operating system.
+const BUFFER_BYTES: usize = 128 * 1_024;
 
 /// Between two looks into the queue: a writer that waits for each record is woken by each request, which costs that request more
 /// than the record does.
@@ -54,7 +55,7 @@ pub fn start(options: JournalOptions, records: Receiver<JournalRecord>, counts: 
     let mut tidied = Stopwatch::start();
     thread::Builder::new().name("journal".into()).spawn(move || {
         loop {
-            match records.recv_timeout(Duration::from_millis(FLUSH_AFTER_MS)) {
+            match records.recv_timeout(TIDY_EVERY) {
                 Ok(first) => {
                     for record in std::iter::once(first).chain(records.try_iter()) {
                         write(&mut file, &record, &counts);
@@ -62,13 +63,12 @@ pub fn start(options: JournalOptions, records: Receiver<JournalRecord>, counts: 
                             rotate(&mut file, &options.directory);
                         }
                     }
-                    thread::sleep(GATHER_FOR);
-                }
-                Err(RecvTimeoutError::Timeout) => {
                     if file.out.flush().is_err() {
                         counts.dropped.fetch_add(1, Ordering::Relaxed);
                     }
+                    thread::sleep(GATHER_FOR);
                 }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let is_time = tidied.elapsed() >= TIDY_EVERY;
@@ -112,7 +112,7 @@ pub(super) fn open_next(directory: &Path) -> io::Result<OpenFile> {
     for next in last + 1..=last + OPEN_TRIES {
         let path = directory.join(format!("journal-{next:06}.ndjson"));
         match OpenOptions::new().create_new(true).append(true).open(path) {
-            Ok(out) => return Ok(OpenFile { out: BufWriter::new(out), written_bytes: 0, line: Vec::new() }),
+            Ok(out) => return Ok(OpenFile { out: BufWriter::with_capacity(BUFFER_BYTES, out), written_bytes: 0, line: Vec::new() }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken = error,
             Err(error) => return Err(error),
         }

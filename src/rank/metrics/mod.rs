@@ -70,12 +70,34 @@ pub struct SlateMetrics {
     pub relevance_kept: f64,
 }
 
+/// [`ild`] of all that is in a view, to the same bits: each embedding is widened once.
+fn ild_of(view: &View) -> f64 {
+    let n = view.len();
+    let pinned: Vec<_> = (0..n).map(|index| view.pin(index)).collect();
+    let mut similarities = vec![0.0; n * n];
+    for a in 0..n {
+        let mut b = a + 1;
+        while b + PINNED_AT_ONCE <= n {
+            let four = std::array::from_fn::<_, PINNED_AT_ONCE, _>(|ahead| &pinned[b + ahead]);
+            similarities[a * n + b..][..PINNED_AT_ONCE].copy_from_slice(&view.similarities_to(four, a));
+            b += PINNED_AT_ONCE;
+        }
+        for (b, pinned) in pinned.iter().enumerate().skip(b) {
+            similarities[a * n + b] = view.similarity_to(pinned, a);
+        }
+    }
+    ild(n, |a, b| similarities[a * n + b])
+}
+
+/// Embeddings that one is compared with while it is read.
+const PINNED_AT_ONCE: usize = 4;
+
 /// Measures a slate: `rows` in order, `explored` of them by chance.
 pub fn measure(rows: &[Row], explored: usize, kept: f64, snapshot: &Snapshot, weights: &SimilarityWeights) -> SlateMetrics {
     let view = View::new(rows.iter().map(|row| Some(*row)), snapshot, weights);
     let topics = facet_counts(rows, Facet::Topic, snapshot);
     SlateMetrics {
-        ild: ild(view.len(), |a, b| view.similarity(a, b)),
+        ild: ild_of(&view),
         topics: topics.len(),
         topic_entropy: entropy_bits(topics.values().copied()),
         exploration_share: explored as f64 / rows.len().max(1) as f64,

@@ -14,10 +14,6 @@ impl Inflight {
         Self { now: AtomicUsize::new(0), max }
     }
 
-    pub const fn max(&self) -> usize {
-        self.max
-    }
-
     /// A place until it is dropped, or `None` when all are taken.
     pub fn enter(&self) -> Option<Place<'_>> {
         let free = |now: usize| (now < self.max).then_some(now + 1);

@@ -1,6 +1,6 @@
 //! What happens around every request: id, limit, problems in one shape, security headers, metrics, the access line.
 
-use std::{borrow::Cow, panic::AssertUnwindSafe, time::Duration};
+use std::{borrow::Cow, panic::AssertUnwindSafe, rc::Rc, time::Duration};
 
 use actix_web::{
     Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError,
@@ -17,6 +17,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::{
+    backlog::Backlog,
     cors::Cors,
     limits::Standings,
     problem::{Kind, Problem},
@@ -130,18 +131,23 @@ where
     }
     let always = ALWAYS_SERVED.contains(&passage.route.as_ref());
     // Probes take no place: a scrape must not be what turns a reader away.
+    let Some(backlog) = request.app_data::<Rc<Backlog>>().cloned() else {
+        return Err(Problem::internal("the worker's backlog is not there").into());
+    };
     let place = if always { None } else { app.inflight.enter() };
-    if place.is_none() && !always {
+    let waiting = place.as_ref().and_then(|_| backlog.enter());
+    if waiting.is_none() && !always {
         app.metrics.shed();
-        let limit = app.inflight.max();
-        let problem = Problem::overloaded(format!("The server is serving {limit} requests, its limit. Try again in a moment."));
+        let problem = Problem::overloaded("The server is asked for more than it can do in time. Try again in a moment.");
         let (request, _) = request.into_parts();
         return Ok(finish(&app, &passage, request, Err(problem)));
     }
     let _serving = app.metrics.serving();
-    // Whoever is waiting takes a place, or is refused, before any of them is worked for: a refusal does not wait behind work.
-    tokio::task::yield_now().await;
-    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+    // Whoever is there is taken in, or refused, before any of them is worked for: a refusal does not wait behind work.
+    if let Some(waiting) = waiting {
+        waiting.over().await;
+    }
+    let outcome = backlog.measured(AssertUnwindSafe(next.call(request)).catch_unwind()).await;
     match outcome {
         Ok(Ok(response)) => {
             let (request, response) = response.into_parts();

@@ -5,6 +5,7 @@
 
 mod age;
 mod auth;
+mod backlog;
 pub mod body;
 mod cors;
 pub mod counterfactuals;

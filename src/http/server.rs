@@ -9,7 +9,7 @@ use std::{
 
 use actix_web::{HttpServer, dev::Server, middleware::from_fn, web};
 
-use super::{middleware::edge, mount, no_route};
+use super::{backlog::Backlog, middleware::edge, mount, no_route};
 use crate::app::App;
 
 /// From the listener's end to the workers': connections that were accepted reach their worker and are read. Without it,
@@ -57,7 +57,9 @@ fn start(
     let settings = &app.settings.server;
     let state = web::Data::from(Arc::clone(app));
     let mut server = HttpServer::new(move || {
-        actix_web::App::new().app_data(state.clone()).configure(routes.clone()).default_service(web::to(no_route)).wrap(from_fn(edge))
+        // Called once in each worker.
+        let app = actix_web::App::new().app_data(state.clone()).app_data(Backlog::of_worker());
+        app.configure(routes.clone()).default_service(web::to(no_route)).wrap(from_fn(edge))
     })
     .keep_alive(settings.keep_alive.as_std())
     .shutdown_timeout(settings.shutdown_grace.as_std().as_secs().max(1))

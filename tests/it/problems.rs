@@ -221,6 +221,38 @@ async fn past_the_limit_requests_are_refused_at_once_but_probes_are_not() {
 }
 
 #[tokio::test]
+async fn who_would_wait_too_long_is_refused_and_who_waits_is_served() {
+    const ASKED: usize = 150;
+    let busy = || async {
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        HttpResponse::NoContent().finish()
+    };
+    let configure = move |config: &mut web::ServiceConfig| {
+        config.route("/test/busy", web::get().to(busy));
+    };
+    let app = TestApp::with(|settings| settings.server.workers = 1, configure).await;
+    let asked: Vec<_> = (0..ASKED).map(|_| tokio::spawn(app.request(Method::GET, "/test/busy").send())).collect();
+    let (mut served, mut refused) = (0, 0);
+    for answer in asked {
+        let answer = answer.await.unwrap().unwrap();
+        match answer.status().as_u16() {
+            204 => served += 1,
+            503 => {
+                assert_eq!(answer.headers()["retry-after"], "1");
+                let problem: serde_json::Value = answer.json().await.unwrap();
+                assert_eq!(problem["code"], "E0131", "{problem}");
+                refused += 1;
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert!(refused > 0, "512 places are no reason to make {ASKED} wait for seconds");
+    assert!(served >= 32 && served + refused == ASKED, "{served} served, {refused} refused");
+    assert_eq!(app.get("/test/busy").await.status(), 204, "and well again");
+    assert!(app.get("/metrics").await.text().await.unwrap().contains(&format!("feed_shed_total {refused}\n")));
+}
+
+#[tokio::test]
 async fn a_request_id_is_never_taken_from_the_client() {
     let app = TestApp::start().await;
     let response = app.request(Method::GET, "/livez").header("x-request-id", "mine").send().await.unwrap();

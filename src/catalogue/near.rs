@@ -68,7 +68,9 @@ impl Snapshot {
     /// What an engine outside found near `query`, by [`ItemId::hash64`](crate::domain::ItemId::hash64) and in any order, when it
     /// knew the state `of`; `asked` is how many it was asked for. Items that are gone, or in another space, are left out, and
     /// what is left is compared here. [`Snapshot::caught_up`] adds what the engine could not know.
-    pub fn near_of(&self, query: Query, found: &[u64], asked: usize, of: State) -> Near {
+    pub fn near_of(&self, query: Query, found: &[u64], asked: usize, mut of: State) -> Near {
+        // An engine that knows more than this state found what cannot be kept yet: it is looked for when it comes.
+        of.version = of.version.min(self.vectors.version());
         let rows: NumberSet<u32> = found.iter().filter_map(|hash| self.find_hash(*hash)).map(|row| row.0).collect();
         let mut hits: Vec<_> = rows.into_iter().filter_map(|row| Some((self.vectors.nearness(&query, row as usize)?, row))).collect();
         hits.sort_unstable_by(|a, b| b.cmp(a));
@@ -233,6 +235,19 @@ mod tests {
                 prop_assert!(!is_whole);
             }
         }
+    }
+
+    #[test]
+    fn what_an_engine_outside_knew_before_is_found_when_it_comes() {
+        let catalogue = Catalogue::new(16, Span::hours(1));
+        let before = apply(&catalogue, &(0..300).map(|n| (n, Some(n % 60))).collect::<Vec<_>>());
+        let now = apply(&catalogue, &[(901, Some(7))]);
+        let query = || Query::new(EmbeddingSpace::Model, &item(901, 7).embedding.expect("has one").values);
+        let found: Vec<u64> = now.near(query()).rows().filter_map(|row| Some(now.entry(row)?.hash)).collect();
+        let near = before.near_of(query(), &found, Near::ASKED_ROWS, now.state());
+        assert!(before.is_current(&near) && near.rows().count() + 1 == found.len());
+        let near = now.caught_up(&near).expect("one change");
+        assert_eq!(near.rows().count(), found.len());
     }
 
     #[test]

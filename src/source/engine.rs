@@ -1,8 +1,8 @@
 //! Who finds the items nearest to an interest: this process, or an engine outside it.
 
+use std::sync::Arc;
 #[cfg(feature = "qdrant")]
 use std::time::Duration;
-use std::sync::Arc;
 
 #[cfg(feature = "qdrant")]
 use super::qdrant::QdrantEngine;

@@ -103,7 +103,7 @@ fn search_line(arguments: &[&str], change: Change) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_polyphony"));
     command.args(["doctor", "--listen", "127.0.0.1:0", "--set", "catalogue.search.qdrant.url=http://127.0.0.1:1"]).args(arguments);
-    for (key, value) in change {
+    if let Some((key, value)) = change {
         command.args(["--set", &format!("{key}={value}")]);
     }
     let output = command.env_clear().current_dir(folder.path()).output().unwrap();

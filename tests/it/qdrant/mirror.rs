@@ -78,9 +78,11 @@ fn ids(snapshot: &Snapshot, near: &Near) -> Vec<String> {
     near.rows().map(|row| snapshot.entry(row).unwrap().item.id.to_string()).collect()
 }
 
-/// The demo's items; every third is said to come from a model.
+/// Of the demo's items; every third is said to come from a model.
 fn items() -> Vec<Item> {
     let mut items = demo::catalogue(7, NOW, DIMENSION);
+    // More than are kept of a neighbourhood, and not more than Python is quick with.
+    items.truncate(900);
     for item in items.iter_mut().step_by(3) {
         let text = item.embedding.take().unwrap_or_else(|| Embedding::of_text(&item.title, DIMENSION));
         item.embedding = Some(Embedding { space: EmbeddingSpace::Model, ..text });
@@ -127,12 +129,12 @@ async fn the_nearest_of_real_vectors_are_those_of_search_in_process() {
         let id = polyphony::domain::ItemId::new(format!("i{n}")).unwrap();
         Item { id, embedding: Some(Embedding::from_model(&numbers, REAL).unwrap()), ..base.clone() }
     };
-    let items: Vec<Item> = bytes.chunks_exact(2 * REAL).take(4_000).enumerate().map(item).collect();
-    let queries: Vec<Query> = items.iter().step_by(100).filter_map(|item| Some(query(item.embedding.as_ref()?))).collect();
+    let items: Vec<Item> = bytes.chunks_exact(2 * REAL).take(2_000).enumerate().map(item).collect();
+    let queries: Vec<Query> = items.iter().step_by(50).filter_map(|item| Some(query(item.embedding.as_ref()?))).collect();
     let followed = Followed::of(&local, REAL, items);
     followed.until_known().await;
     let share = agreement(&followed, &queries).await;
-    eprintln!("of the 100 nearest among 4,000 real vectors Qdrant's local mode finds {share:.4}");
+    eprintln!("of the 100 nearest among 2,000 real vectors Qdrant's local mode finds {share:.4}");
     assert!(share > 0.99, "{share}");
 }
 
@@ -148,12 +150,12 @@ async fn what_is_put_is_found_at_once_and_what_is_deleted_never_comes() {
     assert!(!followed.ids(&vector).await.contains(&late.id.to_string()));
 
     followed.catalogue.apply([put(late.clone())]);
-    assert_eq!(followed.ids(&vector).await[0], late.id.to_string(), "before Qdrant knows it");
-    eventually("it is put there", async || (local.count("upsert 1") >= 1).then_some(())).await;
+    assert!(followed.ids(&vector).await.contains(&late.id.to_string()), "before Qdrant knows it");
+    eventually("it is put there", async || local.said("upsert 1").then_some(())).await;
     // A second server, which has only what Qdrant gives.
     let second = Followed::of(&local, DIMENSION, items.clone());
     second.until_known().await;
-    assert_eq!(second.ids(&vector).await[0], late.id.to_string());
+    assert!(second.ids(&vector).await.contains(&late.id.to_string()));
     assert_eq!(second.metric("feed_search_points_total{result=\"put\"}"), 0.0, "all was there");
 
     followed.catalogue.apply([CatalogueRecord::Deleted(late.id.clone())]);
@@ -193,13 +195,15 @@ async fn servers_that_do_the_same_at_once_harm_nothing() {
     for server in &servers {
         server.until_known().await;
     }
+    let put = "feed_search_points_total{result=\"put\"}";
+    let before: Vec<f64> = servers.iter().map(|server| server.metric(put)).collect();
     for server in &servers {
         server.catalogue.apply(items[..50].iter().map(|item| CatalogueRecord::Deleted(item.id.clone())));
-        server.catalogue.apply(items[..20].iter().cloned().map(put));
+        server.catalogue.apply(items[..20].iter().cloned().map(self::put));
     }
-    eventually("all three deleted", async || (local.count("delete") >= 3).then_some(())).await;
-    eventually("all three put", async || {
-        servers.iter().all(|server| server.metric("feed_search_points_total{result=\"deleted\"}") >= 30.0).then_some(())
+    eventually("all three deleted and put", async || {
+        let deleted = |server: &Followed| server.metric("feed_search_points_total{result=\"deleted\"}") >= 30.0;
+        servers.iter().zip(&before).all(|(server, before)| deleted(server) && server.metric(put) >= before + 20.0).then_some(())
     })
     .await;
     let fresh = Followed::of(&local, DIMENSION, items[..20].iter().chain(&items[50..]).cloned());
@@ -229,7 +233,7 @@ async fn vectors_of_two_spaces_are_never_compared() {
     let mut moved = items[0].clone();
     moved.embedding = Some(text.clone());
     followed.catalogue.apply([put(moved.clone())]);
-    eventually("it is put there", async || (local.count("upsert 1") >= 1).then_some(())).await;
+    eventually("it is put there", async || local.said("upsert 1").then_some(())).await;
     let again = Followed::of(&local, DIMENSION, std::iter::once(moved).chain(items[1..].iter().cloned()));
     again.until_known().await;
     assert_eq!(again.metric("feed_search_points_total"), 0.0);

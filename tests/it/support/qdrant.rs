@@ -98,6 +98,11 @@ impl QdrantLocal {
         std::fs::read_to_string(self.log()).unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
+    /// Whether a call left exactly this line.
+    pub fn said(&self, line: &str) -> bool {
+        self.calls().iter().any(|said| said == line)
+    }
+
     /// How many calls began with `start`.
     pub fn count(&self, start: &str) -> usize {
         self.calls().iter().filter(|line| line.starts_with(start)).count()

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use half::f16;
 use qdrant_client::{
     Qdrant, QdrantError,
     qdrant::{
@@ -18,7 +19,10 @@ use qdrant_client::{
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{QdrantEngine, SearchError, collection, link, point};
-use crate::catalogue::{Catalogue, NumberSet, Row, Snapshot};
+use crate::{
+    catalogue::{Catalogue, NumberSet, Row, Snapshot},
+    domain::EmbeddingSpace,
+};
 
 /// How often the catalogue is looked at for changes.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -171,11 +175,19 @@ fn changes(last: &Snapshot, now: &Snapshot) -> Option<Differences> {
         let is_gone = |hash: &u64| now.find_hash(*hash).is_none_or(|row| now.vector(row).is_none());
         let hashes = [last.entry(row), now.entry(row)].into_iter().flatten().map(|entry| entry.hash);
         differences.gone.extend(hashes.filter(is_gone));
-        if now.vector(row).is_some() {
+        // What a server writes comes back to it in the change log.
+        let is_same = point_of(last, row) == point_of(now, row);
+        if !is_same && now.vector(row).is_some() {
             differences.put.push(row);
         }
     }
     Some(differences)
+}
+
+/// What stands in Qdrant for a row.
+fn point_of(snapshot: &Snapshot, row: Row) -> Option<(u64, EmbeddingSpace, &[f16])> {
+    let vector = snapshot.vector(row)?;
+    Some((snapshot.entry(row)?.hash, vector.space, vector.values))
 }
 
 async fn call<T>(call: impl Future<Output = Result<T, QdrantError>>) -> Result<T, SearchError> {

@@ -30,6 +30,7 @@ use crate::{
         file::{PolicyFile, Reload},
     },
     settings::Settings,
+    source::{self, Engine},
     store::{Store, StoreError, metered::Metered},
     telemetry::{self, Metrics, metrics::Stage},
 };
@@ -83,6 +84,8 @@ pub struct App {
     pub inflight: Inflight,
     pub limits: Limits,
     pub feed: FeedService,
+    /// Who finds what is near an interest.
+    pub engine: Engine,
     /// Which policy serves whom, over time.
     pub rollout: Rollout,
     pub policy_file: PolicyFile,
@@ -126,6 +129,8 @@ impl App {
             Arc::clone(&signer),
             set,
         );
+        let engine = Engine::of(&settings.catalogue, &metrics);
+        feed.sources = source::searching(engine.clone());
         feed.consent = settings.consent.default;
         let sensitive = Arc::new(settings.privacy.sensitive.topics());
         feed.sensitive = Arc::clone(&sensitive);
@@ -155,6 +160,7 @@ impl App {
             metrics,
             health: Arc::default(),
             feed,
+            engine,
             rollout,
             policy_file,
             journal_turn: Semaphore::new(JOURNAL_READS_AT_ONCE),
@@ -171,7 +177,9 @@ impl App {
     pub fn start(self: &Arc<Self>) -> Background {
         let (follow, share) = (Arc::clone(self).follow(), Arc::clone(self).share());
         let (sweep, report) = (Arc::clone(self).sweep(), Arc::clone(self).report());
-        Background(vec![tokio::spawn(follow), tokio::spawn(share), tokio::spawn(sweep), tokio::spawn(report)])
+        let health = Arc::clone(&self.health);
+        let search = self.engine.clone().keep_up(Arc::clone(&self.feed.catalogue), move || health.is_catalogue_loaded());
+        Background(vec![tokio::spawn(follow), tokio::spawn(share), tokio::spawn(sweep), tokio::spawn(report), tokio::spawn(search)])
     }
 
     /// First the policies, then the catalogue: a server that comes back serves nothing by a policy that is over.
@@ -181,7 +189,10 @@ impl App {
             tokio::time::sleep(SHARE_RETRY_PAUSE).await;
         }
         let app = Arc::clone(&self);
-        let catalogue = follow::follow(Arc::clone(&self.store), Arc::clone(&self.feed.catalogue), move |report| app.followed(&report));
+        let catalogue =
+            follow::follow(Arc::clone(&self.store), Arc::clone(&self.feed.catalogue), self.engine.is_in_process(), move |report| {
+                app.followed(&report);
+            });
         tokio::join!(catalogue, self.roll());
     }
 

@@ -28,8 +28,9 @@ pub enum Report<'a> {
     Failed(&'a StoreError),
 }
 
-/// Loads the catalogue and follows its changes. Never returns; abort the task to stop it.
-pub async fn follow(store: Arc<dyn Store>, catalogue: Arc<Catalogue>, report: impl Fn(Report<'_>) + Send + Sync) {
+/// Loads the catalogue and follows its changes; `trains`: whether searches are made in it. Never returns; abort the task to
+/// stop it.
+pub async fn follow(store: Arc<dyn Store>, catalogue: Arc<Catalogue>, trains: bool, report: impl Fn(Report<'_>) + Send + Sync) {
     let mut pause = FIRST_RETRY_PAUSE;
     let mut position: Option<LogPosition> = None;
     loop {
@@ -37,7 +38,7 @@ pub async fn follow(store: Arc<dyn Store>, catalogue: Arc<Catalogue>, report: im
             None => match load(&*store, &catalogue).await {
                 Ok((at, corrupt)) => {
                     // Ready means fast, too: the first readers do not wait for scans.
-                    train(&catalogue).await;
+                    train(&catalogue, trains).await;
                     report(Report::Loaded { corrupt });
                     Ok(Some(at))
                 }
@@ -47,7 +48,7 @@ pub async fn follow(store: Arc<dyn Store>, catalogue: Arc<Catalogue>, report: im
         };
         match step {
             Ok(next) => {
-                train(&catalogue).await;
+                train(&catalogue, trains).await;
                 position = next;
                 pause = FIRST_RETRY_PAUSE;
             }
@@ -69,8 +70,8 @@ pub async fn load(store: &dyn Store, catalogue: &Catalogue) -> Result<(LogPositi
 }
 
 /// Makes search lists that are wanted, on a thread of its own: it takes up to seconds.
-async fn train(catalogue: &Arc<Catalogue>) {
-    if catalogue.snapshot().wants_training() {
+async fn train(catalogue: &Arc<Catalogue>, trains: bool) {
+    if trains && catalogue.snapshot().wants_training() {
         let catalogue = Arc::clone(catalogue);
         let trained = tokio::task::spawn_blocking(move || catalogue.train()).await;
         tracing::info!(published = trained.unwrap_or(false), "search lists made");

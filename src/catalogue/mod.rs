@@ -28,7 +28,7 @@ mod tests;
 pub use codes::{FacetCode, FacetCodes, FacetReader};
 pub use dot::{LANES, dot, dot_halves, dots_mixed};
 pub use listed::Listed;
-pub use near::Near;
+pub use near::{Near, State};
 pub use numbers::{NumberMap, NumberSet};
 pub use snapshot::{Entry, Row, Snapshot};
 pub use train::INDEXED_MIN_ROWS;

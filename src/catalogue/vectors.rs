@@ -93,6 +93,11 @@ impl Query {
     pub fn bytes(&self) -> &[i8] {
         &self.bytes
     }
+
+    /// The vector as it is compared: of about unit length.
+    pub fn to_f32(&self) -> Vec<f32> {
+        self.bytes.iter().map(|byte| f32::from(*byte) * self.scale).collect()
+    }
 }
 
 /// How near a row is: its cosine in millionths. A total order, and rounding noise below 1e-6 does not decide.

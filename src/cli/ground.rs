@@ -10,7 +10,7 @@ use crate::{
     app::App,
     clock::{Clock, SystemClock},
     follow,
-    settings::{Layers, Override, Settings},
+    settings::{Layers, Override, SearchEngine, Settings},
 };
 
 /// Where catalogue and profiles come from.
@@ -105,10 +105,11 @@ impl Kept {
     }
 }
 
-/// Nothing that is tried is journaled.
+/// Nothing that is tried is journaled, or leaves this process.
 fn quiet(settings: Result<Settings, String>) -> anyhow::Result<Settings> {
     let mut settings = settings.map_err(anyhow::Error::msg)?;
     settings.journal.enabled = false;
+    settings.catalogue.search.engine = SearchEngine::InProcess;
     Ok(settings)
 }
 

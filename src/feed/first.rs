@@ -118,9 +118,9 @@ impl FeedService {
         let until = Instant::now() + deadline;
         let gathered = source::gather(&self.sources, query, until).instrument(tracing::info_span!("candidates")).await;
         timings.candidates = watch.elapsed();
-        if !gathered.missing.is_empty() {
-            degraded.push(Degradation { stage: "candidates", reason: "source_late", fallback: "other_sources" });
-        }
+        let mut reasons: Vec<&'static str> = gathered.missing.iter().map(|(_, reason)| *reason).collect();
+        reasons.dedup();
+        degraded.extend(reasons.into_iter().map(|reason| Degradation { stage: "candidates", reason, fallback: "other_sources" }));
         let watch = Stopwatch::start();
         let scored = tracing::info_span!("score").in_scope(|| rank::score(gathered.candidates, &query.excluded, &query.context())).scored;
         timings.score = watch.elapsed();

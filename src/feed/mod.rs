@@ -96,7 +96,7 @@ pub struct FeedRequest {
 pub struct Degradation {
     /// `profile`, `candidates`, `feed`, `policy`.
     pub stage: &'static str,
-    /// What went wrong: [`StoreError::reason`] or `source_late`.
+    /// What went wrong: [`StoreError::reason`], [`SourceError::reason`](crate::source::SourceError::reason) or `source_late`.
     pub reason: &'static str,
     /// What was done instead.
     pub fallback: &'static str,

@@ -278,6 +278,7 @@ impl Settings {
         }
         store.redis.check(found);
         found.range("catalogue.dimension", self.catalogue.dimension, DIMENSION_MIN, DIMENSION_MAX);
+        self.catalogue.search.check(found);
     }
 
     fn check_journal(&self, found: &mut Found) {

@@ -14,6 +14,7 @@ mod limits;
 mod privacy;
 mod redis;
 mod reference;
+mod search;
 mod secret;
 mod surfaces;
 mod template;
@@ -27,6 +28,7 @@ pub use layers::{ENVIRONMENT_PREFIX, Layers, Override};
 pub use limits::Limits;
 pub use privacy::{GpcSetting, Keys, Privacy};
 pub use redis::{RedisMode, RedisStore, RedisTls, Sentinel};
+pub use search::{QdrantSearch, Search, SearchEngine};
 pub use secret::Secret;
 pub use surfaces::{is_surface_name, shipped as shipped_surfaces};
 
@@ -137,6 +139,7 @@ pub struct EmbeddedStore {
 pub struct Catalogue {
     /// Numbers in every embedding.
     pub dimension: usize,
+    pub search: Search,
 }
 
 /// The record of served slates and events.
@@ -198,7 +201,7 @@ impl Default for Settings {
                 embedded: EmbeddedStore { path: PathBuf::from("data/polyphony.redb") },
                 redis: RedisStore::default(),
             },
-            catalogue: Catalogue { dimension: 384 },
+            catalogue: Catalogue { dimension: 384, search: Search::default() },
             journal: Journal {
                 path: PathBuf::from("data/journal"),
                 enabled: true,

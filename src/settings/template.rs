@@ -8,11 +8,12 @@ use super::{Settings, check::about, surfaces::is_surface_name};
 use crate::domain::{Span, suggest::closest};
 
 /// Keys whose values are never repeated in a message.
-const SECRET_KEYS: [&str; 7] = [
+const SECRET_KEYS: [&str; 8] = [
     "auth.server_keys",
     "auth.admin_keys",
     "auth.jwt_secret",
     "auth.cursor_secret",
+    "catalogue.search.qdrant.api_key",
     "privacy.master_keys",
     "privacy.keys.redis.url",
     "store.redis.url",
@@ -257,7 +258,7 @@ mod tests {
         assert!(unknown("policy.diversify.diversty").ends_with("Did you mean `diversity`?"));
         assert!(unknown("surface.video.diversify.diversty").ends_with("Did you mean `diversity`?"));
         assert!(unknown("redis").ends_with("Did you mean `store.redis`?"));
-        assert!(unknown("catalogue.zzz").ends_with("`catalogue` has dimension"));
+        assert!(unknown("catalogue.zzz").ends_with("`catalogue` has dimension, search"));
         assert!(unknown("zzz").contains("expected one of the sections auth, catalogue"));
     }
 

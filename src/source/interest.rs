@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use foldhash::fast::FixedState;
 use quick_cache::sync::Cache;
 
-use super::{CandidateSource, Found, Query, SourceError};
+use super::{CandidateSource, Engine, Found, Query, SourceError};
 use crate::{
     catalogue::{self, Entry, Near, NumberSet, Row, Snapshot},
     domain::{Facet, Profile, profile::Interest as InterestVector},
@@ -28,25 +28,49 @@ const ENOUGH_PER_HUNDRED: usize = 75;
 const NEAR_KEPT: usize = 8_192;
 
 /// See the module. Keeps what is near each interest, under its direction and without whose it is.
-pub struct Interest(Cache<u64, Arc<Near>>);
-
-impl Default for Interest {
-    fn default() -> Self {
-        Self(Cache::new(NEAR_KEPT))
-    }
+pub struct Interest {
+    engine: Engine,
+    near: Cache<u64, Arc<Near>>,
 }
 
 impl Interest {
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, near: Cache::new(NEAR_KEPT) }
+    }
+
     /// What is near the vector, if it was asked for lately.
     fn kept(&self, wanted: &catalogue::Query, snapshot: &Snapshot) -> Option<Arc<Near>> {
         let key = key(wanted);
-        let near = self.0.get(&key).filter(|near| near.query() == wanted)?;
+        let near = self.near.get(&key).filter(|near| near.query() == wanted)?;
         if snapshot.is_current(&near) {
             return Some(near);
         }
         let near = Arc::new(snapshot.caught_up(&near)?);
-        self.0.insert(key, Arc::clone(&near));
+        self.near.insert(key, Arc::clone(&near));
         Some(near)
+    }
+
+    /// Searches for what is not known, and keeps it. Returns why something is still not known.
+    async fn make_up(&self, searches: &mut Vec<Search>, query: &Query) -> Result<Option<SourceError>, SourceError> {
+        let missing: Vec<usize> = (0..searches.len()).filter(|at| searches[*at].near.is_none()).collect();
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        match &self.engine {
+            Engine::InProcess => make_up_here(searches, &query.snapshot).await?,
+            #[cfg(feature = "qdrant")]
+            Engine::Qdrant(engine) => {
+                let wanted = missing.iter().map(|at| searches[*at].wanted.clone()).collect();
+                let deadline = query.policy.policy.retrieve.deadline.as_std();
+                match engine.near(&query.snapshot, wanted, deadline).await {
+                    Ok(near) => missing.iter().zip(near).for_each(|(at, near)| searches[*at].near = Some(Arc::new(near))),
+                    Err(error) => return Ok(Some(error.into())),
+                }
+            }
+        }
+        let found = missing.iter().filter_map(|at| searches[*at].near.as_ref());
+        found.for_each(|near| self.near.insert(key(near.query()), Arc::clone(near)));
+        Ok(None)
     }
 }
 
@@ -74,23 +98,8 @@ impl CandidateSource for Interest {
         for search in &mut searches {
             search.near = self.kept(&search.wanted, &query.snapshot);
         }
-        let missing = || searches.iter().filter(|search| search.near.is_none());
-        let scanned: usize = missing().map(|search| query.snapshot.rows_scanned(&search.wanted)).sum();
-        let missed = missing().count();
-        if scanned * query.snapshot.dimension() <= INLINE_MAX_PRODUCTS {
-            make_up(&mut searches, &query.snapshot);
-        } else {
-            let snapshot = Arc::clone(&query.snapshot);
-            let made_up = tokio::task::spawn_blocking(move || {
-                make_up(&mut searches, &snapshot);
-                searches
-            });
-            searches = made_up.await.map_err(|_| SourceError::Stopped)?;
-        }
-        if missed > 0 {
-            searches.iter().filter_map(|search| search.near.as_ref()).for_each(|near| self.0.insert(key(near.query()), Arc::clone(near)));
-        }
-        Ok(find(&query, &searches, limit))
+        let lacks = self.make_up(&mut searches, &query).await?;
+        Ok(Found { lacks, ..find(&query, &searches, self.engine.is_in_process(), limit) })
     }
 }
 
@@ -120,25 +129,42 @@ fn wanted(query: &Query) -> impl Iterator<Item = Search> {
     interests.into_iter().map(search)
 }
 
-/// Searches for what is not known.
-fn make_up(searches: &mut [Search], snapshot: &Snapshot) {
+/// Searches in this process, on a thread that may block where it takes long.
+async fn make_up_here(searches: &mut Vec<Search>, snapshot: &Arc<Snapshot>) -> Result<(), SourceError> {
+    let missing = searches.iter().filter(|search| search.near.is_none());
+    let scanned: usize = missing.map(|search| snapshot.rows_scanned(&search.wanted)).sum();
+    if scanned * snapshot.dimension() <= INLINE_MAX_PRODUCTS {
+        search_all(searches, snapshot);
+        return Ok(());
+    }
+    let (snapshot, mut moved) = (Arc::clone(snapshot), std::mem::take(searches));
+    let made_up = tokio::task::spawn_blocking(move || {
+        search_all(&mut moved, &snapshot);
+        moved
+    });
+    *searches = made_up.await.map_err(|_| SourceError::Stopped)?;
+    Ok(())
+}
+
+fn search_all(searches: &mut [Search], snapshot: &Snapshot) {
     for search in searches.iter_mut().filter(|search| search.near.is_none()) {
         search.near = Some(Arc::new(snapshot.near(search.wanted.clone())));
     }
 }
 
-/// Half by vectors, half by topics; what one cannot give the other may.
-fn find(query: &Query, searches: &[Search], limit: usize) -> Found {
+/// Half by vectors, half by topics; what one cannot give the other may. `widens`: whether a search here makes up for what
+/// filters take.
+fn find(query: &Query, searches: &[Search], widens: bool, limit: usize) -> Found {
     let half = limit.div_ceil(2);
-    let near = nearest(query, searches, half);
+    let near = nearest(query, searches, widens, half);
     let topical = by_topics(query, limit - near.len().min(half));
-    let mut found = Found { rows: Vec::with_capacity(limit), removed: topical.removed };
+    let mut found = Found { rows: Vec::with_capacity(limit), removed: topical.removed, lacks: None };
     let mut taken = NumberSet::default();
     taken.reserve(limit);
     take_in_turns(near, topical.rows, &mut taken, &mut found.rows);
     if found.rows.len() < limit * ENOUGH_PER_HUNDRED / 100 && !searches.is_empty() {
         // Topics gave little, or the same as the vectors.
-        let more = nearest(query, searches, limit);
+        let more = nearest(query, searches, widens, limit);
         take_in_turns(more, Vec::new(), &mut taken, &mut found.rows);
     }
     found.rows.truncate(limit);
@@ -158,15 +184,16 @@ fn take_in_turns(first: Vec<Row>, second: Vec<Row>, taken: &mut NumberSet<Row>, 
 }
 
 /// The rows nearest to each interest, in turns.
-fn nearest(query: &Query, searches: &[Search], limit: usize) -> Vec<Row> {
+fn nearest(query: &Query, searches: &[Search], widens: bool, limit: usize) -> Vec<Row> {
     let rules = query.rules();
     let mut lists: Vec<std::vec::IntoIter<Row>> = searches
         .iter()
         .map(|search| {
             let places = (limit as f32 * search.share).ceil() as usize;
             let showable = |entry: &Entry| rules.check(entry).is_none();
-            let known = search.near.as_ref().and_then(|near| query.snapshot.nearest_of(near, places, showable));
-            known.unwrap_or_else(|| query.snapshot.nearest(&search.wanted, places, showable)).into_iter()
+            let known = search.near.as_ref().map_or_else(|| Err(Vec::new()), |near| query.snapshot.nearest_of(near, places, showable));
+            let wider = |few| if widens { query.snapshot.nearest(&search.wanted, places, showable) } else { few };
+            known.unwrap_or_else(wider).into_iter()
         })
         .collect();
     let mut rows = Vec::with_capacity(limit);

@@ -1,13 +1,18 @@
 //! Candidate sources: where the pool comes from. All run under one deadline; a late or failed one is left out and said.
 
+mod engine;
 mod followed;
 mod fresh;
 mod interest;
 mod outside;
+#[cfg(feature = "qdrant")]
+pub mod qdrant;
 mod trending;
 
 #[cfg(test)]
 mod tests;
+
+pub use engine::{Engine, SearchError};
 
 use std::sync::{Arc, OnceLock};
 
@@ -61,6 +66,8 @@ impl Query {
 pub struct Found {
     pub rows: Vec<Row>,
     pub removed: Vec<Removed>,
+    /// Why a part of it could not be had.
+    pub lacks: Option<SourceError>,
 }
 
 impl Found {
@@ -86,7 +93,22 @@ impl Found {
 pub enum SourceError {
     #[error("the source stopped unexpectedly")]
     Stopped,
+    #[error("the nearest items were not found: {0}")]
+    Search(#[from] SearchError),
 }
+
+impl SourceError {
+    /// A closed list: `source_stopped` and [`SearchError::reason`].
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Stopped => "source_stopped",
+            Self::Search(error) => error.reason(),
+        }
+    }
+}
+
+/// Why a source that did not answer by the deadline is left out.
+pub const SOURCE_LATE: &str = "source_late";
 
 /// One way to find candidates.
 #[async_trait]
@@ -106,14 +128,19 @@ pub struct Gathered {
     /// Each row once, with all its sources.
     pub candidates: Vec<Candidate>,
     pub removed: Vec<Removed>,
-    /// Sources that were late or failed.
-    pub missing: Vec<SourceKind>,
+    /// Sources that were late, or failed in part or whole, and why: [`SOURCE_LATE`] or [`SourceError::reason`].
+    pub missing: Vec<(SourceKind, &'static str)>,
 }
 
-/// The in-process sources, in the order of [`SourceKind`].
+/// The sources of a server that searches by itself, in the order of [`SourceKind`].
 pub fn in_process() -> Vec<Box<dyn CandidateSource>> {
+    searching(Engine::InProcess)
+}
+
+/// The sources, with the nearest items found by `engine`.
+pub fn searching(engine: Engine) -> Vec<Box<dyn CandidateSource>> {
     vec![
-        Box::new(interest::Interest::default()),
+        Box::new(interest::Interest::new(engine)),
         Box::new(followed::Followed),
         Box::new(trending::Trending),
         Box::new(fresh::Fresh),
@@ -137,8 +164,12 @@ pub async fn gather(sources: &[Box<dyn CandidateSource>], query: &Arc<Query>, de
     pool.gathered.candidates.reserve(wanted);
     for (source, answer) in asked.iter().zip(answers) {
         match answer {
-            Ok(Ok(found)) => pool.add(source.kind(), found),
-            Ok(Err(_)) | Err(_) => pool.gathered.missing.push(source.kind()),
+            Ok(Ok(found)) => {
+                pool.gathered.missing.extend(found.lacks.iter().map(|error| (source.kind(), error.reason())));
+                pool.add(source.kind(), found);
+            }
+            Ok(Err(error)) => pool.gathered.missing.push((source.kind(), error.reason())),
+            Err(_) => pool.gathered.missing.push((source.kind(), SOURCE_LATE)),
         }
     }
     let open = wanted.saturating_sub(pool.gathered.candidates.len());

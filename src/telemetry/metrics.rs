@@ -193,6 +193,12 @@ metrics! {
         "feed_catalogue_items", "Items in the catalogue";
     catalogue_lag: Histogram = Histogram::new(CATALOGUE_LAG_SECONDS),
         "feed_catalogue_lag_seconds", "Time from a change of the catalogue to its being served here";
+    searches: Histograms<ResultLabel> = Family::new_with_constructor(|| Histogram::new(STAGE_SECONDS)),
+        "feed_search_duration_seconds", "Time of searches in an engine outside this process";
+    search_points: Family<ResultLabel, Counter> = Family::default(),
+        "feed_search_points_total", "Changes of the catalogue brought to an engine outside this process";
+    search_behind: Gauge<f64, AtomicU64> = Gauge::default(),
+        "feed_search_behind_seconds", "Time since an engine outside this process had every change of the catalogue";
     build: Family<BuildInfo, Gauge> = Family::default(),
         "feed_build_info", "1, with the version of this server";
 }
@@ -361,6 +367,21 @@ impl Metrics {
     /// From its entry in the change log, by the store's clock.
     pub fn catalogue_lag(&self, lag: Duration) {
         self.catalogue_lag.observe(lag.as_secs_f64());
+    }
+
+    /// `result` is `ok` or `SearchError::reason`.
+    pub fn search(&self, result: &'static str, took: Duration) {
+        self.searches.get_or_create(&ResultLabel { result }).observe(took.as_secs_f64());
+    }
+
+    /// `result` is a closed list: `put`, `deleted`, `failed`.
+    pub fn search_points(&self, result: &'static str, count: usize) {
+        self.search_points.get_or_create(&ResultLabel { result }).inc_by(count as u64);
+    }
+
+    /// Zero while nothing is missing there.
+    pub fn search_behind(&self, time: Duration) {
+        self.search_behind.set(time.as_secs_f64());
     }
 
     pub fn build(&self, version: &'static str, commit: &'static str) {

@@ -42,6 +42,8 @@ mod openapi;
 mod policies;
 mod privacy;
 mod problems;
+#[cfg(feature = "qdrant")]
+mod qdrant;
 mod reach;
 mod readers;
 mod redis_memory;

@@ -1,6 +1,8 @@
 //! `polyphony doctor`: looks at an installation and says what is wrong with it, and what to do. Changes nothing.
 
 mod machine;
+#[cfg(feature = "qdrant")]
+mod search;
 mod secrets;
 mod store;
 
@@ -125,6 +127,8 @@ impl Doctor {
         machine::limits(settings, findings);
         policy(settings, findings);
         store::look(settings, is_running, findings);
+        #[cfg(feature = "qdrant")]
+        search::look(settings, findings);
     }
 
     fn print(&self, findings: &Findings) {

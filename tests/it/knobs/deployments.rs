@@ -1,6 +1,8 @@
 //! Keys that say how Redis is deployed, who answers for the data, and whose pages may call: the real binary, with a Redis, a
 //! Sentinel, or TLS, and a person's records to reach.
 
+use std::process::Command;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -94,4 +96,25 @@ pub(super) async fn controller(change: Change) -> String {
     let receipts: Value = server.get("/v1/users/ana/consent/receipts").await.json().await.unwrap();
     let receipt = &receipts["receipts"][0];
     format!("{} {} {}", receipt["controller"], receipt["jurisdiction"], receipt["withdrawal_url"])
+}
+
+/// What `polyphony doctor` says of the engine that finds what is near. Nothing listens there: the tests of `qdrant` have somebody who does.
+fn search_line(arguments: &[&str], change: Change) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_polyphony"));
+    command.args(["doctor", "--listen", "127.0.0.1:0", "--set", "catalogue.search.qdrant.url=http://127.0.0.1:1"]).args(arguments);
+    if let Some((key, value)) = change {
+        command.args(["--set", &format!("{key}={value}")]);
+    }
+    let output = command.env_clear().current_dir(folder.path()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().skip_while(|line| !line.contains(" search ")).collect::<Vec<_>>().join("\n")
+}
+
+pub(super) async fn search_engine(change: Change) -> String {
+    search_line(&[], change)
+}
+
+pub(super) async fn qdrant(change: Change) -> String {
+    search_line(&["--set", "catalogue.search.engine=qdrant"], change)
 }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     Observed,
-    deployments::{controller, cors_origins, person_cache, redis_mode, sentinel, tls_authority, tls_certificate},
+    deployments::{controller, cors_origins, person_cache, qdrant, redis_mode, search_engine, sentinel, tls_authority, tls_certificate},
     in_process::{ad_retention, kept_of_people, public_url, reach},
 };
 use crate::{
@@ -115,6 +115,11 @@ operations! {
     "store.redis.change_log_max" = "1000" => change_log_max;
     "store.redis.person_cache_bytes" = "0" => person_cache;
     "catalogue.dimension" = "8" => dimension;
+    "catalogue.search.engine" = "qdrant" => search_engine;
+    "catalogue.search.qdrant.url" = "https://127.0.0.1:1" => qdrant;
+    "catalogue.search.qdrant.api_key" = KEY => qdrant;
+    "catalogue.search.qdrant.collection" = "another" => qdrant;
+    "catalogue.search.qdrant.timeout" = "1ms" => qdrant;
     "journal.path" = "elsewhere/journal" => journal_path;
     "journal.enabled" = "false" => journal_path;
     "journal.queue_records" = "1000000" => queue_records;

@@ -6,6 +6,8 @@ pub mod faults;
 pub mod garbage;
 pub mod process;
 pub mod proxy;
+#[cfg(feature = "qdrant")]
+pub mod qdrant;
 pub mod reading;
 pub mod redis;
 pub mod sentinel;

@@ -79,6 +79,8 @@ async fn a_qdrant_that_is_killed_costs_nobody_a_feed() {
     ann.miss(&server, &["search_unreachable", "search_timeout", "search_behind"]).await;
     assert!(server.metric("feed_degraded_total{surface=\"home\",reason=\"search_").await >= 3.0, "it is counted");
     assert!(server.metric("feed_search_duration_seconds_count{result=\"search_unreachable\"}").await >= 1.0);
+    // While nothing changes it has all there is to have.
+    server.put_items(&[json!({"id": "meanwhile", "title": "Item meanwhile", "topics": ["art"]})]).await;
     eventually("it is said", async || (server.metric("feed_search_behind_seconds").await > 0.0).then_some(())).await;
     // It comes back with nothing.
     local.start();

@@ -103,7 +103,7 @@ def readers(binary):
         rig.load(ITEMS, DIMENSION)
         process, client = rig.serve(*dimension())
         done = 0
-        for count in (1_000, 10_000, 100_000):
+        for count in (1_000, 10_000, 100_000, 1_000_000):
             teach(client, ITEMS, count - done, 5, done)
             done = count
             one, two = cost(process, client, count, requests=max(REQUESTS, 1_500))

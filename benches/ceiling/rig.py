@@ -21,6 +21,8 @@ BINARY = ROOT / "target/release/polyphony"
 READERS = 200
 OPENS = 25
 CLIENTS = 8
+# Threads that report what readers did.
+TELLERS = 4
 # Rows made at once.
 SLICE = 100_000
 # Of a process: all the time its threads were scheduled (linux/posix-timers.h).
@@ -123,14 +125,21 @@ def ready(port, path):
 
 def teach(client, items, readers=READERS, opens=OPENS, first=0):
     """Readers `first` and following each open that many items, drawn anew for each."""
-    draw = np.random.default_rng(11 + first)
-    connection = http.client.HTTPConnection("127.0.0.1", client.port)
-    for reader in range(first, first + readers):
-        chosen = draw.integers(items, size=opens)
-        for begin in range(0, opens, 1_000):
-            batch = enumerate(chosen[begin:begin + 1_000], begin)
-            events = [{"id": f"r{reader}-{n}", "type": "open", "item": f"item-{item}"} for n, item in batch]
-            client.ask(connection, "/v1/events", json.dumps({"user": f"reader-{reader}", "events": events}))
+
+    def tell(some):
+        connection = http.client.HTTPConnection("127.0.0.1", client.port)
+        for reader in some:
+            chosen = np.random.default_rng([11, reader]).integers(items, size=opens).tolist()
+            for begin in range(0, opens, 1_000):
+                batch = enumerate(chosen[begin:begin + 1_000], begin)
+                events = [{"id": f"r{reader}-{n}", "type": "open", "item": f"item-{item}"} for n, item in batch]
+                client.ask(connection, "/v1/events", json.dumps({"user": f"reader-{reader}", "events": events}))
+
+    threads = [threading.Thread(target=tell, args=(range(first + n, first + readers, TELLERS),)) for n in range(TELLERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def stages(client):

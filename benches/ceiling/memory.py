@@ -5,7 +5,7 @@
   benches/ceiling/memory.py [--minutes 30] [--rate 40]
 
 A step is a first page, in one of three the next page after it, and in one of seven an open before it, from which the server learns. Prints
-the memory every minute and the slope of a straight line through it. Needs numpy.
+the memory every minute and the slope of a straight line through it, which tells nothing in less than some twenty minutes. Needs numpy.
 """
 import argparse
 import http.client

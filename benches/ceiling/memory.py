@@ -55,9 +55,9 @@ class Reading:
             self.step(opens=self.draw.random() < OPEN_SHARE)
 
 
-def all_of(work, *arguments):
-    """Threads that run `work` of a reading each."""
-    return [threading.Thread(target=work, args=(seed, *arguments)) for seed in range(TELLERS)]
+def all_of(work):
+    """Threads that run `work` with a seed of their own each."""
+    return [threading.Thread(target=work, args=(seed,)) for seed in range(TELLERS)]
 
 
 def main():

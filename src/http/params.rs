@@ -189,8 +189,7 @@ impl<'a> Query<'a> {
     }
 
     fn is_faulty(&self, name: &str) -> bool {
-        let pointer = pointer(name);
-        self.faults.iter().any(|told| told.fault.pointer == pointer)
+        self.faults.iter().any(|told| told.fault.pointer == pointer(name))
     }
 }
 

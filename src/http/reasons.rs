@@ -1,7 +1,7 @@
 //! Reasons for people: whole sentences in every language, and the control that changes each. One place, so that code, sentence
 //! and control cannot drift apart.
 
-use std::cell::RefCell;
+use std::{borrow::Cow, cell::RefCell};
 
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -25,11 +25,11 @@ pub struct ReasonBody {
     #[schema(value_type = BTreeMap<String, String>)]
     pub params: Params,
     /// For people, in the language of `Accept-Language`: English, German or French.
-    #[schema(examples("Because of your interest in science"))]
-    pub text: String,
+    #[schema(value_type = String, examples("Because of your interest in science"))]
+    pub text: Cow<'static, str>,
     /// The setting that changes it.
-    #[schema(examples("topics.science"))]
-    pub control: String,
+    #[schema(value_type = String, examples("topics.science"))]
+    pub control: Cow<'static, str>,
 }
 
 /// A small map in the order of its keys: there are three at most.
@@ -100,12 +100,12 @@ impl ReasonBody {
             _ => {}
         }
         let control = match (reason.code, about) {
-            (ReasonCode::MatchesTopic, Some(topic)) => ["topics.", topic].concat(),
-            (code, _) => control(code).to_owned(),
+            (ReasonCode::MatchesTopic, Some(topic)) => ["topics.", topic].concat().into(),
+            (code, _) => control(code).into(),
         };
         let mut text = sentence(reason.code, language, about);
         if let Some(chance) = reason.chance.map(fraction) {
-            text = format!("{text} ({} {chance})", probability(language));
+            text = format!("{text} ({} {chance})", probability(language)).into();
             params.put("chance", chance);
         }
         Self { code: reason.code.name(), params, text, control }
@@ -161,11 +161,11 @@ const FRACTION_TOLERANCE: f64 = 0.005;
 const ABOUT: &str = "{}";
 
 /// The whole sentence of a code. `about`: the topic, creator or title it speaks of, if that is known.
-fn sentence(code: ReasonCode, language: Language, about: Option<&str>) -> String {
+fn sentence(code: ReasonCode, language: Language, about: Option<&str>) -> Cow<'static, str> {
     let [named, unnamed] = sentences(code, language);
     match (about, named.split_once(ABOUT)) {
-        (Some(about), Some((before, after))) => [before, about, after].concat(),
-        _ => unnamed.to_owned(),
+        (Some(about), Some((before, after))) => [before, about, after].concat().into(),
+        _ => unnamed.into(),
     }
 }
 

@@ -28,7 +28,7 @@ impl<'a> Mail<'a> {
         let entries = served.rows.iter().map(|row| row.and_then(|row| served.snapshot.entry(row)));
         let items = entries.zip(&feed.items).filter_map(|(entry, placed)| {
             let item = &entry?.item;
-            let why = placed.reasons.iter().map(|reason| reason.text.clone()).collect();
+            let why = placed.reasons.iter().map(|reason| reason.text.to_string()).collect();
             Some(MailItem { title: item.title.clone(), url: item.url.clone(), why })
         });
         Self { items: items.collect(), unsubscribe_url, language }

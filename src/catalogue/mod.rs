@@ -26,7 +26,7 @@ mod recall;
 mod tests;
 
 pub use codes::{FacetCode, FacetCodes, FacetReader};
-pub use dot::{LANES, dot, dot_halves, dots_mixed};
+pub use dot::{LANES, dot, dot_halves, dots_mixed, widen};
 pub use listed::Listed;
 pub use near::{Near, State};
 pub use numbers::{NumberMap, NumberSet};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use half::{f16, slice::HalfFloatSliceExt};
+use half::f16;
 
 use super::{
     best::Best,
@@ -81,7 +81,7 @@ impl Query {
     /// From unit-length `values`.
     pub fn new(space: EmbeddingSpace, values: &[f16]) -> Self {
         let (mut wide, mut bytes) = (vec![0.0; values.len()], vec![0; values.len()]);
-        values.convert_to_f32_slice(&mut wide);
+        dot::widen(values, &mut wide);
         let scale = quantise(wide.into_iter(), &mut bytes);
         Self { space, bytes, scale }
     }
@@ -322,14 +322,30 @@ pub fn quantise(values: impl Iterator<Item = f32> + Clone, bytes: &mut [i8]) -> 
     }
     let scale = largest / 127.0;
     for (byte, value) in bytes.iter_mut().zip(values) {
-        *byte = (value / scale).round().clamp(-127.0, 127.0) as i8;
+        *byte = nearest_byte(value / scale);
     }
     scale
+}
+
+/// The whole number nearest to `x`, halves away from zero as [`f32::round`] has it, within −127..=127: without a branch or a call.
+fn nearest_byte(x: f32) -> i8 {
+    // One half itself would lift what is just below one half.
+    const BELOW_HALF: f32 = 0.5 - f32::EPSILON / 4.0;
+    (x + BELOW_HALF.copysign(x)).clamp(-127.0, 127.0) as i32 as i8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_nearest_byte_is_the_rounded_number() {
+        let steps = (-130 * 512..=130 * 512).map(|step| step as f32 / 512.0);
+        let near_halves = (-128..=128).map(|n| n as f32 + 0.5).flat_map(|half| [half.next_down(), half, half.next_up()]);
+        for x in steps.chain(near_halves).chain([0.0, -0.0, f32::MIN_POSITIVE, 1e30, -1e30, f32::NAN]) {
+            assert_eq!(nearest_byte(x), x.round().clamp(-127.0, 127.0) as i8, "{x:?}");
+        }
+    }
 
     #[test]
     fn search_finds_the_nearest_row() {

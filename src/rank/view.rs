@@ -6,10 +6,10 @@
 //!
 //! A [`View`] copies a pool's facet codes into flat rows and leaves the embeddings where they are in the catalogue.
 
-use half::{f16, slice::HalfFloatSliceExt};
+use half::f16;
 
 use crate::{
-    catalogue::{Entry, FacetCode, Row, Snapshot, VectorView, dot_halves, dots_mixed},
+    catalogue::{Entry, FacetCode, Row, Snapshot, VectorView, dot_halves, dots_mixed, widen},
     domain::{EmbeddingSpace, Facet, policy::SimilarityWeights},
 };
 
@@ -26,7 +26,7 @@ pub struct View<'a> {
     topic_weight: f32,
     single_weights: [f32; SINGLE.len()],
     embedding_weight: f32,
-    /// No facet has a weight.
+    /// No facet has a weight: there are none below.
     only_embedding: bool,
     facets: Vec<FacetRow>,
     /// Topics of all candidates, one after another.
@@ -53,8 +53,10 @@ impl<'a> View<'a> {
     pub fn new(rows: impl ExactSizeIterator<Item = Option<Row>>, snapshot: &'a Snapshot, weights: &SimilarityWeights) -> Self {
         let mut view = Self::with_weights(weights, rows.len());
         for row in rows {
-            let entry = row.and_then(|row| snapshot.entry(row));
-            view.push(entry, row.and_then(|row| snapshot.vector(row)));
+            view.vectors.push(row.and_then(|row| snapshot.vector(row)));
+            if !view.only_embedding {
+                view.push_facets(row.and_then(|row| snapshot.entry(row)));
+            }
         }
         view
     }
@@ -63,25 +65,25 @@ impl<'a> View<'a> {
     pub fn of_vectors(vectors: impl ExactSizeIterator<Item = &'a [f16]>) -> Self {
         let only_embedding = SimilarityWeights { topic: 0.0, creator: 0.0, source: 0.0, viewpoint: 0.0, language: 0.0, embedding: 1.0 };
         let mut view = Self::with_weights(&only_embedding, vectors.len());
-        for values in vectors {
-            view.push(None, Some(VectorView { space: EmbeddingSpace::Model, values }));
-        }
+        view.vectors.extend(vectors.map(|values| Some(VectorView { space: EmbeddingSpace::Model, values })));
         view
     }
 
     fn with_weights(weights: &SimilarityWeights, capacity: usize) -> Self {
+        let only_embedding = weights.named().iter().all(|(name, weight)| *name == "embedding" || *weight <= 0.0);
+        let with_facets = if only_embedding { 0 } else { capacity };
         Self {
             topic_weight: weights.topic,
             single_weights: [weights.creator, weights.source, weights.viewpoint, weights.language],
             embedding_weight: weights.embedding,
-            only_embedding: weights.named().iter().all(|(name, weight)| *name == "embedding" || *weight <= 0.0),
-            facets: Vec::with_capacity(capacity),
-            topics: Vec::with_capacity(2 * capacity),
+            only_embedding,
+            facets: Vec::with_capacity(with_facets),
+            topics: Vec::with_capacity(2 * with_facets),
             vectors: Vec::with_capacity(capacity),
         }
     }
 
-    fn push(&mut self, entry: Option<&Entry>, vector: Option<VectorView<'a>>) {
+    fn push_facets(&mut self, entry: Option<&Entry>) {
         let first = self.topics.len() as u32;
         if let Some(entry) = entry {
             self.topics.extend_from_slice(&entry.topics);
@@ -91,16 +93,15 @@ impl<'a> View<'a> {
             topic_mass: entry.map_or(0.0, |entry| entry.topic_mass),
             single: SINGLE.map(|facet| entry.and_then(|entry| entry.facet(facet))),
         });
-        self.vectors.push(vector);
     }
 
     /// Candidates in it.
     pub fn len(&self) -> usize {
-        self.facets.len()
+        self.vectors.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.facets.is_empty()
+        self.vectors.is_empty()
     }
 
     /// Similarity of candidates `a` and `b` in [0, 1]; the same bits as `similarity(b, a)`.
@@ -113,7 +114,7 @@ impl<'a> View<'a> {
         let vector = self.vectors[index].filter(|_| self.embedding_weight > 0.0);
         let mut values = vec![0.0; vector.map_or(0, |vector| vector.values.len())];
         if let Some(vector) = vector {
-            vector.values.convert_to_f32_slice(&mut values);
+            widen(vector.values, &mut values);
         }
         Pinned { index, space: vector.map(|vector| vector.space), values }
     }

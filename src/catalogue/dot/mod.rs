@@ -153,6 +153,21 @@ pub fn dot_halves(a: &[f16], b: &[f16]) -> f32 {
     dot_halves_plain(a, b)
 }
 
+/// Writes `halves` as `f32`: as many as both have room for.
+pub fn widen(halves: &[f16], into: &mut [f32]) {
+    let length = halves.len().min(into.len());
+    let (halves, into) = (&halves[..length], &mut into[..length]);
+    #[cfg(target_arch = "x86_64")]
+    if x86::widen_all(halves, into) {
+        return;
+    }
+    widen_plain(halves, into);
+}
+
+fn widen_plain(halves: &[f16], into: &mut [f32]) {
+    into.iter_mut().zip(halves).for_each(|(wide, half)| *wide = half.to_f32());
+}
+
 /// [`dot`] of each of `wide` and a row kept in half precision, which is read and widened once: the same bits as widening it first.
 ///
 /// All are cut to the shortest.

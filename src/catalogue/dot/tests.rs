@@ -26,6 +26,17 @@ proptest! {
     }
 
     #[test]
+    fn widening_a_row_is_widening_each_number(bits in prop::collection::vec(any::<u16>(), 0..90), room in 0usize..100) {
+        let halves: Vec<f16> = bits.iter().copied().map(f16::from_bits).collect();
+        let mut wide = vec![7.0; room];
+        widen(&halves, &mut wide);
+        for (at, wide) in wide.into_iter().enumerate() {
+            let expected = halves.get(at).map_or(7.0, |half| half.to_f32());
+            prop_assert!(wide.to_bits() == expected.to_bits() || wide.is_nan() && expected.is_nan());
+        }
+    }
+
+    #[test]
     fn every_path_gives_the_same_table_sums(columns in 0usize..60, blocks in 0usize..5, seed in any::<u64>(), full in any::<bool>()) {
         let byte = |i: usize| (seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(i as u64).wrapping_mul(1_442_695_040_888_963_407) >> 56) as u8;
         let number = |i: usize| if full { TABLE_MAX } else { byte(i) & TABLE_MAX };

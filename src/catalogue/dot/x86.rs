@@ -60,6 +60,11 @@ pub fn dots_mixed<const N: usize>(wide: [&[f32]; N], halves: &[f16]) -> Option<[
     with_fma!(dots_mixed_fused(wide, halves))
 }
 
+/// [`super::widen`], both of one length.
+pub fn widen_all(halves: &[f16], into: &mut [f32]) -> bool {
+    with_fma!(widen_octets(halves, into)).is_some()
+}
+
 /// [`super::prefetch`].
 pub fn prefetch<T>(values: &[T], bytes: usize) {
     for offset in (0..bytes.min(size_of_val(values))).step_by(CACHE_LINE_BYTES) {
@@ -191,6 +196,17 @@ fn widen(halves: &[f16; WIDTH]) -> std::arch::x86_64::__m256 {
     // SAFETY: `halves` is eight `f16`s, sixteen bytes: all that an unaligned load of one register reads.
     #[allow(unsafe_code, reason = "a load through a pointer to an array of the register's size")]
     std::arch::x86_64::_mm256_cvtph_ps(unsafe { std::arch::x86_64::_mm_loadu_si128(halves.as_ptr().cast()) })
+}
+
+/// Eight halves at a time.
+#[target_feature(enable = "avx2,f16c,fma")]
+fn widen_octets(halves: &[f16], into: &mut [f32]) {
+    let (octets, rest) = halves.as_chunks::<WIDTH>();
+    let (wide, wide_rest) = into.as_chunks_mut::<WIDTH>();
+    for (octet, lanes) in octets.iter().zip(wide) {
+        store(widen(octet), lanes);
+    }
+    super::widen_plain(rest, wide_rest);
 }
 
 /// Eight wide numbers.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Server processor time per request: the feed against a bare handler that reads one profile (benches/ceiling/main.rs).
+"""Server processor time per request: the feed against a bare handler that reads one profile (benches/ceiling/main.rs), and against
+one that keeps what a next page promises and does nothing else (benches/ceiling/floor.rs).
 
   cargo build --release && cargo bench --bench ceiling --no-run
   benches/ceiling/run.py [--embeddings FILE.f16.bin] [--items 100000] [--dimension 384] [--pairs 10]
@@ -27,19 +28,22 @@ def start_ceiling(rig, executable, body_bytes):
 
 
 def turns(feed, client, bare, bare_client, requests, pairs):
-    """Microseconds of ceiling, first page, ceiling and next page, a row for each pair; and of each stage on first and next pages."""
+    """Microseconds of ceiling, first page, ceiling, next page and floor, a row for each pair; and of each stage on first and next pages."""
     first = pages(requests)
     bare_client.send(first)
+    promised = [path.replace("/v1/feed", "/v1/floor") for path in first]
+    bare_client.send(promised)
     rows, took = [], []
     for _ in range(pairs):
-        floor, _ = measured(bare, bare_client, first)
+        ceiling, _ = measured(bare, bare_client, first)
         clock = [stages(client)]
         one, answers = measured(feed, client, first)
         clock.append(stages(client))
-        floor_again, _ = measured(bare, bare_client, first)
+        ceiling_again, _ = measured(bare, bare_client, first)
         two, _ = measured(feed, client, following(first, answers))
         clock.append(stages(client))
-        rows.append((floor, one, floor_again, two))
+        least, _ = measured(bare, bare_client, promised)
+        rows.append((ceiling, one, ceiling_again, two, least))
         took.append([{name: (after[name] - before.get(name, 0)) / requests * 1e6 for name in after} for before, after in zip(clock, clock[1:])])
     return rows, took
 
@@ -73,6 +77,7 @@ def main():
     print(f"| ceiling | {column(0):.0f} | 1 |")
     print(f"| first page | {column(1):.0f} | {statistics.median(row[1] / row[0] for row in rows):.2f} |")
     print(f"| next page | {column(3):.0f} | {statistics.median(row[3] / row[2] for row in rows):.2f} |")
+    print(f"| floor of a next page | {column(4):.0f} | {statistics.median(row[4] / row[2] for row in rows):.2f} |")
     print(f"\nRequests a second one core could serve: {1e6 / column(0):.0f}, {1e6 / column(1):.0f}, {1e6 / column(3):.0f}\n")
     # The store is waited for; all else is work, and nothing else runs meanwhile on the one worker.
     print("| stage, µs | first page | next page |\n|---|---|---|")

@@ -6,16 +6,45 @@
 
 The server has one worker on one core; Redis and the client share the others. 1. The greatest rate of served pages, in a closed loop.
 2. Half of that rate, open loop: p99 ÷ p50 of what is served. 3. Three times that rate, open loop: pages served ÷ the greatest rate, and how soon a
-refusal comes. Three first pages to one next page. Needs numpy and taskset.
+refusal comes. 4. Half of it again while every item of the catalogue is changed, over and over. Three first pages to one next page. Needs
+numpy and taskset.
 """
 import argparse
 import json
 import subprocess
+import threading
+import time
 
 from rig import BINARY, READERS, Rig, built, teach
 
 # Of first pages.
 NEXT_SHARE = "0.33"
+
+
+class Importing:
+    """Brings the whole catalogue again and again, each time with other titles, for as long as it is entered."""
+
+    def __init__(self, rig, dimension_setting):
+        self.rig, self.setting = rig, dimension_setting
+        self.rounds, self.is_over = 0, False
+
+    def __enter__(self):
+        self.began = time.monotonic()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over = True
+        self.thread.join()
+        self.seconds = time.monotonic() - self.began
+
+    def run(self):
+        file = self.rig.folder / "items.jsonl"
+        while not self.is_over:
+            self.rounds += 1
+            file.write_text(file.read_text().replace("A story", "A changed story").replace("changed changed", "other"))
+            self.rig.bring(self.setting)
 
 
 def main():
@@ -24,6 +53,7 @@ def main():
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--half-seconds", type=float, default=600)
     parser.add_argument("--overload-seconds", type=float, default=30)
+    parser.add_argument("--importing-seconds", type=float, default=30)
     parser.add_argument("--binary", default=str(BINARY))
     parser.add_argument("--load", help="the compiled client; default: asks cargo for it")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="settings of the server")
@@ -47,10 +77,13 @@ def main():
         half = load(visits / 2, arguments.half_seconds)
         over = load(visits * 3, arguments.overload_seconds)
         after = load(visits / 2, 10)
-    print(f"greatest: {peak:.0f} pages/s on one core\n")
+        with Importing(rig, "catalogue.dimension=384") as importing:
+            busy = load(visits / 2, arguments.importing_seconds)
+    changed = importing.rounds * arguments.items / importing.seconds
+    print(f"greatest: {peak:.0f} pages/s on one core; {changed:.0f} items a second were changed in the last row\n")
     print("| asked | served/s | ÷ greatest | p50 ms | p99 ms | p99 ÷ p50 | p99.9 ms | refused | refused p50, p99, max ms | failed | asked again |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")
-    for name, run in [("half", half), ("three times", over), ("half, right after", after)]:
+    for name, run in [("half", half), ("three times", over), ("half, right after", after), ("half, importing", busy)]:
         ms, no = run["served_ms"], run["refused_ms"]
         print(f"| {name} | {run['served_per_second']:.0f} | {run['served_per_second'] / peak:.2f} | {ms['p50']:.2f} | {ms['p99']:.2f} | "
               f"{ms['p99'] / max(ms['p50'], 0.001):.1f} | {ms['p999']:.1f} | {run['refused']} | {no['p50']:.1f}, {no['p99']:.1f}, {no['max']:.1f} | {run['failed']} | {run['asked_again']} |")

@@ -15,7 +15,8 @@ use super::Query;
 
 /// Items of a page.
 const ITEMS: usize = 20;
-/// A page as it is stored, a line of the journal without what a draw was from, and a track before it is signed: as large as the server's own.
+/// A page as it is stored (estimated), a line of the journal without what a draw was from (the server's own have 2,700), a track before it is
+/// signed.
 const PAGE_BYTES: usize = 1_400;
 const LINE_BYTES: usize = 2_600;
 const TRACK_BYTES: usize = 20;

@@ -40,10 +40,11 @@ class Importing:
         self.seconds = time.monotonic() - self.began
 
     def run(self):
-        file = self.rig.folder / "items.jsonl"
+        file, title = self.rig.folder / "items.jsonl", "A story"
         while not self.is_over:
             self.rounds += 1
-            file.write_text(file.read_text().replace("A story", "A changed story").replace("changed changed", "other"))
+            before, title = title, f"Version {self.rounds} of a story"
+            file.write_text(file.read_text().replace(f'"{before} with', f'"{title} with'))
             self.rig.bring(self.setting)
 
 

@@ -44,8 +44,9 @@ impl Rotation {
     pub fn tables(&self, query: &[i8]) -> Vec<Tables> {
         let rotated = self.rotated(query);
         let reach = |numbers: &[f32]| 2.0 * numbers.iter().map(|x| x.abs()).sum::<f32>();
-        let widest = rotated.chunks(NUMBERS_PER_BYTE / 2).map(reach).fold(f32::MIN_POSITIVE, f32::max);
-        let scale = (f32::from(TABLE_MAX) / widest).min(SUM_MAX / reach(&rotated).max(f32::MIN_POSITIVE));
+        let widest = rotated.chunks(NUMBERS_PER_BYTE / 2).map(reach).fold(f32::EPSILON, f32::max);
+        // What is no number (a query of zeros) is scaled by a number still.
+        let scale = (f32::from(TABLE_MAX) / widest).min(SUM_MAX / reach(&rotated).max(f32::EPSILON));
         let table = |numbers: &[f32]| {
             // From the least possible sum upwards: each set bit adds its number twice. The conversion saturates.
             let mut sums = [0.0f32; 16];
@@ -138,8 +139,8 @@ mod tests {
             table_sums(&tables, &block, &mut sums);
             // One step of rounding per table; the greatest sum that can be is at most all tables' greatest numbers.
             let steps = 2.0 * tables.len() as f32;
-            let scale = f32::from(TABLE_MAX) / q.chunks(4).map(|g| 2.0 * g.iter().map(|q| q.abs()).sum::<f32>()).fold(f32::MIN_POSITIVE, f32::max);
-            let scale = scale.min(SUM_MAX / (2.0 * reach).max(f32::MIN_POSITIVE));
+            let scale = f32::from(TABLE_MAX) / q.chunks(4).map(|g| 2.0 * g.iter().map(|q| q.abs()).sum::<f32>()).fold(f32::EPSILON, f32::max);
+            let scale = scale.min(SUM_MAX / (2.0 * reach).max(f32::EPSILON));
             let expected = (signed + reach) * scale;
             prop_assert!((f32::from(sums[0][0]) - expected).abs() <= steps + 1.0, "{} for {expected}", sums[0][0]);
         }

@@ -12,21 +12,35 @@ use std::{
 use tokio::{
     sync::{Notify, Semaphore},
     task::yield_now,
+    time::sleep,
 };
 
 use crate::clock::Stopwatch;
 
-/// Longest that a request may have to wait for those before it.
-const WAIT_MAX: Duration = Duration::from_millis(50);
+/// Longest that whoever begins may have to wait for those before them.
+const BEGINNING_WAIT_MAX: Duration = Duration::from_millis(40);
 /// This many wait whatever they cost: an app asks for several things at once.
 const WAITING_MIN: usize = 32;
+/// One in so many places more is for those who go on.
+const GOING_ON_OVER: usize = 4;
 /// About what is begun in one go. Between two, sockets are looked at: new requests are taken in or refused, and answers of the
 /// store come long before its timeout.
 const SLICE: Duration = Duration::from_millis(5);
+/// Refusals within so long are one line of the log: a line each would be work too.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 /// What a request costs until one was served.
 const COST_AT_FIRST: Duration = Duration::from_millis(1);
 /// One in so many is what the latest request counts in the mean cost.
 const MEAN_OVER: u32 = 32;
+
+/// What a request is to whoever sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A new feed: what costs most, and is lost on nobody who asks again later.
+    Begins,
+    /// All else. A next page costs a fifth of the first, and its reader has the first before them; an event was earned.
+    GoesOn,
+}
 
 /// Of one worker: its thread takes requests in and works for them.
 #[derive(Debug)]
@@ -38,11 +52,13 @@ pub(super) struct Backlog {
     turns: Semaphore,
     /// Somebody waits.
     came: Notify,
+    /// Turned away and not told of yet.
+    refused: Cell<u64>,
 }
 
 impl Backlog {
     fn new() -> Self {
-        Self { waiting: Cell::new(0), cost: Cell::new(COST_AT_FIRST), turns: Semaphore::new(0), came: Notify::new() }
+        Self { waiting: Cell::new(0), cost: Cell::new(COST_AT_FIRST), turns: Semaphore::new(0), came: Notify::new(), refused: Cell::new(0) }
     }
 
     /// Of the worker whose thread this is called on; lives as long as that.
@@ -66,14 +82,33 @@ impl Backlog {
     }
 
     /// A place among those that wait; `None`: it would wait too long.
-    pub fn enter(self: &Rc<Self>) -> Option<Waiting> {
+    pub fn enter(self: &Rc<Self>, step: Step) -> Option<Waiting> {
         let waiting = self.waiting.get();
-        if waiting >= self.fitting(WAIT_MAX).max(WAITING_MIN) {
+        if waiting >= self.places(step) {
             return None;
         }
         self.waiting.set(waiting + 1);
         self.came.notify_one();
         Some(Waiting(Rc::clone(self)))
+    }
+
+    /// Counts a request that was turned away, for a line of the log soon.
+    pub fn refuse(self: &Rc<Self>) {
+        if self.refused.replace(self.refused.get() + 1) == 0 {
+            let backlog = Rc::clone(self);
+            actix_web::rt::spawn(async move {
+                sleep(TELL_AFTER).await;
+                tracing::warn!(refused = backlog.refused.take(), "more is asked than can be done in time");
+            });
+        }
+    }
+
+    fn places(&self, step: Step) -> usize {
+        let beginning = self.fitting(BEGINNING_WAIT_MAX).max(WAITING_MIN);
+        match step {
+            Step::Begins => beginning,
+            Step::GoesOn => beginning.saturating_add(beginning / GOING_ON_OVER),
+        }
     }
 
     /// Requests that the worker serves in that time.
@@ -124,23 +159,36 @@ impl Drop for Waiting {
 mod tests {
     use super::*;
 
-    fn taken_in(backlog: &Rc<Backlog>) -> Vec<Waiting> {
-        std::iter::from_fn(|| backlog.enter()).take(100_000).collect()
+    fn taken_in(backlog: &Rc<Backlog>, step: Step) -> Vec<Waiting> {
+        std::iter::from_fn(|| backlog.enter(step)).take(100_000).collect()
     }
 
     #[test]
     fn the_cheaper_requests_are_the_more_may_wait() {
         let backlog = Rc::new(Backlog::new());
-        let waiting = taken_in(&backlog);
-        assert_eq!(waiting.len(), 50, "50 ms of 1 ms");
-        assert!(backlog.enter().is_none());
+        let waiting = taken_in(&backlog, Step::Begins);
+        assert_eq!(waiting.len(), 40, "40 ms of 1 ms");
+        assert!(backlog.enter(Step::Begins).is_none());
         drop(waiting);
         (0..1_000).for_each(|_| backlog.learn(Duration::from_micros(100)));
-        assert!((490..=500).contains(&taken_in(&backlog).len()), "50 ms of 100 µs: {:?}", backlog.cost.get());
+        assert!((390..=400).contains(&taken_in(&backlog, Step::Begins).len()), "40 ms of 100 µs: {:?}", backlog.cost.get());
         (0..1_000).for_each(|_| backlog.learn(Duration::from_millis(500)));
-        assert_eq!(taken_in(&backlog).len(), WAITING_MIN, "slow work turns nobody away who comes alone");
+        assert_eq!(taken_in(&backlog, Step::Begins).len(), WAITING_MIN, "slow work turns nobody away who comes alone");
         (0..10_000).for_each(|_| backlog.learn(Duration::ZERO));
-        assert_eq!(taken_in(&backlog).len(), 100_000, "what costs nothing may wait");
+        assert_eq!(taken_in(&backlog, Step::Begins).len(), 100_000, "what costs nothing may wait");
+    }
+
+    #[test]
+    fn whoever_goes_on_has_a_place_when_nobody_begins_any_more() {
+        let backlog = Rc::new(Backlog::new());
+        let beginning = taken_in(&backlog, Step::Begins);
+        let going_on = taken_in(&backlog, Step::GoesOn);
+        assert_eq!((beginning.len(), going_on.len()), (40, 10), "50 ms of 1 ms in all");
+        drop(beginning);
+        assert_eq!(taken_in(&backlog, Step::GoesOn).len(), 40, "and all places when nobody begins");
+        drop(going_on);
+        (0..1_000).for_each(|_| backlog.learn(Duration::from_secs(1)));
+        assert_eq!(taken_in(&backlog, Step::GoesOn).len(), WAITING_MIN + WAITING_MIN / GOING_ON_OVER);
     }
 
     #[tokio::test]

@@ -17,12 +17,16 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::{
-    backlog::Backlog,
+    backlog::{Backlog, Step, Waiting},
     cors::Cors,
     limits::Standings,
     problem::{Kind, Problem},
 };
-use crate::{app::App, clock::Stopwatch, domain::Time};
+use crate::{
+    app::{App, Place},
+    clock::Stopwatch,
+    domain::Time,
+};
 
 /// The header that names a request in answers and logs.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
@@ -30,6 +34,17 @@ pub const REQUEST_ID_HEADER: &str = "x-request-id";
 const TRACE_RESPONSE_HEADER: &str = "traceresponse";
 /// Routes that answer whatever the load: probes and scrapes.
 const ALWAYS_SERVED: [&str; 4] = ["/livez", "/readyz", "/version", "/metrics"];
+/// Routes that rank for somebody who has no page yet: each costs many times what a next page does, and can be asked for again.
+const RANKS_ANEW: [&str; 8] = [
+    "/v1/feed",
+    "/v1/rerank",
+    "/v1/digests",
+    "/v1/push/plan",
+    "/v1/me/preferences/preview",
+    "/v1/users/{id}/preferences/preview",
+    "/v1/admin/policies/preview",
+    "/v1/admin/policies/sweep",
+];
 /// The route label of a path that no route has.
 const UNMATCHED: &str = "unmatched";
 /// Answers of the API depend on these.
@@ -107,6 +122,9 @@ where
     let Some(app) = request.app_data::<web::Data<App>>().cloned() else {
         return Err(Problem::internal("the application state is not there").into());
     };
+    let Some(backlog) = request.app_data::<Rc<Backlog>>().cloned() else {
+        return Err(Problem::internal("the worker's backlog is not there").into());
+    };
     let mut passage = Passage {
         id: RequestId::new(app.clock.now()),
         route: request.match_pattern().map_or(Cow::Borrowed(UNMATCHED), Cow::Owned),
@@ -116,33 +134,64 @@ where
         watch: Stopwatch::start(),
         trace: None,
     };
+    let preflight = passage.cors.as_ref().and_then(Cors::preflight);
+    // Probes take no place: a scrape must not be what turns a reader away.
+    let admission = if preflight.is_some() || ALWAYS_SERVED.contains(&passage.route.as_ref()) {
+        Admission::default()
+    } else {
+        let place = app.inflight.enter();
+        let Some(waiting) = place.as_ref().and_then(|_| backlog.enter(step(&passage.route, request.query_string()))) else {
+            backlog.refuse();
+            return Ok(refused(&app, &passage, request));
+        };
+        Admission { waiting: Some(waiting), _place: place }
+    };
     request.extensions_mut().insert(passage.id.clone());
     let span = span(&mut passage, request.headers());
-    pass(app, passage, request, next).instrument(span).await
+    let served = async {
+        match preflight {
+            Some(answer) => Ok(finish(&app, &passage, request.into_parts().0, Ok(answer))),
+            None => pass(&app, &backlog, admission, passage, request, next).await,
+        }
+    };
+    served.instrument(span).await
 }
 
-async fn pass<B>(app: web::Data<App>, passage: Passage, request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<BoxBody>, Error>
+/// What a request holds while it is served; nothing of a probe.
+#[derive(Default)]
+struct Admission<'a> {
+    waiting: Option<Waiting>,
+    _place: Option<Place<'a>>,
+}
+
+fn step(route: &str, query: &str) -> Step {
+    let goes_on = query.split('&').any(|pair| pair.starts_with("cursor="));
+    if RANKS_ANEW.contains(&route) && !goes_on { Step::Begins } else { Step::GoesOn }
+}
+
+/// Turns a request away for as little as can be: no span, no line of its own. There are the more of them the less time there is.
+fn refused(app: &App, passage: &Passage, request: ServiceRequest) -> ServiceResponse<BoxBody> {
+    app.metrics.shed();
+    let problem = Problem::overloaded("The server is asked for more than it can do in time. Try again in a moment.");
+    let mut response = problem.respond(Some(passage.id.as_str()));
+    dress(response.headers_mut(), passage);
+    app.metrics.request(passage.route.clone(), passage.method, response.status().as_u16(), passage.watch.elapsed(), None);
+    ServiceResponse::new(request.into_parts().0, response)
+}
+
+async fn pass<B>(
+    app: &App,
+    backlog: &Backlog,
+    admission: Admission<'_>,
+    passage: Passage,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error>
 where
     B: MessageBody + 'static,
 {
-    if let Some(answer) = passage.cors.as_ref().and_then(Cors::preflight) {
-        let (request, _) = request.into_parts();
-        return Ok(finish(&app, &passage, request, Ok(answer)));
-    }
-    let always = ALWAYS_SERVED.contains(&passage.route.as_ref());
-    // Probes take no place: a scrape must not be what turns a reader away.
-    let Some(backlog) = request.app_data::<Rc<Backlog>>().cloned() else {
-        return Err(Problem::internal("the worker's backlog is not there").into());
-    };
-    let place = if always { None } else { app.inflight.enter() };
-    let waiting = place.as_ref().and_then(|_| backlog.enter());
-    if waiting.is_none() && !always {
-        app.metrics.shed();
-        let problem = Problem::overloaded("The server is asked for more than it can do in time. Try again in a moment.");
-        let (request, _) = request.into_parts();
-        return Ok(finish(&app, &passage, request, Err(problem)));
-    }
     let _serving = app.metrics.serving();
+    let Admission { waiting, _place } = admission;
     // Whoever is there is taken in, or refused, before any of them is worked for: a refusal does not wait behind work.
     if let Some(waiting) = waiting {
         waiting.over().await;
@@ -155,10 +204,10 @@ where
                 Some(problem) => Err(problem),
                 None => Ok(response.map_into_boxed_body()),
             };
-            Ok(finish(&app, &passage, request, answer))
+            Ok(finish(app, &passage, request, answer))
         }
-        Ok(Err(error)) => Err(lost(&app, passage, problem_of_error(&error, error.as_response_error().status_code()))),
-        Err(panic) => Err(lost(&app, passage, Problem::internal(format!("panicked: {}", panic_message(panic.as_ref()))))),
+        Ok(Err(error)) => Err(lost(app, passage, problem_of_error(&error, error.as_response_error().status_code()))),
+        Err(panic) => Err(lost(app, passage, Problem::internal(format!("panicked: {}", panic_message(panic.as_ref()))))),
     }
 }
 
@@ -367,6 +416,16 @@ mod tests {
         assert!(early.as_str() < late.as_str());
         assert_eq!(early.as_str().len(), 3 + 32);
         assert_ne!(RequestId::new(Time::from_secs(1)).as_str(), early.as_str());
+    }
+
+    #[test]
+    fn a_feed_without_a_cursor_begins_and_all_else_goes_on() {
+        assert_eq!(step("/v1/feed", "user=ana&limit=20"), Step::Begins);
+        assert_eq!(step("/v1/feed", "user=cursor%3D&x_cursor=1"), Step::Begins);
+        assert_eq!(step("/v1/feed", "user=ana&cursor=c1.x"), Step::GoesOn);
+        assert_eq!(step("/v1/events", ""), Step::GoesOn);
+        let known: Vec<&str> = crate::http::routes().iter().map(|entry| entry.path).collect();
+        assert!(RANKS_ANEW.iter().all(|route| known.contains(route)), "{RANKS_ANEW:?}");
     }
 
     #[test]

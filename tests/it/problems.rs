@@ -253,6 +253,37 @@ async fn who_would_wait_too_long_is_refused_and_who_waits_is_served() {
 }
 
 #[tokio::test]
+async fn whoever_has_a_page_gets_the_next_when_nobody_new_does() {
+    const GOING_ON: usize = 8;
+    let busy = || async {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        HttpResponse::NoContent().finish()
+    };
+    let configure = move |config: &mut web::ServiceConfig| {
+        config.route("/v1/feed", web::get().to(busy));
+    };
+    let app = TestApp::with(|settings| settings.server.workers = 1, configure).await;
+    // It learns what a feed costs here, so that places do not become fewer below.
+    for _ in 0..60 {
+        assert_eq!(app.get("/v1/feed?user=ana").await.status(), 204);
+    }
+    let ask = |path: &str| tokio::spawn(app.request(Method::GET, path).send());
+    let beginning: Vec<_> = (0..150).map(|_| ask("/v1/feed?user=ana")).collect();
+    let going_on: Vec<_> = (0..GOING_ON).map(|_| ask("/v1/feed?user=ben&cursor=c1.x")).collect();
+    let mut counts = [[0, 0], [0, 0]];
+    for (step, answers) in [beginning, going_on].into_iter().enumerate() {
+        for answer in answers {
+            let status = answer.await.unwrap().unwrap().status().as_u16();
+            assert!(matches!(status, 204 | 503), "{status}");
+            counts[step][usize::from(status == 503)] += 1;
+        }
+    }
+    let [[_, turned_away], [went_on, stopped]] = counts;
+    assert!(turned_away > 0, "{counts:?}");
+    assert_eq!((went_on, stopped), (GOING_ON, 0), "{counts:?}");
+}
+
+#[tokio::test]
 async fn a_request_id_is_never_taken_from_the_client() {
     let app = TestApp::start().await;
     let response = app.request(Method::GET, "/livez").header("x-request-id", "mine").send().await.unwrap();

@@ -65,8 +65,9 @@ impl TestApp {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let routes = move |config: &mut ServiceConfig| {
-            mount(config);
+            // The first that fits is taken: a test may answer for a route.
             more(config);
+            mount(config);
         };
         let stopped = async {
             let _ = stopped.await;

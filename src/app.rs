@@ -1,9 +1,11 @@
 //! The state every request sees.
 
+mod background;
 mod documents;
 mod inflight;
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     auth::Auth,
@@ -36,6 +38,7 @@ use crate::{
 };
 
 pub use self::{
+    background::Background,
     documents::{Document, Documents},
     inflight::{Inflight, Place},
 };
@@ -174,30 +177,38 @@ impl App {
 
     /// Starts the work that goes on beside requests: following catalogue and policies, sharing secret and policies, sweeping,
     /// reporting. It ends when the returned value is dropped.
-    pub fn start(self: &Arc<Self>) -> Background {
-        let (follow, share) = (Arc::clone(self).follow(), Arc::clone(self).share());
-        let (sweep, report) = (Arc::clone(self).sweep(), Arc::clone(self).report());
+    ///
+    /// Errors: there can be no more threads.
+    pub fn start(self: &Arc<Self>) -> io::Result<Background> {
+        let mut background = Background::new()?;
+        let (policies_are_known, known) = oneshot::channel();
+        background.run(Arc::clone(self).roll(policies_are_known));
+        background.run(Arc::clone(self).share());
+        background.run(Arc::clone(self).sweep());
+        background.run(Arc::clone(self).report());
+        background.run_yielding(Arc::clone(self).follow(known));
         let health = Arc::clone(&self.health);
-        let search = self.engine.clone().keep_up(Arc::clone(&self.feed.catalogue), move || health.is_catalogue_loaded());
-        Background(vec![tokio::spawn(follow), tokio::spawn(share), tokio::spawn(sweep), tokio::spawn(report), tokio::spawn(search)])
+        background.run_yielding(self.engine.clone().keep_up(Arc::clone(&self.feed.catalogue), move || health.is_catalogue_loaded()));
+        Ok(background)
     }
 
     /// First the policies, then the catalogue: a server that comes back serves nothing by a policy that is over.
-    async fn follow(self: Arc<Self>) {
+    async fn follow(self: Arc<Self>, policies_are_known: oneshot::Receiver<()>) {
+        if policies_are_known.await.is_err() {
+            return;
+        }
+        let app = Arc::clone(&self);
+        let report = move |report: Report<'_>| app.followed(&report);
+        follow::follow(Arc::clone(&self.store), Arc::clone(&self.feed.catalogue), self.engine.is_in_process(), report).await;
+    }
+
+    /// Looks again and again whether the policy changed, or a canary should not go on.
+    async fn roll(self: Arc<Self>, policies_are_known: oneshot::Sender<()>) {
         // A log that cannot be made out is loud and stays so; the settings' policy is better than none.
         while let Err(RolloutError::Store(_)) = self.rollout.follow().await {
             tokio::time::sleep(SHARE_RETRY_PAUSE).await;
         }
-        let app = Arc::clone(&self);
-        let catalogue =
-            follow::follow(Arc::clone(&self.store), Arc::clone(&self.feed.catalogue), self.engine.is_in_process(), move |report| {
-                app.followed(&report);
-            });
-        tokio::join!(catalogue, self.roll());
-    }
-
-    /// Looks again and again whether the policy changed, or a canary should not go on.
-    async fn roll(&self) {
+        let _ = policies_are_known.send(());
         let mut erasures_known_at = self.now();
         loop {
             erasures_known_at = self.forget_erased(erasures_known_at).await;
@@ -451,15 +462,6 @@ fn open_ad_log(settings: &Settings, now: Time) -> Result<AdLog, BuildError> {
     let directory = journal.path.with_file_name(format!("{name}-ads"));
     let options = AdLogOptions { directory: directory.clone(), queue_pages: journal.queue_records, retention: journal.ad_retention };
     AdLog::open(options, now).map_err(|source| BuildError::Journal { path: directory.display().to_string(), source })
-}
-
-/// The tasks beside requests; dropping it stops them.
-pub struct Background(Vec<JoinHandle<()>>);
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        self.0.iter().for_each(JoinHandle::abort);
-    }
 }
 
 /// What readiness depends on.

@@ -28,6 +28,8 @@ const GRACE: Duration = Duration::from_secs(20);
 struct Tally {
     served_us: Vec<u32>,
     refused_us: Vec<u32>,
+    /// Of the next pages that were asked for.
+    refused_next: u64,
     failed: u64,
     /// On a new connection, because the one that was kept was closed.
     asked_again: u64,
@@ -68,6 +70,7 @@ impl Load {
             }
             Some((503, _)) => {
                 tally.refused_us.push(took_us);
+                tally.refused_next += u64::from(path.contains("&cursor="));
                 None
             }
             _ => {
@@ -190,7 +193,7 @@ fn main() {
     tally.refused_us.sort_unstable();
     let [served, refused] = [&tally.served_us, &tally.refused_us];
     let report = serde_json::json!({
-        "sent": load.sent.get(), "served": served.len(), "refused": refused.len(), "failed": tally.failed, "asked_again": tally.asked_again,
+        "sent": load.sent.get(), "served": served.len(), "refused": refused.len(), "refused_next": tally.refused_next, "failed": tally.failed, "asked_again": tally.asked_again,
         "served_per_second": served.len() as f64 / seconds,
         "served_ms": {"p50": percentile(served, 0.5), "p90": percentile(served, 0.9), "p99": percentile(served, 0.99), "p999": percentile(served, 0.999), "max": percentile(served, 1.0)},
         "refused_ms": {"p50": percentile(refused, 0.5), "p99": percentile(refused, 0.99), "max": percentile(refused, 1.0)},

@@ -82,12 +82,12 @@ def main():
             busy = load(visits / 2, arguments.importing_seconds)
     changed = importing.rounds * arguments.items / importing.seconds
     print(f"greatest: {peak:.0f} pages/s on one core; {changed:.0f} items a second were changed in the last row\n")
-    print("| asked | served/s | ÷ greatest | p50 ms | p99 ms | p99 ÷ p50 | p99.9 ms | refused | refused p50, p99, max ms | failed | asked again |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print("| asked | served/s | ÷ greatest | p50 ms | p99 ms | p99 ÷ p50 | p99.9 ms | refused | of these next pages | refused p50, p99, max ms | failed | asked again |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for name, run in [("half", half), ("three times", over), ("half, right after", after), ("half, importing", busy)]:
         ms, no = run["served_ms"], run["refused_ms"]
         print(f"| {name} | {run['served_per_second']:.0f} | {run['served_per_second'] / peak:.2f} | {ms['p50']:.2f} | {ms['p99']:.2f} | "
-              f"{ms['p99'] / max(ms['p50'], 0.001):.1f} | {ms['p999']:.1f} | {run['refused']} | {no['p50']:.1f}, {no['p99']:.1f}, {no['max']:.1f} | {run['failed']} | {run['asked_again']} |")
+              f"{ms['p99'] / max(ms['p50'], 0.001):.1f} | {ms['p999']:.1f} | {run['refused']} | {run['refused_next']} | {no['p50']:.1f}, {no['p99']:.1f}, {no['max']:.1f} | {run['failed']} | {run['asked_again']} |")
 
 
 if __name__ == "__main__":

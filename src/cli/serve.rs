@@ -92,7 +92,7 @@ where
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = store::open(&settings, Arc::clone(&clock))?;
     let app = Arc::new(App::new(settings, clock, store)?);
-    let background = app.start();
+    let background = app.start().context("the work beside requests cannot start")?;
     let reloads = tokio::spawn(reload_on_hang_up(Arc::clone(&app), signal(SignalKind::hangup())?));
     tracing::info!(version = VERSION, listen = %app.settings.server.listen, store = app.store.kind(), "listening");
     // The listener is open: who connects now is answered as soon as this is done.

@@ -92,7 +92,7 @@ impl World {
         let redis = (kind == StoreKind::Redis).then(RedisServer::start_new);
         let store = open(&settings, redis.as_ref(), &folder, clock.clone());
         let app = Arc::new(App::new(settings, clock.clone(), store).unwrap());
-        let background = app.start();
+        let background = app.start().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve_with(app.clone(), listener, std::future::pending(), mount));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use half::f16;
+use half::{f16, slice::HalfFloatSliceExt};
 
 use super::{
     best::Best,
@@ -136,9 +136,17 @@ impl Vectors {
     }
 
     /// Writes row `index` (at most one past the last). `None`, or a wrong dimension, leaves the row without a vector.
+    ///
+    /// The row counts as changed whatever it was: more than its vector may have. What is the same is not written again.
     pub fn set(&mut self, index: usize, embedding: Option<&Embedding>) {
         self.changes.push(index as u32);
         self.changes.forget_before(self.changes.len().saturating_sub(CHANGES_KEPT));
+        let embedding = embedding.filter(|embedding| embedding.values.len() == self.dimension);
+        if let (Some(old), Some(new)) = (self.get(index), embedding)
+            && (old.space, bits(old.values)) == (new.space, bits(&new.values))
+        {
+            return;
+        }
         if let Some(old) = byte_view(&self.chunks, self.dimension, index) {
             let space = &mut self.spaces[old.space as usize];
             space.rows -= 1;
@@ -157,7 +165,7 @@ impl Vectors {
         chunk.bytes.resize(rows * self.dimension, 0);
         chunk.marks.resize(rows, Mark::default());
         let span = within * self.dimension..(within + 1) * self.dimension;
-        let Some(embedding) = embedding.filter(|e| e.values.len() == self.dimension) else {
+        let Some(embedding) = embedding else {
             chunk.marks[within].space = None;
             return;
         };
@@ -297,6 +305,11 @@ impl Vectors {
     }
 }
 
+/// Two rows are the same when their bits are.
+fn bits(values: &[f16]) -> &[u16] {
+    values.reinterpret_cast()
+}
+
 fn byte_view(chunks: &[Arc<Chunk>], dimension: usize, index: usize) -> Option<ByteView<'_>> {
     let chunk = chunks.get(index / CHUNK_ROWS)?;
     let within = index % CHUNK_ROWS;
@@ -359,6 +372,28 @@ mod tests {
         let best = vectors.scan(&query, 1);
         assert_eq!(best.iter().map(|(_, row)| *row).collect::<Vec<_>>(), [431]);
         assert!((best[0].0 - 1_000_000).abs() < 20_000, "{best:?}");
+    }
+
+    #[test]
+    fn a_row_that_stays_is_told_of_and_not_written_again() {
+        let embedding = |text: &str| Embedding::of_text(text, 64);
+        let mut vectors = Vectors::new(64);
+        for i in 0..CHUNK_ROWS + 1 {
+            vectors.set(i, Some(&embedding(&format!("word{i}"))));
+        }
+        let before = vectors.clone();
+        vectors.set(0, Some(&embedding("word0")));
+        vectors.set(CHUNK_ROWS, Some(&embedding("another")));
+        let is_shared = |at: usize| Arc::ptr_eq(&vectors.chunks[at], &before.chunks[at]);
+        assert_eq!((is_shared(0), is_shared(1)), (true, false));
+        let changes: Vec<u32> = vectors.changes_since(before.version(), 9).unwrap().collect();
+        assert_eq!(changes, [0, CHUNK_ROWS as u32]);
+        assert_eq!(vectors.changed_since(&before), [CHUNK_ROWS]);
+        assert_eq!(vectors.rows_in(EmbeddingSpace::HashedText), CHUNK_ROWS + 1);
+        // The same numbers mean another thing in another space.
+        let (values, space) = (vectors.get(0).unwrap().values.into(), EmbeddingSpace::Model);
+        vectors.set(0, Some(&Embedding { space, values }));
+        assert_eq!((vectors.rows_in(EmbeddingSpace::HashedText), vectors.rows_in(EmbeddingSpace::Model)), (CHUNK_ROWS, 1));
     }
 
     #[test]

@@ -26,9 +26,7 @@ impl Snapshot {
         for record in records {
             match record {
                 CatalogueRecord::Put(item) if item.sponsored.is_some() => {
-                    if let Some(row) = self.remove(&item.id, &mut postings) {
-                        self.free_rows.push(row);
-                    }
+                    self.delete(&item.id, &mut postings);
                     let entry = Arc::new(Entry::new(unembedded(&item), &self.codes));
                     Arc::make_mut(&mut self.sponsored).insert(item.id, entry);
                 }
@@ -38,9 +36,7 @@ impl Snapshot {
                 }
                 CatalogueRecord::Deleted(id) => {
                     self.forget_sponsored(&id);
-                    if let Some(row) = self.remove(&id, &mut postings) {
-                        self.free_rows.push(row);
-                    }
+                    self.delete(&id, &mut postings);
                 }
                 CatalogueRecord::Popularity(id, popularity) => self.set_popularity(&id, popularity),
             }
@@ -89,7 +85,15 @@ impl Snapshot {
         self.len += 1;
     }
 
-    /// Takes an item out of every index; its row is free afterwards.
+    /// Takes an item away; its row is free afterwards.
+    fn delete(&mut self, id: &ItemId, postings: &mut BTreeMap<FacetCode, PostingChange>) {
+        if let Some(row) = self.remove(id, postings) {
+            self.vectors.set(row.index(), None);
+            self.free_rows.push(row);
+        }
+    }
+
+    /// Takes an item out of every index but that of vectors, where its row is what another is written over.
     fn remove(&mut self, id: &ItemId, postings: &mut BTreeMap<FacetCode, PostingChange>) -> Option<Row> {
         let row = self.find(id)?;
         let entry = self.entries.get_mut(row.index())?.take()?;
@@ -110,7 +114,6 @@ impl Snapshot {
         if let Some(slot) = self.popularity.get_mut(row.index()) {
             *slot = Popularity::default();
         }
-        self.vectors.set(row.index(), None);
         self.len -= 1;
         Some(row)
     }

@@ -8,6 +8,8 @@ use crate::{
     store::{Changes, LogPosition, Store, StoreError},
 };
 
+/// Pause after changes were applied, for more to gather: what is kept of an earlier snapshot has to catch up with each new one.
+const GATHER: Duration = Duration::from_millis(50);
 /// How long one wait for changes lasts.
 const WAIT: Duration = Duration::from_secs(5);
 /// Pause before the first retry; doubles to [`MAX_RETRY_PAUSE`].
@@ -104,6 +106,7 @@ async fn advance(
         };
         if is_applied {
             report(Report::Applied { records: count, logged_at: store.logged_at(&next) });
+            tokio::time::sleep(GATHER).await;
             return Ok(Some(next));
         }
     }

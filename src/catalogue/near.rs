@@ -18,7 +18,7 @@ const WANTED_ROWS: usize = KEPT_ROWS / 2;
 /// With fewer rows left than this it is time to search again.
 const KEPT_MIN_ROWS: usize = WANTED_ROWS / 2;
 /// Changed rows that are looked at before a search costs less.
-const CATCH_UP_MAX_CHANGES: usize = 1_024;
+const CATCH_UP_MAX_CHANGES: usize = 512;
 
 /// One state of one catalogue.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use super::{CatalogueRecord, Popularity};
 use crate::domain::{Item, ItemId};
 
-/// Most log entries read at once.
-pub(super) const MAX_CHANGES_PER_READ: usize = 1_000;
+/// Most log entries read at once: some 5 MB of items of 384 numbers.
+pub(super) const MAX_CHANGES_PER_READ: usize = 4_000;
 
 /// One entry of a change log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -102,16 +102,16 @@ mod tests {
         let log = ChangeLog::new();
         log.append(changes(0, 3));
         let start = log.end();
-        log.append(changes(3, 2_003));
+        log.append(changes(3, 9_003));
         let mut position = start;
         let mut all = Vec::new();
-        while all.len() < 2_000 {
+        while all.len() < 9_000 {
             let Read::Entries { entries, next } = log.read(&position, Duration::ZERO).await else { panic!("gone") };
             assert!(!entries.is_empty() && entries.len() <= MAX_CHANGES_PER_READ);
             all.extend(entries);
             position = next;
         }
-        assert_eq!(all, changes(3, 2_003));
+        assert_eq!(all, changes(3, 9_003));
         assert_eq!(log.read(&position, Duration::ZERO).await, Read::Entries { entries: vec![], next: position.clone() });
     }
 

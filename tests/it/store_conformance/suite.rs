@@ -376,7 +376,7 @@ pub async fn a_deleted_item_that_returns_starts_without_popularity(store: Shared
 
 pub async fn many_changes_come_in_pieces(store: Shared, _: &ManualClock) {
     let (mut reader, mut position, _) = load(&store).await;
-    let items: Vec<Item> = (0..2_500).map(|n| item(&format!("item-{n}"))).collect();
+    let items: Vec<Item> = (0..10_000).map(|n| item(&format!("item-{n}"))).collect();
     store.put_items(&items).await.unwrap();
     let mut pieces = 0;
     loop {
@@ -384,12 +384,12 @@ pub async fn many_changes_come_in_pieces(store: Shared, _: &ManualClock) {
         if records.is_empty() {
             break;
         }
-        assert!(records.len() <= 1_000);
+        assert!(records.len() <= 4_000);
         reader.apply(records);
         position = next;
         pieces += 1;
     }
-    assert_eq!((pieces, reader.items.len()), (3, 2_500));
+    assert_eq!((pieces, reader.items.len()), (3, 10_000));
 }
 
 pub async fn waiting_ends_with_the_first_change(store: Shared, _: &ManualClock) {

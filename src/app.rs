@@ -188,7 +188,8 @@ impl App {
         background.run(Arc::clone(self).report());
         background.run_yielding(Arc::clone(self).follow(known));
         let health = Arc::clone(&self.health);
-        background.run_yielding(self.engine.clone().keep_up(Arc::clone(&self.feed.catalogue), move || health.is_catalogue_loaded()));
+        // Searches ask through the connection that this may make: it must not be one that makes way.
+        background.run(self.engine.clone().keep_up(Arc::clone(&self.feed.catalogue), move || health.is_catalogue_loaded()));
         Ok(background)
     }
 

@@ -220,17 +220,22 @@ async fn past_the_limit_requests_are_refused_at_once_but_probes_are_not() {
     assert!(app.get("/metrics").await.text().await.unwrap().contains("feed_shed_total 1\n"));
 }
 
-#[tokio::test]
-async fn who_would_wait_too_long_is_refused_and_who_waits_is_served() {
-    const ASKED: usize = 150;
-    let busy = || async {
-        std::thread::sleep(std::time::Duration::from_millis(30));
+/// A server of one worker, which is busy for so long with each request for `path`.
+async fn busy_with(path: &'static str, millis: u64) -> TestApp {
+    let busy = move || async move {
+        std::thread::sleep(std::time::Duration::from_millis(millis));
         HttpResponse::NoContent().finish()
     };
     let configure = move |config: &mut web::ServiceConfig| {
-        config.route("/test/busy", web::get().to(busy));
+        config.route(path, web::get().to(busy));
     };
-    let app = TestApp::with(|settings| settings.server.workers = 1, configure).await;
+    TestApp::with(|settings| settings.server.workers = 1, configure).await
+}
+
+#[tokio::test]
+async fn who_would_wait_too_long_is_refused_and_who_waits_is_served() {
+    const ASKED: usize = 150;
+    let app = busy_with("/test/busy", 30).await;
     let asked: Vec<_> = (0..ASKED).map(|_| tokio::spawn(app.request(Method::GET, "/test/busy").send())).collect();
     let (mut served, mut refused) = (0, 0);
     for answer in asked {
@@ -255,14 +260,7 @@ async fn who_would_wait_too_long_is_refused_and_who_waits_is_served() {
 #[tokio::test]
 async fn whoever_has_a_page_gets_the_next_when_nobody_new_does() {
     const GOING_ON: usize = 8;
-    let busy = || async {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-        HttpResponse::NoContent().finish()
-    };
-    let configure = move |config: &mut web::ServiceConfig| {
-        config.route("/v1/feed", web::get().to(busy));
-    };
-    let app = TestApp::with(|settings| settings.server.workers = 1, configure).await;
+    let app = busy_with("/v1/feed", 5).await;
     // It learns what a feed costs here, so that places do not become fewer below.
     for _ in 0..60 {
         assert_eq!(app.get("/v1/feed?user=ana").await.status(), 204);

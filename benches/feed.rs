@@ -90,23 +90,12 @@ impl World {
 
 fn request(user: Option<&str>) -> FeedRequest {
     FeedRequest {
-        is_minor: false,
         request_id: "rq_bench".into(),
         surface: "home".into(),
         user: user.map(|id| UserId::new(id).unwrap()),
         mode: if user.is_some() { Mode::Profile } else { Mode::NoProfile },
-        interests: Default::default(),
         limit: Some(20),
-        diversity: None,
-        seed: None,
-        session: None,
-        cursor: None,
-        strict: false,
-        exclude: Vec::new(),
-        language: None,
-        takes_sponsored: false,
-        session_token: None,
-        goes_on: false,
+        ..FeedRequest::default()
     }
 }
 

@@ -135,6 +135,7 @@ impl App {
         let engine = Engine::of(&settings.catalogue, &metrics);
         feed.sources = source::searching(engine.clone());
         feed.consent = settings.consent.default;
+        feed.brownout_share = settings.server.brownout_share;
         let sensitive = Arc::new(settings.privacy.sensitive.topics());
         feed.sensitive = Arc::clone(&sensitive);
         feed.ads = Arc::new(open_ad_log(&settings, clock.now())?);

@@ -5,11 +5,12 @@
   benches/ceiling/saturation.py [--embeddings FILE.f16.bin] [--items 100000] [--half-seconds 600]
 
 The server has one worker on one core; Redis and the client share the others. 1. The greatest rate of served pages, in a closed loop.
-2. Half of that rate, open loop: p99 ÷ p50 of what is served. 3. Three times that rate, open loop: pages served ÷ the greatest rate, and how soon a
-refusal comes. 4. Half of it again while every item of the catalogue is changed, over and over. Three first pages to one next page. Needs
+2. Half of that rate, open loop: p99 ÷ p50 of what is served. 3. Four thirds of that rate, then three times it, open loop: pages served ÷ the greatest
+rate, how many feeds were made of fewer candidates for it, and how soon a refusal comes. 4. Half of it again while every item of the catalogue is changed, over and over. Three first pages to one next page. Needs
 numpy and taskset.
 """
 import argparse
+import http.client
 import json
 import subprocess
 import threading
@@ -48,6 +49,13 @@ class Importing:
             self.rig.bring(self.setting)
 
 
+def counted(client):
+    """Pages, their summed ILD, and feeds that were made of fewer candidates, since the server began."""
+    lines = client.ask(http.client.HTTPConnection("127.0.0.1", client.port), "/metrics").decode().splitlines()
+    total = lambda start, has="": sum(float(line.split(" ")[-1]) for line in lines if line.startswith(start) and has in line)
+    return total("feed_ild_ratio_count"), total("feed_ild_ratio_sum"), total("feed_degraded_total", 'reason="overload"')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--embeddings")
@@ -69,25 +77,31 @@ def main():
 
         def load(rate, seconds):
             command = ["taskset", "-c", "1-64", client_binary, str(client.port), str(rate), str(seconds), str(READERS), NEXT_SHARE]
-            return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            before = counted(client)
+            run = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            pages, ild, less = (now - then for now, then in zip(counted(client), before))
+            return {**run, "ild": ild / pages, "less": less / pages}
 
         load(0, 5)
-        peak = max(load(0, 10)["served_per_second"] for _ in range(3))
+        peaks = [load(0, 10) for _ in range(3)]
+        peak = max(run["served_per_second"] for run in peaks)
         # A visit is one first page and sometimes the next.
         visits = peak / (1 + float(NEXT_SHARE))
         half = load(visits / 2, arguments.half_seconds)
+        third_more = load(visits * 4 / 3, arguments.overload_seconds)
         over = load(visits * 3, arguments.overload_seconds)
         after = load(visits / 2, 10)
         with Importing(rig, "catalogue.dimension=384") as importing:
             busy = load(visits / 2, arguments.importing_seconds)
     changed = importing.rounds * arguments.items / importing.seconds
-    print(f"greatest: {peak:.0f} pages/s on one core; {changed:.0f} items a second were changed in the last row\n")
-    print("| asked | served/s | ÷ greatest | p50 ms | p99 ms | p99 ÷ p50 | p99.9 ms | refused | of these next pages | refused p50, p99, max ms | failed | asked again |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
-    for name, run in [("half", half), ("three times", over), ("half, right after", after), ("half, importing", busy)]:
+    print(f"greatest: {peak:.0f} pages/s on one core; {changed:.0f} items a second were changed in the last row; "
+          f"{max(run['less'] for run in peaks):.2f} of the pages at the greatest rate were made of fewer candidates\n")
+    print("| asked | served/s | ÷ greatest | p50 ms | p99 ms | p99 ÷ p50 | p99.9 ms | refused | of these next pages | refused p50, p99, max ms | failed | asked again | made of less | mean ILD |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for name, run in [("half", half), ("a third more", third_more), ("three times", over), ("half, right after", after), ("half, importing", busy)]:
         ms, no = run["served_ms"], run["refused_ms"]
         print(f"| {name} | {run['served_per_second']:.0f} | {run['served_per_second'] / peak:.2f} | {ms['p50']:.2f} | {ms['p99']:.2f} | "
-              f"{ms['p99'] / max(ms['p50'], 0.001):.1f} | {ms['p999']:.1f} | {run['refused']} | {run['refused_next']} | {no['p50']:.1f}, {no['p99']:.1f}, {no['max']:.1f} | {run['failed']} | {run['asked_again']} |")
+              f"{ms['p99'] / max(ms['p50'], 0.001):.1f} | {ms['p999']:.1f} | {run['refused']} | {run['refused_next']} | {no['p50']:.1f}, {no['p99']:.1f}, {no['max']:.1f} | {run['failed']} | {run['asked_again']} | {run['less']:.2f} | {run['ild']:.3f} |")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 //! cargo bench --bench dial                             all tables of benches/README.md
 //! cargo bench --bench dial -- viewpoints --feeds 200   one of demo, movielens, viewpoints, with fewer feeds
 //! cargo bench --bench dial -- full                     every column of every method, not only of the default
+//! cargo bench --bench dial -- brownout                 only what fewer candidates do to a page
 //! ```
 //!
 //! The data sets come from `POLYPHONY_DATA` (or `../shared/data`); one that is not there is skipped, and that is said.
@@ -37,9 +38,14 @@ fn main() {
         };
         if let Some(world) = world {
             println!("\n### {name}: {} items, {feeds} feeds", world.snapshot.len());
+            if says("brownout") {
+                brownout(&world);
+                continue;
+            }
             let pools = world.pools(&setting::bare());
             methods(&world, &pools, says("full"));
             shipped(&world);
+            brownout(&world);
             knees(&world);
             if name == "viewpoints" {
                 balance(&world, &pools);
@@ -122,6 +128,18 @@ fn shipped(world: &World) {
     let sweep = Sweep::new(world, &pools, &policy);
     let shipped = policy.diversify.diversity;
     in_full("the shipped policy, exploration and constraints included", &sweep, Some((shipped, world.measure(&pools, &policy, shipped))));
+}
+
+/// What `server.brownout_share` does to a page. Relevance kept is no column: it is of a pool's own best.
+fn brownout(world: &World) {
+    println!("\n| share of the candidates | ILD | topic entropy, bits | topics | nDCG@20 |\n|{}", "---|".repeat(5));
+    let all = Policy::default();
+    for share in [1.0, 0.6, 0.4, 0.2, 0.1] {
+        let mut policy = all.clone();
+        policy.retrieve.candidates = (all.retrieve.candidates as f32 * share) as u32;
+        let Means { ild, topic_entropy, topics, ndcg, .. } = world.measure(&world.pools(&policy), &policy, policy.diversify.diversity);
+        println!("| {share} | {ild:.3} | {topic_entropy:.2} | {topics:.1} | {ndcg:.3} |");
+    }
 }
 
 /// Where a little more diversity begins to cost more than its share, under the shipped policy, by what may not be broken.

@@ -28,6 +28,10 @@ const KEEP_AFTER_EXPIRY: Duration = Duration::from_secs(24 * 3_600);
 /// it still changes.
 const SHARED_SEED_SPAN: Span = Span::minutes(10);
 
+/// However much is asked, a feed is made of as many candidates as a policy may ask for at the least, and of two pages.
+const BROWNOUT_CANDIDATES_MIN: usize = 50;
+const BROWNOUT_PAGES_MIN: usize = 2;
+
 /// A first page that is asked for.
 pub(super) struct First<'a> {
     pub request: &'a FeedRequest,
@@ -89,7 +93,11 @@ impl FeedService {
         let seed = request.seed.unwrap_or_else(|| drawn_seed(&id, reader, policy, &request.surface, now));
         let mut excluded = excluded.to_vec();
         excluded.extend(request.exclude.iter().map(ItemId::hash64));
-        let query = Arc::new(Query::new(snapshot, reader.profile.clone(), Arc::clone(policy), now, seed, excluded));
+        let mut query = Query::new(snapshot, reader.profile.clone(), Arc::clone(policy), now, seed, excluded);
+        if request.pressed && reader.mode != Mode::Chronological {
+            self.brown_out(&mut query, request.limit, degraded);
+        }
+        let query = Arc::new(query);
 
         let mut timings = Timings::default();
         let scored = match reader.mode {
@@ -110,6 +118,17 @@ impl FeedService {
         timings.diversify = watch.elapsed();
         let rows = scored.iter().map(|s| s.row).collect();
         Ok(Made { feed, page, draws, ahead, outcome, rows, snapshot: Arc::clone(&query.snapshot), timings })
+    }
+
+    /// Fewer candidates for a feed that is made while too much is asked, and says so: most of what it costs goes with their number.
+    fn brown_out(&self, query: &mut Query, limit: Option<usize>, degraded: &mut Vec<Degradation>) {
+        let page = limit.unwrap_or(query.policy.policy.page_size as usize);
+        let least = BROWNOUT_CANDIDATES_MIN.max(BROWNOUT_PAGES_MIN * page);
+        let fewer = ((query.candidates as f32 * self.brownout_share) as usize).max(least);
+        if fewer < query.candidates {
+            query.candidates = fewer;
+            degraded.push(Degradation { stage: "candidates", reason: "overload", fallback: "fewer_candidates" });
+        }
     }
 
     /// What the sources bring within `deadline`, best first.

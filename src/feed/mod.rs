@@ -54,7 +54,7 @@ use cursor::{Cursor, Signer};
 use local::ReaderMark;
 
 /// What a client asked for, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FeedRequest {
     /// `rq_…`, for the journal.
     pub request_id: String,
@@ -89,6 +89,8 @@ pub struct FeedRequest {
     pub session_token: Option<String>,
     /// The client asks for more past an end or a break.
     pub goes_on: bool,
+    /// More is asked than can be done in time: a new feed makes do with [`FeedService::brownout_share`] of its candidates.
+    pub pressed: bool,
 }
 
 /// Something was missing; the slate is still valid. All names are closed lists.
@@ -96,7 +98,7 @@ pub struct FeedRequest {
 pub struct Degradation {
     /// `profile`, `candidates`, `feed`, `policy`.
     pub stage: &'static str,
-    /// What went wrong: [`StoreError::reason`], [`SourceError::reason`](crate::source::SourceError::reason) or `source_late`.
+    /// What went wrong: [`StoreError::reason`], [`SourceError::reason`](crate::source::SourceError::reason) `source_late` or `overload`.
     pub reason: &'static str,
     /// What was done instead.
     pub fallback: &'static str,
@@ -177,6 +179,9 @@ pub struct FeedService {
     pub local: local::LocalFeeds,
     /// What holds for people who were never asked.
     pub consent: ConsentDefault,
+    /// Share of `retrieve.candidates` that a new feed is made of while too much is asked, in (0, 1]; 1: all the same
+    /// (brownout: Klein et al., ICSE 2014).
+    pub brownout_share: f32,
     /// What is used of people with consent to its category alone.
     pub sensitive: Arc<SensitiveTopics>,
     has_sensitive: usable::HasSensitive,
@@ -204,6 +209,7 @@ impl FeedService {
             sources,
             local: local::LocalFeeds::default(),
             consent: ConsentDefault::Assumed,
+            brownout_share: 1.0,
             sensitive: Arc::default(),
             has_sensitive: usable::HasSensitive::default(),
             ads: Arc::new(AdLog::off()),

@@ -142,23 +142,9 @@ const fn reach(constraint: &Constraint) -> u32 {
 
 fn request(surface: &str, reader: usize) -> FeedRequest {
     FeedRequest {
-        request_id: String::new(),
         surface: surface.to_owned(),
-        user: None,
-        session: None,
-        is_minor: false,
-        mode: Mode::Profile,
-        interests: Default::default(),
-        limit: None,
-        diversity: None,
         seed: Some(first::seed_of(format!("sample|{surface}|{reader}").as_bytes())),
-        cursor: None,
-        strict: false,
-        exclude: Vec::new(),
-        language: None,
-        takes_sponsored: false,
-        session_token: None,
-        goes_on: false,
+        ..FeedRequest::default()
     }
 }
 

@@ -21,6 +21,8 @@ use crate::clock::Stopwatch;
 const BEGINNING_WAIT_MAX: Duration = Duration::from_millis(40);
 /// This many wait whatever they cost: an app asks for several things at once.
 const WAITING_MIN: usize = 32;
+/// One in so many places that are taken makes a worker pressed: where a queue does not shorten by itself any more.
+const PRESSED_FROM: usize = 2;
 /// One in so many places more is for those who go on.
 const GOING_ON_OVER: usize = 4;
 /// About what is begun in one go. Between two, sockets are looked at: new requests are taken in or refused, and answers of the
@@ -101,6 +103,11 @@ impl Backlog {
                 tracing::warn!(refused = backlog.refused.take(), "more is asked than can be done in time");
             });
         }
+    }
+
+    /// Whether so many wait that those who are served should make do with less.
+    pub fn is_pressed(&self) -> bool {
+        self.waiting.get() >= self.places(Step::Begins) / PRESSED_FROM
     }
 
     fn places(&self, step: Step) -> usize {
@@ -189,6 +196,17 @@ mod tests {
         drop(going_on);
         (0..1_000).for_each(|_| backlog.learn(Duration::from_secs(1)));
         assert_eq!(taken_in(&backlog, Step::GoesOn).len(), WAITING_MIN + WAITING_MIN / GOING_ON_OVER);
+    }
+
+    #[test]
+    fn half_of_the_places_taken_is_pressed() {
+        let backlog = Rc::new(Backlog::new());
+        let _nineteen: Vec<_> = (0..19).filter_map(|_| backlog.enter(Step::Begins)).collect();
+        assert!(!backlog.is_pressed());
+        let twentieth = backlog.enter(Step::GoesOn);
+        assert!(twentieth.is_some() && backlog.is_pressed(), "whoever it is that waits");
+        drop(twentieth);
+        assert!(!backlog.is_pressed());
     }
 
     #[tokio::test]

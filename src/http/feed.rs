@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpMessage, HttpRequest, HttpResponse,
     http::{Method, header},
     web,
 };
@@ -16,7 +16,7 @@ use super::{
     feed_lists::{exclude_list, excluded, read_interests},
     gpc::{self, PrivacyBody},
     language::Language,
-    middleware::{AccessNote, RequestId},
+    middleware::{AccessNote, Pressed, RequestId},
     params::Query,
     problem::{Kind, Problem},
     session::SessionBody,
@@ -304,6 +304,7 @@ fn admitted(app: &App, caller: &Caller, id: &RequestId, request: &HttpRequest, a
         takes_sponsored: !is_minor,
         session_token: asked.session_token,
         goes_on: asked.goes_on,
+        pressed: request.extensions().get::<Pressed>().is_some(),
     })
 }
 

@@ -96,6 +96,10 @@ impl AccessNote {
     }
 }
 
+/// On a request whose worker has many waiting: it should make do with less.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pressed;
+
 /// A request's answer in the making: what the access line and the metrics need.
 struct Passage {
     id: RequestId,
@@ -195,6 +199,9 @@ where
     // Whoever is there is taken in, or refused, before any of them is worked for: a refusal does not wait behind work.
     if let Some(waiting) = waiting {
         waiting.over().await;
+    }
+    if backlog.is_pressed() {
+        request.extensions_mut().insert(Pressed);
     }
     let outcome = backlog.measured(AssertUnwindSafe(next.call(request)).catch_unwind()).await;
     match outcome {

@@ -14,6 +14,7 @@ use crate::domain::{
 pub const WORKERS_MAX: usize = 1_024;
 /// Most requests served at once.
 pub const INFLIGHT_REQUESTS_MAX: usize = 100_000;
+pub const BROWNOUT_SHARE_MIN: f32 = 0.1;
 /// Bounds of both body limits, in bytes.
 pub const BODY_LIMIT_BYTES_MIN: usize = 1_024;
 pub const BODY_LIMIT_BYTES_MAX: usize = 1024 * 1024 * 1024;
@@ -114,6 +115,7 @@ impl Settings {
         }
         found.range("server.workers", server.workers, 0, WORKERS_MAX);
         found.range("server.max_inflight_requests", server.max_inflight_requests, 1, INFLIGHT_REQUESTS_MAX);
+        found.range("server.brownout_share", server.brownout_share, BROWNOUT_SHARE_MIN, 1.0);
         found.range("server.body_limit_bytes", server.body_limit_bytes, BODY_LIMIT_BYTES_MIN, BODY_LIMIT_BYTES_MAX);
         found.range("server.bulk_body_limit_bytes", server.bulk_body_limit_bytes, BODY_LIMIT_BYTES_MIN, BODY_LIMIT_BYTES_MAX);
         if server.bulk_body_limit_bytes < server.body_limit_bytes {

@@ -74,6 +74,8 @@ pub struct Server {
     /// 0: one per core.
     pub workers: usize,
     pub max_inflight_requests: usize,
+    /// Of `retrieve.candidates`, for new feeds while a worker has many waiting.
+    pub brownout_share: f32,
     pub body_limit_bytes: usize,
     /// For routes that take many items at once.
     pub bulk_body_limit_bytes: usize,
@@ -231,6 +233,7 @@ impl Default for Server {
             public_url: String::new(),
             workers: 0,
             max_inflight_requests: 512,
+            brownout_share: 0.4,
             body_limit_bytes: 1024 * 1024,
             bulk_body_limit_bytes: 32 * 1024 * 1024,
             keep_alive: Span::secs(75),

@@ -36,6 +36,8 @@ pub struct Query {
     pub seed: u64,
     /// Item hashes that must not come back.
     pub excluded: Vec<u64>,
+    /// Wanted of all sources together: `policy.retrieve.candidates`, or fewer.
+    pub candidates: usize,
     /// The request's filters, made once and by the first source that asks.
     rules: OnceLock<Rules>,
 }
@@ -49,7 +51,8 @@ impl Query {
         seed: u64,
         excluded: Vec<u64>,
     ) -> Self {
-        Self { snapshot, profile, policy, now, seed, excluded, rules: OnceLock::new() }
+        let candidates = policy.policy.retrieve.candidates as usize;
+        Self { snapshot, profile, policy, now, seed, excluded, candidates, rules: OnceLock::new() }
     }
 
     pub fn context(&self) -> Context<'_> {
@@ -148,10 +151,10 @@ pub fn searching(engine: Engine) -> Vec<Box<dyn CandidateSource>> {
     ]
 }
 
-/// Asks every source that applies for its share of `policy.retrieve.candidates`, all at once, until `deadline`.
+/// Asks every source that applies for its share of [`Query::candidates`], all at once, until `deadline`.
 /// What the sources leave open is filled with the newest items.
 pub async fn gather(sources: &[Box<dyn CandidateSource>], query: &Arc<Query>, deadline: Instant) -> Gathered {
-    let wanted = query.policy.policy.retrieve.candidates as usize;
+    let wanted = query.candidates;
     let asked: Vec<_> = sources.iter().filter(|s| share(s.kind(), query) > 0.0 && s.applies(query)).collect();
     let shares: f32 = asked.iter().map(|s| share(s.kind(), query)).sum();
     let fetches = asked.iter().map(|source| {

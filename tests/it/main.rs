@@ -39,6 +39,7 @@ mod me;
 mod memory;
 mod modes;
 mod openapi;
+mod overload;
 mod policies;
 mod privacy;
 mod problems;

@@ -220,67 +220,6 @@ async fn past_the_limit_requests_are_refused_at_once_but_probes_are_not() {
     assert!(app.get("/metrics").await.text().await.unwrap().contains("feed_shed_total 1\n"));
 }
 
-/// A server of one worker, which is busy for so long with each request for `path`.
-async fn busy_with(path: &'static str, millis: u64) -> TestApp {
-    let busy = move || async move {
-        std::thread::sleep(std::time::Duration::from_millis(millis));
-        HttpResponse::NoContent().finish()
-    };
-    let configure = move |config: &mut web::ServiceConfig| {
-        config.route(path, web::get().to(busy));
-    };
-    TestApp::with(|settings| settings.server.workers = 1, configure).await
-}
-
-#[tokio::test]
-async fn who_would_wait_too_long_is_refused_and_who_waits_is_served() {
-    const ASKED: usize = 150;
-    let app = busy_with("/test/busy", 30).await;
-    let asked: Vec<_> = (0..ASKED).map(|_| tokio::spawn(app.request(Method::GET, "/test/busy").send())).collect();
-    let (mut served, mut refused) = (0, 0);
-    for answer in asked {
-        let answer = answer.await.unwrap().unwrap();
-        match answer.status().as_u16() {
-            204 => served += 1,
-            503 => {
-                assert_eq!(answer.headers()["retry-after"], "1");
-                let problem: serde_json::Value = answer.json().await.unwrap();
-                assert_eq!(problem["code"], "E0131", "{problem}");
-                refused += 1;
-            }
-            other => panic!("{other}"),
-        }
-    }
-    assert!(refused > 0, "512 places are no reason to make {ASKED} wait for seconds");
-    assert!(served >= 32 && served + refused == ASKED, "{served} served, {refused} refused");
-    assert_eq!(app.get("/test/busy").await.status(), 204, "and well again");
-    assert!(app.get("/metrics").await.text().await.unwrap().contains(&format!("feed_shed_total {refused}\n")));
-}
-
-#[tokio::test]
-async fn whoever_has_a_page_gets_the_next_when_nobody_new_does() {
-    const GOING_ON: usize = 8;
-    let app = busy_with("/v1/feed", 5).await;
-    // It learns what a feed costs here, so that places do not become fewer below.
-    for _ in 0..60 {
-        assert_eq!(app.get("/v1/feed?user=ana").await.status(), 204);
-    }
-    let ask = |path: &str| tokio::spawn(app.request(Method::GET, path).send());
-    let beginning: Vec<_> = (0..150).map(|_| ask("/v1/feed?user=ana")).collect();
-    let going_on: Vec<_> = (0..GOING_ON).map(|_| ask("/v1/feed?user=ben&cursor=c1.x")).collect();
-    let mut counts = [[0, 0], [0, 0]];
-    for (step, answers) in [beginning, going_on].into_iter().enumerate() {
-        for answer in answers {
-            let status = answer.await.unwrap().unwrap().status().as_u16();
-            assert!(matches!(status, 204 | 503), "{status}");
-            counts[step][usize::from(status == 503)] += 1;
-        }
-    }
-    let [[_, turned_away], [went_on, stopped]] = counts;
-    assert!(turned_away > 0, "{counts:?}");
-    assert_eq!((went_on, stopped), (GOING_ON, 0), "{counts:?}");
-}
-
 #[tokio::test]
 async fn a_request_id_is_never_taken_from_the_client() {
     let app = TestApp::start().await;

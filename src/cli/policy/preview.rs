@@ -12,7 +12,7 @@ use crate::{
         ground::Ground,
         show::fitted,
     },
-    domain::{UserId, profile::Mode},
+    domain::UserId,
     feed::FeedRequest,
     http::policies::{MAX_PREVIEWED_POLICIES, forms::PreviewBody},
     policy::{
@@ -149,23 +149,12 @@ impl Preview {
 
     fn request(&self, user: Option<UserId>) -> FeedRequest {
         FeedRequest {
-            request_id: String::new(),
             surface: self.surface.clone(),
             user,
-            session: None,
-            is_minor: false,
-            mode: Mode::Profile,
-            interests: Default::default(),
             limit: self.limit.map(usize::from),
             diversity: self.diversity,
             seed: self.seed,
-            cursor: None,
-            strict: false,
-            exclude: Vec::new(),
-            language: None,
-            takes_sponsored: false,
-            session_token: None,
-            goes_on: false,
+            ..FeedRequest::default()
         }
     }
 }

@@ -95,20 +95,10 @@ pub async fn post(
         request_id: id.as_str().to_owned(),
         surface,
         user: Some(user.clone()),
-        session: None,
         is_minor,
         mode: age::narrowed(is_minor, gpc::narrowed(&app, &request, Mode::Profile)),
-        interests: Default::default(),
         limit: limit.map(|n| n as usize),
-        diversity: None,
-        seed: None,
-        cursor: None,
-        strict: false,
-        exclude: Vec::new(),
-        language: None,
-        takes_sponsored: false,
-        session_token: None,
-        goes_on: false,
+        ..FeedRequest::default()
     };
     let person = app.store.person(&user).await?.unwrap_or_default();
     let previewed = app.feed.preview_preferences(&asked, &user, person, wanted).await;

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     app::App,
     auth::Caller,
-    domain::{UserId, profile::Mode},
+    domain::UserId,
     feed::{FeedRequest, supply::MAX_SAMPLED_READERS, verdict},
     policy::{self, diff::Diff, explain, report::Report, schema},
     wire::{Faults, read},
@@ -211,25 +211,7 @@ async fn beside_requests<T: Send + 'static>(work: impl Future<Output = T> + Send
 
 /// The request, and the policies as they were named; faults are added.
 fn preview_request<'a>(body: &'a Value, id: RequestId, faults: &mut Faults) -> (FeedRequest, &'a [Value]) {
-    let mut asked = FeedRequest {
-        request_id: id.as_str().to_owned(),
-        surface: "home".to_owned(),
-        user: None,
-        session: None,
-        is_minor: false,
-        mode: Mode::Profile,
-        interests: Default::default(),
-        limit: None,
-        diversity: None,
-        seed: None,
-        cursor: None,
-        strict: false,
-        exclude: Vec::new(),
-        language: None,
-        takes_sponsored: false,
-        session_token: None,
-        goes_on: false,
-    };
+    let mut asked = FeedRequest { request_id: id.as_str().to_owned(), surface: "home".to_owned(), ..FeedRequest::default() };
     let mut policies: &[Value] = &[];
     let Some(map) = read::object(body, "", faults) else { return (asked, policies) };
     read::unknown_keys(map, &PREVIEW_FIELDS, "a policy preview", "", faults);

@@ -6,8 +6,6 @@ pub mod push;
 mod render;
 pub mod unsubscribe;
 
-use std::collections::BTreeMap;
-
 use actix_web::{HttpRequest, web};
 use serde_json::{Map, Value};
 
@@ -24,7 +22,6 @@ use crate::{
         ItemId, Time, UserId,
         consent::{Purpose, latest},
         policy,
-        profile::Mode,
         reach::{Against, Pace, Refused},
     },
     feed::{FeedRequest, Served},
@@ -138,20 +135,9 @@ async fn page(app: &App, id: &RequestId, asked: &Asked, limit: Option<usize>) ->
         request_id: id.as_str().to_owned(),
         surface: asked.surface.clone(),
         user: Some(asked.user.clone()),
-        session: None,
-        is_minor: false,
-        mode: Mode::Profile,
-        interests: BTreeMap::new(),
         limit,
-        diversity: None,
-        seed: None,
-        cursor: None,
-        strict: false,
         exclude: asked.exclude.clone(),
-        language: None,
-        takes_sponsored: false,
-        session_token: None,
-        goes_on: false,
+        ..FeedRequest::default()
     };
     let served = app.feed.serve(&request).await.map_err(|error| problem(app, error, SURFACE_IN_BODY))?;
     app.record_served(&served);

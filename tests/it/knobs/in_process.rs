@@ -6,6 +6,7 @@ use polyphony::{
     app::App,
     clock::ManualClock,
     domain::Span,
+    feed::FeedRequest,
     settings::{Policies, Settings},
 };
 use reqwest::Method;
@@ -29,6 +30,16 @@ pub(super) async fn ad_retention(change: Change) -> String {
     std::fs::write(ads.join("journal-000002.ndjson"), "").unwrap();
     let app = App::new(settings, Arc::new(ManualClock::at(NOW)), Arc::new(StubStore::default())).unwrap();
     format!("{} ads on record", app.feed.ads.all().unwrap().len())
+}
+
+/// In process, told that too much is asked: how many candidates a feed is made of.
+pub(super) async fn brownout_share(change: Change) -> String {
+    let share = changed(change).server.brownout_share;
+    let world = World::with(StoreKind::Embedded, |into| into.server.brownout_share = share).await;
+    world.demo().await;
+    let request = FeedRequest { surface: "home".into(), pressed: true, ..FeedRequest::default() };
+    let served = world.app.feed.serve(&request).await.unwrap();
+    format!("{} candidates, {} degradations", served.feed.pool.len(), served.degraded.len())
 }
 
 /// The settings with the change, as a file would make it.

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::{
     Observed,
     deployments::{controller, cors_origins, person_cache, qdrant, redis_mode, search_engine, sentinel, tls_authority, tls_certificate},
-    in_process::{ad_retention, kept_of_people, public_url, reach},
+    in_process::{ad_retention, brownout_share, kept_of_people, public_url, reach},
 };
 use crate::{
     shutdown::unfinished,
@@ -68,6 +68,7 @@ operations! {
     "server.listen" = "127.0.0.2:0" => listen;
     "server.workers" = "5" => workers;
     "server.max_inflight_requests" = "1" => max_inflight_requests;
+    "server.brownout_share" = "0.5" => brownout_share;
     "server.body_limit_bytes" = "1024" => body_limit_bytes;
     "server.bulk_body_limit_bytes" = "1048576" => bulk_body_limit_bytes;
     "server.keep_alive" = "1s" => keep_alive;

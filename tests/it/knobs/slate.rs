@@ -12,7 +12,6 @@ use polyphony::{
         consent::ConsentDefault,
         item::Sponsored,
         policy::{ActivePolicy, Surfaces},
-        profile::Mode,
         session::Session,
     },
     feed::{FeedRequest, FeedService, RerankCandidate, RerankRequest, Served, cursor::Signer},
@@ -302,20 +301,12 @@ impl World {
             request_id: "rq_1".into(),
             surface: surface.into(),
             user: (ask != Ask::Nobody).then(|| UserId::new("ana").unwrap()),
-            mode: Mode::Profile,
-            interests: Default::default(),
             limit: matches!(ask, Ask::Long(_)).then_some(20),
             diversity: (ask == Ask::Diverse).then_some(0.9),
             seed: Some(SEED),
-            session: None,
-            is_minor: false,
-            cursor: None,
-            strict: false,
-            exclude: Vec::new(),
-            language: None,
             takes_sponsored: true,
             session_token: (ask == Ask::Session).then(session_token),
-            goes_on: false,
+            ..FeedRequest::default()
         };
         if ask == Ask::Rerank {
             let snapshot = catalogue.snapshot();

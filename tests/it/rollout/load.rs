@@ -13,7 +13,6 @@ use polyphony::{
         Policy, UserId,
         feed::Owner,
         policy::{ActivePolicy, Surfaces},
-        profile::Mode,
     },
     feed::{FeedRequest, FeedService, Served, cursor::Signer},
     journal::Journal,
@@ -96,20 +95,9 @@ async fn replayed(world: &World, policy: Policy, user: &str, seed: u64) -> Serve
         request_id: "rq_replay".into(),
         surface: "home".into(),
         user: Some(UserId::new(user).unwrap()),
-        session: None,
-        is_minor: false,
-        mode: Mode::Profile,
-        interests: Default::default(),
         limit: Some(10),
-        diversity: None,
         seed: Some(seed),
-        cursor: None,
-        strict: false,
-        exclude: Vec::new(),
-        language: None,
-        takes_sponsored: false,
-        session_token: None,
-        goes_on: false,
+        ..FeedRequest::default()
     };
     feeds.serve(&request).await.unwrap()
 }

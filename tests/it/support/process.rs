@@ -108,7 +108,7 @@ impl Recipe {
         command.arg(self.command).args(["--listen", "127.0.0.1:0", "--data"]).arg(self.data());
         // Long limits, so that a busy machine alone degrades nothing. Later `--set`s win: a test may ask for others.
         let policy = self.own_policy.then_some("policy.retrieve.deadline=500ms");
-        for setting in ["telemetry.log_level=info", "store.redis.timeout=500ms"].into_iter().chain(policy) {
+        for setting in ["telemetry.log_level=info", "store.redis.timeout=500ms", "server.brownout_share=1"].into_iter().chain(policy) {
             command.args(["--set", setting]);
         }
         command.args(&self.arguments).env_clear().current_dir(self.folder.path()).stdin(Stdio::null());

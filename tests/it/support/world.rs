@@ -86,6 +86,7 @@ impl World {
         settings.consent.default = ConsentDefault::Assumed;
         settings.catalogue.dimension = 32;
         settings.policy.retrieve.deadline = Span::millis(500);
+        settings.server.brownout_share = 1.0;
         settings.journal.path = folder.path().join("journal");
         change(&mut settings);
         let clock = Arc::new(ManualClock::at(NOW));

@@ -12,8 +12,9 @@ use std::{
 
 use parking_lot::Mutex;
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, WriteTransaction};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 
+use super::group::{self, Queue, Write};
 use crate::store::StoreError;
 
 /// Page cache. The catalogue lives in memory anyway, so this serves profiles and feeds.
@@ -59,7 +60,26 @@ pub(super) struct Engine {
     open: Opener,
     state: Mutex<State>,
     /// One writer at a time, as redb has it; waiting here is bounded, waiting in redb is not.
-    writer: Arc<Semaphore>,
+    queue: Queue,
+}
+
+/// Whoever works on the queue, unless its thread never begins: then the queue is left as it is.
+struct Writer(Option<Arc<Engine>>);
+
+impl Writer {
+    fn work(mut self) {
+        if let Some(engine) = self.0.take() {
+            engine.queue.work_off(|group| engine.commit(group));
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(engine) = &self.0 {
+            engine.queue.abandon();
+        }
+    }
 }
 
 /// The opener of a file at `path`, made readable by this account alone, with its folders.
@@ -100,7 +120,7 @@ impl Engine {
         });
         let database = opened.map_err(|error| store_error(&name, &error.into()))?;
         let state = Mutex::new(State::Open(Arc::new(database)));
-        Ok(Arc::new(Self { name, open, state, writer: Arc::new(Semaphore::new(1)) }))
+        Ok(Arc::new(Self { name, open, state, queue: Queue::default() }))
     }
 
     /// Runs `work` on one consistent snapshot, on this thread.
@@ -109,24 +129,34 @@ impl Engine {
         read(&*self.database()?).map_err(|fault| self.settle(fault))
     }
 
-    /// Runs `work` in one transaction on a blocking thread and syncs it to disk: all of it is kept, or nothing.
+    /// Runs `work` in a transaction on a blocking thread and syncs it to disk: all of it is kept, or nothing. Others that wait
+    /// at the same time share the transaction; none sees of another what it would not see one after the other.
     ///
-    /// Errors: [`StoreError::Timeout`] when the disk takes longer than [`CALL_LIMIT`]; the work may still be kept then.
+    /// Errors: [`StoreError::Timeout`] when it takes longer than [`CALL_LIMIT`], its turn included; the work may still be kept then.
     pub(super) async fn write<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&WriteTransaction) -> Result<T, Fault> + Send + 'static,
+        work: impl Fn(&WriteTransaction) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let turn = tokio::time::timeout(CALL_LIMIT, self.writer.clone().acquire_owned());
-        let turn = turn.await.map_err(|_| StoreError::Timeout)?.map_err(|_| StoreError::Timeout)?;
-        let engine = self.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            engine.write_here(work)
-        });
-        match tokio::time::timeout(CALL_LIMIT, task).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(StoreError::Refused("the database engine stopped in the middle of a write".into())),
+        let (write, outcome) = group::pending(work);
+        if self.queue.push(write) {
+            let writer = Writer(Some(self.clone()));
+            tokio::task::spawn_blocking(move || writer.work());
+        }
+        match tokio::time::timeout(CALL_LIMIT, outcome).await {
+            Ok(outcome) => outcome.unwrap_or_else(|_| Err(group::stopped())),
             Err(_) => Err(StoreError::Timeout),
+        }
+    }
+
+    /// One transaction for all of them; one for each where that cannot be, so that a write fails only for itself.
+    fn commit(self: &Arc<Self>, mut group: Vec<Box<dyn Write>>) {
+        if group.len() > 1 && self.write_here(|transaction| group.iter_mut().try_for_each(|write| write.run(transaction))).is_ok() {
+            group.into_iter().for_each(|write| write.answer(Ok(())));
+            return;
+        }
+        for mut write in group {
+            let kept = self.write_here(|transaction| write.run(transaction));
+            write.answer(kept);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The embedded store: one file, one process, nothing to install. Every `Ok` write is synced to disk.
 //!
-//! Writes run on blocking threads, because they end in an fsync. Reads of one person's records run where they are called:
+//! Writes run on blocking threads, because they end in an fsync; those that wait at the same time share it (`group.rs`). Reads of one person's records run where they are called:
 //! a few B-tree steps over pages in memory take microseconds, less than handing them to another thread, and a running
 //! write does not hold them up (redb's readers have their own snapshot).
 
@@ -8,6 +8,7 @@ mod catalogue;
 mod change_log;
 mod earlier;
 mod engine;
+mod group;
 mod key_file;
 mod pace;
 mod people;

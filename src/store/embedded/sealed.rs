@@ -137,7 +137,7 @@ impl EmbeddedStore {
             if log.len() != expected {
                 return Ok(Commit::Conflict);
             }
-            log.push(record);
+            log.push(record.clone());
             let sealed = key.seal(Record::Consents, &codec::consent::encode(&log)?)?;
             people::keep_consents(transaction, &who, &sealed, now.plus(CONSENT_KEEP))?;
             Ok(Commit::Done)

@@ -128,8 +128,11 @@ fn identified(request: &HttpRequest) -> Result<Caller, Problem> {
         (Caller::Server | Caller::Admin, Some(key)) => count(app, Who::Key(key), &mut standings)?,
         _ => count(app, Who::Anonymous, &mut standings)?,
     }
-    if let Some(id) = request.match_info().get("id").filter(|_| request.path().starts_with(me::USERS_PREFIX)) {
-        count(app, Who::User { id, writes: writes(request) }, &mut standings)?;
+    // A token counts for its subject alone: with another's path it is refused, and must not use up what is theirs.
+    if !matches!(caller, Caller::User { .. })
+        && let Some(id) = me::named(request)
+    {
+        count(app, Who::User { id: &id, writes: writes(request) }, &mut standings)?;
     }
     let mut extensions = request.extensions_mut();
     extensions.insert(standings);

@@ -22,6 +22,7 @@ use crate::support::{
 
 on_both_stores! {
     nothing_of_the_person_is_left
+    whom_the_path_names_is_wholly_decoded
     a_receipt_is_signed_and_stays_the_same
     late_events_are_refused_until_a_consent_is_given
     a_refusal_lifts_nothing
@@ -66,6 +67,36 @@ async fn nothing_of_the_person_is_left(kind: StoreKind) {
     if let Some(redis) = &world.redis {
         let keys: Vec<String> = ::redis::cmd("KEYS").arg("pf:{p:*").query(&mut redis.connection()).unwrap();
         assert!(keys.iter().all(|key| key.ends_with(":erased")), "{keys:?}");
+    }
+}
+
+async fn whom_the_path_names_is_wholly_decoded(kind: StoreKind) {
+    let world = with_a_past(kind).await;
+    let named = [
+        ("ana%2Bnews%40x.org", "ana+news@x.org"),
+        ("ana+news@y.org", "ana+news@y.org"),
+        ("a%20b", "a b"),
+        ("%C3%BCml%C3%A4ut", "ümläut"),
+        ("a%2Fb", "a/b"),
+        ("100%25", "100%"),
+        ("a%252Bb", "a%2Bb"),
+    ];
+    for (path, id) in named {
+        world.events(id, [event("like", "itm_001")]).await;
+        let wanted = json!({"diversity": 0.5});
+        let set = send(world.request(Method::PUT, &format!("/v1/users/{path}/preferences")).json(&wanted)).await.ok();
+        assert_eq!(set.body["diversity"], 0.5);
+        let profile = world.app.store.profile(&UserId::new(id).unwrap()).await.unwrap().unwrap();
+        assert_eq!((profile.preferences.diversity, profile.events), (Some(0.5), 1), "{path}");
+        let topic = format!("/v1/users/{path}/interests/a%2Bb%25");
+        send(world.request(Method::PUT, &topic).json(&json!({"weight": 1}))).await.ok();
+        let profile = world.app.store.profile(&UserId::new(id).unwrap()).await.unwrap().unwrap();
+        assert!(profile.preferences.topics.contains_key("a+b%"), "{:?}", profile.preferences.topics);
+        erase(&world, path).await.ok();
+        assert_eq!(world.app.store.profile(&UserId::new(id).unwrap()).await.unwrap(), None, "{path}");
+    }
+    for path in ["%FF", "a%C3", "a%00b"] {
+        assert_eq!(erase(&world, path).await.problem(), (404, "not-found"), "{path}");
     }
 }
 

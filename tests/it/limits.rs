@@ -73,6 +73,9 @@ async fn a_token_counts_for_its_subject_and_asking_in_a_body_is_reading() {
     let asked = || as_user("ana", Method::POST, "/v1/feed").json(&json!({}));
     let got = || as_user("ana", Method::GET, "/v1/feed");
     assert_eq!(statuses(vec![asked(), got(), asked(), got(), asked(), got()]).await, [200, 200, 200, 200, 429, 429]);
+    // Whoever is refused uses up nothing of the person they named.
+    let named = |user: &str| as_user("eve", Method::PUT, &format!("/v1/users/{user}/preferences")).json(&json!({}));
+    assert_eq!(statuses(vec![named("ben"), named("ben"), named("ben"), events("ben"), events("ben")]).await, [403, 403, 429, 202, 429]);
     // A key that names the person in the path counts for the same one.
     let by_key = world.request(Method::PUT, "/v1/users/ana/preferences").bearer_auth(KEY).json(&json!({}));
     assert_eq!(send(by_key).await.status, 429);

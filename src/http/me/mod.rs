@@ -15,8 +15,8 @@ pub mod snooze;
 
 use std::future::{Ready, ready};
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header};
-use serde::Serialize;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header, web};
+use serde::{Deserialize, Serialize};
 
 use super::problem::{Kind, Problem};
 use crate::{
@@ -49,9 +49,29 @@ impl FromRequest for Subject {
     }
 }
 
+/// The `id` of a path about a person, wholly decoded: what the router hands out by name still has `%25`, `%2B` and `%2F` in it.
+/// `None` where the path names nobody.
+pub(super) fn named(request: &HttpRequest) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+    }
+    let of_a_person = request.path().starts_with(USERS_PREFIX);
+    let named = of_a_person.then(|| web::Path::<Named>::from_request(request, &mut Payload::None).into_inner());
+    Some(named?.ok()?.into_inner().id)
+}
+
+fn user_id(named: &str) -> Result<UserId, Problem> {
+    let unknown = |why: String| Problem::not_found(format!("The user id in the path {why}."));
+    // Decoding has put it in place of broken bytes: different people would become one.
+    if named.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(unknown("is not UTF-8 when decoded".to_owned()));
+    }
+    UserId::new(named).map_err(|error| unknown(error.to_string()))
+}
+
 fn subject(request: &HttpRequest, caller: &Caller) -> Result<Subject, Problem> {
-    let named = request.match_info().get("id");
-    let named = named.map(|id| UserId::new(id).map_err(|error| Problem::not_found(format!("The user id in the path {error}."))));
+    let named = named(request).map(|id| user_id(&id));
     let user = caller.user_for(named.transpose()?)?;
     user.map(Subject).ok_or_else(|| {
         Problem::forbidden("`/v1/me` is the subject of a user token; with a key, or without any, name the person: `/v1/users/{id}/…`.")

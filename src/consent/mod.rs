@@ -78,7 +78,7 @@ impl Consents {
         ordered.sort_by_key(|(_, gives)| *gives);
         let mut until_lifted = Vec::new();
         for (purpose, gives) in ordered {
-            match self.append(user, log.clone(), (purpose, gives), notice).await {
+            match self.append(user, log.clone(), purpose, notice, |log, now| needed(log, purpose, gives, notice, now)).await {
                 Ok(grown) => log = grown,
                 // Of somebody erased nothing is kept, a refusal included; unless they come back with the same form.
                 Err(ConsentError::Store(StoreError::Erased)) => until_lifted.push(purpose),
@@ -89,7 +89,7 @@ impl Consents {
             if log.is_empty() {
                 break;
             }
-            log = self.append(user, log, (purpose, false), notice).await?;
+            log = self.append(user, log, purpose, notice, |log, now| needed(log, purpose, false, notice, now)).await?;
         }
         Ok(log)
     }
@@ -97,26 +97,38 @@ impl Consents {
     /// Records that a signal refuses `purposes`, where the person has not decided themselves and no consent is in force. `log` is
     /// the person's as it was just read.
     pub async fn object(&self, user: &UserId, log: &[ConsentRecord], purposes: &[Purpose]) -> Result<(), ConsentError> {
-        let now = self.clock.now();
-        let is_open = |purpose: &Purpose| matches!(standing(log, *purpose, now), Standing::Unasked | Standing::Expired);
-        let refused: BTreeMap<Purpose, bool> = purposes.iter().copied().filter(is_open).map(|purpose| (purpose, false)).collect();
-        if !refused.is_empty() {
-            self.decide(user, &refused, &GPC_NOTICE).await?;
+        let objected = |log: &[ConsentRecord], purpose: Purpose, now: Time| {
+            let is_open = matches!(standing(log, purpose, now), Standing::Unasked | Standing::Expired);
+            is_open.then(|| needed(log, purpose, false, &GPC_NOTICE, now)).flatten()
+        };
+        if purposes.iter().all(|purpose| objected(log, *purpose, self.clock.now()).is_none()) {
+            return Ok(());
+        }
+        // What was read may be old, or could not be read: what the person decided meanwhile, or before, stands.
+        let mut log = self.log(user).await?;
+        for purpose in purposes {
+            log = match self.append(user, log, *purpose, &GPC_NOTICE, |log, now| objected(log, *purpose, now)).await {
+                // Of somebody erased nothing is kept.
+                Err(ConsentError::Store(StoreError::Erased)) => return Ok(()),
+                grown => grown?,
+            };
         }
         Ok(())
     }
 
+    /// Appends what `needed` says of the log as it is stored; `None`: nothing.
     async fn append(
         &self,
         user: &UserId,
         mut log: Vec<ConsentRecord>,
-        (purpose, gives): (Purpose, bool),
+        purpose: Purpose,
         notice: &str,
+        needed: impl Fn(&[ConsentRecord], Time) -> Option<Decision>,
     ) -> Result<Vec<ConsentRecord>, ConsentError> {
         for _ in 0..MAX_APPEND_TRIES {
             let now = self.clock.now();
-            let Some(decision) = needed(&log, purpose, gives, notice, now) else { return Ok(log) };
-            if gives && log.len() + RESERVED_RECORDS >= MAX_CONSENT_RECORDS {
+            let Some(decision) = needed(&log, now) else { return Ok(log) };
+            if decision == Decision::Given && log.len() + RESERVED_RECORDS >= MAX_CONSENT_RECORDS {
                 return Err(ConsentError::LogFull);
             }
             let mut record = ConsentRecord { purpose, decision, at: now, notice: notice.to_owned(), signature: Vec::new() };

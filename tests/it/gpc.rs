@@ -1,6 +1,10 @@
 //! Global Privacy Control: honoured for the request, told in the answer, and remembered for whoever sent it.
 
-use polyphony::domain::privacy::Pack;
+use polyphony::domain::{
+    UserId,
+    consent::{Decision, Purpose},
+    privacy::Pack,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -9,6 +13,7 @@ use crate::support::world::{Answer, StoreKind, World, event, many, on_both_store
 on_both_stores! {
     the_signal_outlasts_the_request
     consent_given_expressly_is_suspended_and_not_withdrawn
+    a_signal_withdraws_nothing_that_was_not_read
     where_it_means_selling_the_feed_stays
     nothing_is_remembered_of_nobody
 }
@@ -64,6 +69,20 @@ async fn the_signal_outlasts_the_request(kind: StoreKind) {
     decide(&world, "ana", json!({"profile_create": "given", "profile_use": "given", "sale_share": "given"})).await;
     let page = world.feed("ana").get().await.ok();
     assert_eq!((told(&page), &page.body["personalised"]), (not(), &json!(true)));
+}
+
+/// The page of somebody who could not be read, or who decides at this moment.
+async fn a_signal_withdraws_nothing_that_was_not_read(kind: StoreKind) {
+    let world = world(kind, Pack::Gdpr).await;
+    decide(&world, "ana", json!({"profile_create": "given", "profile_use": "given"})).await;
+    let purposes = [Purpose::ProfileCreate, Purpose::ProfileUse, Purpose::SaleShare];
+    world.app.consents.object(&UserId::new("ana").unwrap(), &[], &purposes).await.unwrap();
+    let log = world.app.consents.log(&UserId::new("ana").unwrap()).await.unwrap();
+    let decided: Vec<_> = log.iter().map(|record| (record.purpose, record.decision)).collect();
+    let given = [Purpose::ProfileCreate, Purpose::ProfileUse].map(|purpose| (purpose, Decision::Given));
+    assert!(given.iter().all(|given| decided.contains(given)), "{decided:?}");
+    assert_eq!(decided.len(), 3, "{decided:?}");
+    assert!(decided.contains(&(Purpose::SaleShare, Decision::Refused)), "{decided:?}");
 }
 
 async fn consent_given_expressly_is_suspended_and_not_withdrawn(kind: StoreKind) {

@@ -17,7 +17,10 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::writer::{self, OpenFile};
-use crate::domain::{Span, Time};
+use crate::{
+    clock::Stopwatch,
+    domain::{Span, Time},
+};
 
 /// Shows are summed up for this long before they are written.
 const SUM_FOR: Duration = Duration::from_secs(10);
@@ -107,13 +110,17 @@ impl AdLog {
     ///
     /// Errors: the directory cannot be made or written.
     pub fn open(options: AdLogOptions, now: Time) -> io::Result<Self> {
+        Self::open_with(options, now, SUM_FOR)
+    }
+
+    fn open_with(options: AdLogOptions, now: Time, sum_for: Duration) -> io::Result<Self> {
         fs::create_dir_all(&options.directory)?;
         delete_old(&options, now.0)?;
         let file = writer::open_next(&options.directory)?;
         let (queue, messages) = mpsc::sync_channel(options.queue_pages);
         let directory = options.directory.clone();
         let began = now.0;
-        let writer = thread::Builder::new().name("ad-log".into()).spawn(move || write(&options, file, &messages, began))?;
+        let writer = thread::Builder::new().name("ad-log".into()).spawn(move || write(&options, file, &messages, began, sum_for))?;
         Ok(Self { queue: ArcSwapOption::from_pointee(queue), directory, writer: Mutex::new(Some(writer)) })
     }
 
@@ -169,10 +176,16 @@ fn add(sums: &mut Sums, ad: Ad, shows: Shows) {
     sum.shown += shows.shown;
 }
 
-fn write(options: &AdLogOptions, mut file: OpenFile, messages: &Receiver<Message>, mut began: i64) {
+fn write(options: &AdLogOptions, mut file: OpenFile, messages: &Receiver<Message>, mut began: i64, sum_for: Duration) {
     let mut sums = Sums::new();
+    let mut since_put = Stopwatch::start();
     loop {
-        match messages.recv_timeout(SUM_FOR) {
+        // However often something is shown: what is not on disk is of the last seconds.
+        if since_put.elapsed() >= sum_for {
+            put(&mut file, &mut sums);
+            since_put = Stopwatch::start();
+        }
+        match messages.recv_timeout(sum_for.saturating_sub(since_put.elapsed())) {
             Ok(Message::Shown(shown)) => {
                 for AdShown { at, item, payer, on_behalf_of, surface, language, topics } in shown {
                     if at - began >= FILE_SPAN_MS {
@@ -193,7 +206,7 @@ fn write(options: &AdLogOptions, mut file: OpenFile, messages: &Receiver<Message
                 put(&mut file, &mut sums);
                 let _ = done.send(());
             }
-            Err(RecvTimeoutError::Timeout) => put(&mut file, &mut sums),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return put(&mut file, &mut sums),
         }
     }
@@ -260,6 +273,24 @@ mod tests {
             surface: "home".into(),
             language: None,
             topics: vec!["food".into()],
+        }
+    }
+
+    #[test]
+    fn it_is_written_down_also_while_more_is_shown_all_the_time() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let options = AdLogOptions { directory: directory.path().into(), queue_pages: 100, retention: Span::days(365) };
+        let sum_for = Duration::from_millis(100);
+        let log = AdLog::open_with(options, Time(0), sum_for).expect("opens");
+        let is_written = || {
+            let paths = writer::files(directory.path()).expect("lists");
+            paths.iter().any(|path| fs::metadata(path).expect("is there").len() > 0)
+        };
+        let watch = Stopwatch::start();
+        while !is_written() {
+            assert!(watch.elapsed() < 100 * sum_for, "nothing is on disk");
+            log.record(vec![shown("a", 0)]);
+            thread::sleep(sum_for / 20);
         }
     }
 

@@ -245,9 +245,10 @@ impl Making<'_> {
         };
         let version = context.snapshot.items_version();
         let reader = self.reader.mark(self.request).filter(|_| self.request.exclude.is_empty());
+        let after = page.placed.iter().map(|placed| placed.pool_index).collect();
         let ahead = next.filter(|_| page.has_next).map(|page| {
             let until = shown_until(&candidates, context.snapshot);
-            Ahead { number: 1, limit, page, candidates, version, reader, until }
+            Ahead { number: 1, limit, after, page, candidates, version, reader, until }
         });
         let (pool, topics) = entries_of(scored, context.snapshot);
         let feed = StoredFeed {

@@ -16,7 +16,7 @@ use crate::{
     catalogue::{Row, Snapshot},
     domain::{
         FeedId, Time, UserId,
-        feed::{Owner, Page, StoredFeed},
+        feed::{Owner, Page, Placed, StoredFeed},
         profile::Mode,
     },
     rank::place::PoolCandidate,
@@ -50,6 +50,8 @@ pub struct Ahead {
     pub number: usize,
     /// Items asked of it.
     pub limit: usize,
+    /// What it follows, by place in the pool: another page may be frozen before it than was made here.
+    pub after: Vec<u32>,
     pub page: Page,
     /// What it was chosen from: it holds while the same would be chosen from now.
     pub candidates: Vec<PoolCandidate>,
@@ -61,6 +63,15 @@ pub struct Ahead {
     pub until: Time,
 }
 
+/// A page that is asked for.
+pub struct Asked<'a> {
+    /// What stands before it.
+    pub prefix: &'a [Placed],
+    /// 0-based page.
+    pub number: usize,
+    pub limit: usize,
+}
+
 /// Equal for two requests in which the same is known of the same person, and no more may be used of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReaderMark {
@@ -70,9 +81,15 @@ pub struct ReaderMark {
 }
 
 impl Ahead {
-    /// Whether page `number` of `limit` items, chosen from `candidates` in `snapshot`, is this one.
-    fn holds(&self, number: usize, limit: usize, candidates: &[PoolCandidate], snapshot: &Snapshot) -> bool {
-        if (self.number, self.limit) != (number, limit) || self.candidates != candidates {
+    /// Whether it is what is asked for: the same number of items after the same ones.
+    fn is_at(&self, asked: &Asked) -> bool {
+        let after = self.after.iter().copied().eq(asked.prefix.iter().map(|placed| placed.pool_index));
+        (self.number, self.limit) == (asked.number, asked.limit) && after
+    }
+
+    /// Whether the page asked for, chosen from `candidates` in `snapshot`, is this one.
+    fn holds(&self, asked: &Asked, candidates: &[PoolCandidate], snapshot: &Snapshot) -> bool {
+        if !self.is_at(asked) || self.candidates != candidates {
             return false;
         }
         let Some(changed) = snapshot.changed_since(self.version, AHEAD_MAX_CHANGES) else { return false };
@@ -84,18 +101,17 @@ impl Ahead {
 
 impl LocalFeed {
     /// The page made ahead, if it is what would be made now. It is given once.
-    pub fn take_ahead(&self, number: usize, limit: usize, candidates: &[PoolCandidate], snapshot: &Snapshot) -> Option<Page> {
+    pub fn take_ahead(&self, asked: &Asked, candidates: &[PoolCandidate], snapshot: &Snapshot) -> Option<Page> {
         let ahead = self.ahead.lock().take()?;
-        ahead.holds(number, limit, candidates, snapshot).then_some(ahead.page)
+        ahead.holds(asked, candidates, snapshot).then_some(ahead.page)
     }
 
     /// The page made ahead, if nothing it was chosen by is another by now; it is given once. Where something is,
     /// [`Self::take_ahead`] may still find that it would be made again.
-    pub fn take_unchanged(&self, number: usize, limit: usize, reader: Option<&ReaderMark>, snapshot: &Snapshot, now: Time) -> Option<Page> {
+    pub fn take_unchanged(&self, asked: &Asked, reader: Option<&ReaderMark>, snapshot: &Snapshot, now: Time) -> Option<Page> {
         let mut ahead = self.ahead.lock();
         let is_unchanged = ahead.as_ref().is_some_and(|ahead| {
-            let is_it = (ahead.number, ahead.limit) == (number, limit);
-            is_it
+            ahead.is_at(asked)
                 && ahead.reader.is_some()
                 && ahead.reader.as_ref() == reader
                 && ahead.version == snapshot.items_version()

@@ -259,8 +259,10 @@ impl FeedService {
         let by_time = is_by_time.then(|| FeedRequest { limit, ..request.clone() });
         let request = by_time.as_ref().unwrap_or(request);
         tracing::Span::current().record("feed.policy.digest", policy.digest.as_str());
-        let read = |text: &String| self.signer.read_cursor(text, &reader.owner, &request.surface).ok_or(FeedError::InvalidCursor);
-        let cursor = request.cursor.as_ref().map(read).transpose()?;
+        let read = |text: &String| self.signer.read_cursor(text, &reader.owner, &request.surface);
+        let cursor = request.cursor.as_ref().and_then(read);
+        let left = request.cursor.as_ref().filter(|_| cursor.is_none());
+        let left = left.map(|text| self.left(text, request, &degraded).ok_or(FeedError::InvalidCursor)).transpose()?;
         if request.takes_sponsored && choice.policy.policy.sponsored.max_per_page > 0 {
             // Sponsored slots are written down with the page: it must not be made in vain.
             reader.must_be_read()?;
@@ -272,9 +274,10 @@ impl FeedService {
             reader.must_be_read()?;
             return Ok(self.withheld(request, policy, &reader, cursor, degraded));
         }
-        let mut served = match &cursor {
-            None => self.first_page(request, policy, &reader, &[], degraded).await?,
-            Some(cursor) => self.next_page(request, policy, &reader, cursor, degraded).await?,
+        let mut served = match (&cursor, left) {
+            (Some(cursor), _) => self.next_page(request, policy, &reader, cursor, degraded).await?,
+            (None, Some(left)) => self.restart(request, policy, &reader, left.record.as_ref(), degraded).await?,
+            (None, None) => self.first_page(request, policy, &reader, &[], degraded).await?,
         };
         served.owe_to(choice, request);
         self.journal(&served, request).await;

@@ -8,7 +8,7 @@ use super::{
     Degradation, FeedError, FeedRequest, FeedService, Reader, Served, ServedParts, Stopped, Timings, chronological,
     cursor::Cursor,
     first::{candidates_of, shown_until},
-    local::{Ahead, LocalFeed, ReaderMark},
+    local::{Ahead, Asked, LocalFeed, ReaderMark},
     log_store,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     clock::Stopwatch,
     domain::{
         ItemId, Policy,
-        feed::{Page, Placed, StoredFeed},
+        feed::{Owner, Page, Placed, StoredFeed},
         policy::ActivePolicy,
     },
     rank::{self, Context, Pool},
@@ -90,8 +90,18 @@ impl FeedService {
         Ok(self.served(parts, reader, degraded))
     }
 
+    /// The feed of a person's own cursor that cannot go on, because they could not be read: nothing of theirs may be used until
+    /// their consent is known again. `None`: that is not why the cursor is refused.
+    pub(super) fn left(&self, cursor: &str, request: &FeedRequest, degraded: &[Degradation]) -> Option<Left> {
+        let user = request.user.as_ref().filter(|_| degraded.iter().any(|degradation| degradation.stage == "profile"))?;
+        let owner = Owner::User(user.clone());
+        let cursor = self.signer.read_cursor(cursor, &owner, &request.surface)?;
+        let local = self.local.get(&cursor.feed).filter(|local| *local.owner() == owner);
+        Some(Left { record: local.map(|local| local.record()) })
+    }
+
     /// Never a dead end: a new feed without what the old one served.
-    async fn restart(
+    pub(super) async fn restart(
         &self,
         request: &FeedRequest,
         active: &Arc<ActivePolicy>,
@@ -200,6 +210,12 @@ impl FeedService {
     }
 }
 
+/// A feed that somebody has to leave.
+pub(super) struct Left {
+    /// As this instance knows it.
+    pub record: Option<FeedRecord>,
+}
+
 /// A later page about to be made.
 struct Making<'a> {
     feed: &'a StoredFeed,
@@ -217,16 +233,17 @@ impl Making<'_> {
     /// The page as it was made ahead, or made now with the one after it.
     fn make(self, context: &Context) -> Page {
         let Self { feed, local, prefix, number, limit, excluded, mark } = self;
+        let asked = Asked { prefix, number, limit };
         let unchanged = local.filter(|_| excluded.is_empty()).and_then(|local| {
             // A page made ahead knows nothing of what only this request excludes.
-            local.take_unchanged(number, limit, mark.as_ref(), context.snapshot, context.now)
+            local.take_unchanged(&asked, mark.as_ref(), context.snapshot, context.now)
         });
         if let Some(page) = unchanged {
             return page;
         }
         let rows = local.map_or(&[][..], LocalFeed::rows);
         let candidates = candidates_of(feed, rows, prefix, &excluded, context);
-        if let Some(page) = local.and_then(|local| local.take_ahead(number, limit, &candidates, context.snapshot)) {
+        if let Some(page) = local.and_then(|local| local.take_ahead(&asked, &candidates, context.snapshot)) {
             return page;
         }
         let pool =
@@ -237,7 +254,8 @@ impl Making<'_> {
             let version = context.snapshot.items_version();
             let reader = mark.filter(|_| excluded.is_empty());
             let until = shown_until(&candidates, context.snapshot);
-            local.put_ahead(Ahead { number: number + 1, limit, page: next, candidates, version, reader, until });
+            let after = prefix.iter().chain(&page.placed).map(|placed| placed.pool_index).collect();
+            local.put_ahead(Ahead { number: number + 1, limit, after, page: next, candidates, version, reader, until });
         }
         page
     }

@@ -88,7 +88,7 @@ impl FeedService {
 
     async fn page_for(&self, request: &FeedRequest, user: &UserId, person: Person) -> Result<Served, FeedError> {
         let unknown = || FeedError::UnknownSurface(request.surface.clone());
-        let reader = self.known(user, person, request.mode);
+        let reader = self.reader_of(request, user, person);
         let choice = self.serving.load_full().choose(&request.surface, who(request, &reader)).ok_or_else(unknown)?;
         let policy = if reader.mode == Mode::Chronological { &*chronological::POLICY } else { &choice.policy };
         // Of the surface's policy a feed by time keeps the page.

@@ -217,3 +217,26 @@ async fn a_damaged_profile_harms_only_its_person_until_it_is_gone() {
     ::redis::cmd("SET").arg(key).arg(&sound).exec(&mut connection).unwrap();
     scene.heals().await;
 }
+
+/// Where consent is asked for, what is not known of a person who cannot be read is their consent: nothing of theirs is used, and
+/// their next page is the first of everybody's.
+#[tokio::test]
+async fn without_their_consent_at_hand_people_go_on_with_the_feed_of_everybody() {
+    let mut redis = RedisServer::persistent();
+    let server = Recipe::serve().set("consent.default", "required").redis(&redis.url()).ready().await;
+    server.put_items(&items(ITEMS)).await;
+    let given = serde_json::json!({"decisions": {"profile_create": "given", "profile_use": "given"}});
+    let consented = server.request(reqwest::Method::PUT, "/v1/users/ann/consent").json(&given).send().await.unwrap();
+    assert_eq!(consented.status(), 200);
+    let first = server.feed("user=ann&limit=5").await;
+    let second = format!("user=ann&limit=5&cursor={}", next(&first));
+    redis.stop();
+    let page = within(server.feed(&second)).await;
+    assert_eq!((&page["page"]["restarted"], &page["personalised"]), (&Value::Bool(true), &Value::Bool(false)), "{page}");
+    assert_degraded(&page, &["profile", "feed"], &AWAY);
+    assert!(ids(&page).iter().all(|id| !ids(&first).contains(id)), "{page}");
+    let strict = within(server.get(&format!("/v1/feed?{second}&strict=true"))).await;
+    assert_eq!(strict.status(), 410);
+    let another = within(server.get(&format!("/v1/feed?user=ben&limit=5&cursor={}", next(&first)))).await;
+    assert_eq!(another.status(), 400, "it is hers alone");
+}

@@ -66,6 +66,23 @@ async fn a_cursor_goes_on_at_the_other_server() {
     assert_eq!(served.iter().collect::<HashSet<_>>().len(), 48, "{served:?}");
 }
 
+/// Asked in other sizes at two servers at once, a page is the one that was frozen first; what follows it follows that one.
+#[tokio::test]
+async fn a_page_made_ahead_of_another_is_not_served() {
+    let redis = RedisServer::start_new();
+    let (a, b) = pair(&redis).await;
+    a.put_items(&items(60)).await;
+    until_it_has(&b, "i59", true).await;
+    let first = a.feed("user=ann&limit=10").await;
+    let second = format!("user=ann&cursor={}", next(&first));
+    let frozen = b.feed(&format!("{second}&limit=20")).await;
+    let again = a.feed(&format!("{second}&limit=10")).await;
+    assert_eq!((ids(&frozen).len(), ids(&again)), (20, ids(&frozen)));
+    let third = a.feed(&format!("user=ann&limit=10&cursor={}", next(&again))).await;
+    let served: Vec<String> = [&first, &frozen, &third].into_iter().flat_map(ids).collect();
+    assert_eq!(served.iter().collect::<HashSet<_>>().len(), 40, "{served:?}");
+}
+
 /// The popularity part of the item's relevance, as one feed explains it; 0 where it is not in the feed.
 async fn popularity(server: &Process, id: &str) -> f64 {
     let page = server.feed("profile=off&limit=100&explain=full").await;

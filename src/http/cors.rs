@@ -10,7 +10,7 @@ use actix_web::{
 
 /// Everything that some route takes.
 const METHODS: &str = "GET, HEAD, POST, PUT, DELETE";
-const REQUEST_HEADERS: &str = "Authorization, Content-Type, X-API-Key, Idempotency-Key, If-None-Match, traceparent";
+const REQUEST_HEADERS: &str = "Age-Group, Authorization, Content-Type, X-API-Key, Idempotency-Key, If-None-Match, traceparent";
 /// What a page may read besides the body; browsers hide the rest.
 const ANSWER_HEADERS: &str = "ETag, Feed-Privacy, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, X-Request-Id";
 /// Browsers ask again after this long. Two hours is the most that Chromium keeps.

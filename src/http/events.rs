@@ -87,6 +87,7 @@ pub struct RejectedBody {
 /// Taken one by one: what is sound is kept, the rest is listed. 202 only when everything accepted is safe in the store;
 /// repeating a call is safe, ids are de-duplicated for 48 hours. `text/plain` bodies are read as JSON, for `sendBeacon`.
 #[utoipa::path(post, path = "/v1/events", tag = "events", operation_id = "post_events",
+    params(("Age-Group" = Option<String>, Header, description = "`minor` or `adult`; a user token's claim `age_group` comes first. What a minor does is not kept, what they say is")),
     request_body = BatchForm,
     responses((status = 202, description = "What became of each event", body = AnswerBody)))]
 pub async fn post(app: web::Data<App>, caller: Caller, request: HttpRequest, mut payload: web::Payload) -> Result<HttpResponse, Problem> {

@@ -214,6 +214,7 @@ pub async fn get(app: web::Data<App>, caller: Caller, id: RequestId, request: Ht
 ///
 /// As `GET /v1/feed`, with the parameters as JSON: for a long `exclude`, and for ids that should not stand in a URL.
 #[utoipa::path(post, path = "/v1/feed", tag = "feed", operation_id = "post_feed",
+    params(("Age-Group" = Option<String>, Header, description = "`minor` or `adult`; a user token's claim `age_group` comes first. A minor's feed uses nothing inferred")),
     request_body = FeedForm,
     responses((status = 200, description = "The page", body = FeedBody)))]
 pub async fn post(
@@ -234,6 +235,7 @@ pub async fn post(
 ///
 /// Relevance is yours; diversity, constraints, exploration and reasons are the surface's policy. One page, no cursor.
 #[utoipa::path(post, path = "/v1/rerank", tag = "feed", operation_id = "rerank",
+    params(("Age-Group" = Option<String>, Header, description = "`minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used")),
     request_body = RerankForm,
     responses((status = 200, description = "The slate", body = FeedBody)))]
 pub async fn rerank(

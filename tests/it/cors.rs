@@ -31,7 +31,8 @@ async fn pages_of_named_origins_may_call_and_read() {
     let (status, headers) = ask(&server, Method::OPTIONS, "/v1/feed", Some(OURS)).await;
     assert_eq!((status, &headers["access-control-allow-origin"]), (StatusCode::NO_CONTENT, &OURS.parse().unwrap()));
     assert!(headers["access-control-allow-methods"].to_str().unwrap().contains("POST"));
-    assert!(headers["access-control-allow-headers"].to_str().unwrap().contains("Authorization"));
+    let taken = headers["access-control-allow-headers"].to_str().unwrap();
+    assert!(taken.contains("Authorization") && taken.contains("Age-Group"), "{taken}");
     assert_eq!(headers.get("access-control-allow-credentials"), None, "no cookie ever goes along");
     // Answers, problems among them, can be read, and caches keep origins apart.
     for path in ["/version", "/v1/feed?limit=0", "/nowhere"] {

@@ -12,6 +12,7 @@ on_both_stores! {
     nobody_is_sent_more_for_being_away
     a_mail_is_left_with_one_click_and_not_by_looking
     what_is_remembered_is_shown_and_erased
+    of_minors_nothing_inferred_is_sent
 }
 
 const TOPICS: [&str; 4] = ["science", "sport", "food", "music"];
@@ -219,4 +220,26 @@ async fn what_is_remembered_is_shown_and_erased(kind: StoreKind) {
     without.items(many(5, &TOPICS, 5)).await;
     agrees(&without, "ana").await;
     assert_eq!(digest(&without).await.problem(), (409, "conflict"), "no address, no mail");
+}
+
+async fn of_minors_nothing_inferred_is_sent(kind: StoreKind) {
+    let world = world(kind, |_| {}).await;
+    for (path, age, mode) in [
+        ("/v1/push/plan", "adult", "profile"),
+        ("/v1/push/plan", "minor", "explicit_only"),
+        ("/v1/digests", "adult", "profile"),
+        ("/v1/digests", "minor", "explicit_only"),
+    ] {
+        let user = format!("{age}-of-{}", path.len());
+        agrees(&world, &user).await;
+        world.events(&user, (0..8).map(|n| event("like", &format!("itm_{:03}", n * 4)))).await;
+        let mut body = json!({ "user": user });
+        if path == "/v1/push/plan" {
+            body["category"] = "breaking".into();
+        }
+        let answer = send(world.request(Method::POST, path).header("Age-Group", age).json(&body)).await.ok();
+        let feed = answer.body.pointer("/feed").or(answer.body.pointer("/mail/feed"));
+        let feed = feed.unwrap_or_else(|| panic!("no page: {}", answer.text));
+        assert_eq!(feed["privacy"]["mode"], mode, "{path} {age}");
+    }
 }

@@ -70,7 +70,8 @@ pub struct MovedBody {
 #[utoipa::path(post, path = "/v1/me/preferences/preview", tag = "me", operation_id = "preview_preferences",
     params(
         ("surface" = Option<String>, Query, description = "Where the feed is shown; `home` if left out", example = "home"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Items on the page; the surface's page size if left out", example = 20)),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Items on the page; the surface's page size if left out", example = 20),
+        ("Age-Group" = Option<String>, Header, description = "`minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used")),
     request_body = PreferencesForm,
     responses((status = 200, description = "Both pages, and what differs", body = PreviewBody)))]
 pub async fn post(

@@ -21,6 +21,7 @@ use crate::{
         reach::{Against, Refused},
     },
     http::{
+        age,
         gpc::PrivacyBody,
         language::Language,
         middleware::RequestId,
@@ -106,6 +107,7 @@ impl DigestBody {
 /// Only with consent to `email`, at most as often as the policy says (`reach`), never more often for being away, and after a long
 /// absence not at all. The mail is data: you send it. Opens are not counted.
 #[utoipa::path(post, path = "/v1/digests", tag = "reach", operation_id = "post_digest",
+    params(("Age-Group" = Option<String>, Header, description = "`minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used")),
     request_body = DigestForm,
     responses((status = 200, description = "The mail, or why there is none", body = DigestBody)))]
 pub async fn post(
@@ -117,7 +119,8 @@ pub async fn post(
 ) -> Result<HttpResponse, Problem> {
     caller.require_server()?;
     let (asked, limit) = FORM.read(&app, &request, &mut payload, read_limit).await?;
-    let body = digest(&app, &id, &request, &asked, limit).await?;
+    let is_minor = age::is_minor(&app, &request, &caller)?;
+    let body = digest(&app, &id, &request, &asked, is_minor, limit).await?;
     app.metrics.reach(SURFACE, body.skipped.unwrap_or("sent"));
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-store")).json(body))
 }
@@ -133,7 +136,14 @@ fn read_limit(map: &Map<String, Value>, faults: &mut Faults) -> Option<Option<us
     Some(Some(limit as usize))
 }
 
-async fn digest(app: &App, id: &RequestId, request: &HttpRequest, asked: &Asked, limit: Option<usize>) -> Result<DigestBody, Problem> {
+async fn digest(
+    app: &App,
+    id: &RequestId,
+    request: &HttpRequest,
+    asked: &Asked,
+    is_minor: bool,
+    limit: Option<usize>,
+) -> Result<DigestBody, Problem> {
     let user = &asked.user;
     let rules = rules(app, &asked.surface)?;
     let base = app.settings.server.public_url.as_str();
@@ -153,7 +163,7 @@ async fn digest(app: &App, id: &RequestId, request: &HttpRequest, asked: &Asked,
     }
     let token = app.unsubscribe.token(user);
     let token = token.ok_or_else(|| Problem::new(Kind::StoreUnavailable, "The store has not told its secret yet.").retry_after(1))?;
-    let served = page(app, id, asked, limit).await?;
+    let served = page(app, id, asked, is_minor, limit).await?;
     let view = View { language: Language::of(request), hydrate: Hydrate::Card, ..View::default() };
     let feed = FeedBody::new(&served, id.as_str().to_owned(), view, PrivacyBody::new(false, &served), &app.feed.signer);
     let unsubscribe_url = format!("{base}/v1/unsubscribe/{token}");

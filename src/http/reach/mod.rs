@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, web};
 use serde_json::{Map, Value};
 
 use super::{
+    age,
     body::{Body, Takes},
     feed::{SURFACE_IN_BODY, problem},
     feed_lists::exclude_list,
@@ -22,6 +23,7 @@ use crate::{
         ItemId, Time, UserId,
         consent::{Purpose, latest},
         policy,
+        profile::Mode,
         reach::{Against, Pace, Refused},
     },
     feed::{FeedRequest, Served},
@@ -130,11 +132,13 @@ async fn note(
 }
 
 /// The page that would be sent.
-async fn page(app: &App, id: &RequestId, asked: &Asked, limit: Option<usize>) -> Result<Served, Problem> {
+async fn page(app: &App, id: &RequestId, asked: &Asked, is_minor: bool, limit: Option<usize>) -> Result<Served, Problem> {
     let request = FeedRequest {
         request_id: id.as_str().to_owned(),
         surface: asked.surface.clone(),
         user: Some(asked.user.clone()),
+        is_minor,
+        mode: age::narrowed(is_minor, Mode::Profile),
         limit,
         exclude: asked.exclude.clone(),
         ..FeedRequest::default()

@@ -81,6 +81,7 @@ impl PlanBody {
 /// the category. The cap is the policy's (`reach`), is the same for everybody and never rises with absence: who was away for long
 /// gets less, and then nothing.
 #[utoipa::path(post, path = "/v1/push/plan", tag = "reach", operation_id = "plan_push",
+    params(("Age-Group" = Option<String>, Header, description = "`minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used, and their nights are quiet")),
     request_body = PushForm,
     responses((status = 200, description = "Whether, and what", body = PlanBody)))]
 pub async fn plan(
@@ -143,7 +144,7 @@ async fn planned(
     if let Err(refused) = app.store.pace(user).await?.push(&rules, seen, now, hour) {
         return Ok(PlanBody::refused(refused));
     }
-    let served = page(app, id, asked, None).await?;
+    let served = page(app, id, asked, is_minor, None).await?;
     if served.page.placed.is_empty() {
         return Ok(PlanBody::refused((Against::NothingNew, None)));
     }

@@ -123,11 +123,9 @@ impl EmbeddedStore {
     ) -> Result<Commit, StoreError> {
         let (who, record, now) = (who.clone(), record.clone(), self.now());
         let append = move |transaction: &redb::WriteTransaction| -> Result<Commit, Fault> {
-            if people::is_erased(transaction, &who, now)? {
-                if record.decision != Decision::Given {
-                    return Ok(Commit::Erased);
-                }
-                people::lift_erasure(transaction, &who)?;
+            let is_erased = people::is_erased(transaction, &who, now)?;
+            if is_erased && record.decision != Decision::Given {
+                return Ok(Commit::Erased);
             }
             let stored = people::consents(&transaction.open_table(CONSENTS)?, &who, now)?;
             let stored = stored
@@ -136,6 +134,9 @@ impl EmbeddedStore {
             let mut log = stored.transpose()?.unwrap_or_default();
             if log.len() != expected {
                 return Ok(Commit::Conflict);
+            }
+            if is_erased {
+                people::lift_erasure(transaction, &who)?;
             }
             log.push(record.clone());
             let sealed = key.seal(Record::Consents, &codec::consent::encode(&log)?)?;

@@ -74,6 +74,7 @@ pub async fn a_consent_given_lifts_an_erasure(store: Shared, _: &ManualClock) {
     assert_eq!(store.append_consent(&ann, 0, &refused).await.unwrap(), Commit::Erased, "a refusal is a record too");
     assert_eq!(store.person(&ann).await.unwrap(), None);
     assert_eq!(store.append_consent(&ann, 1, &given).await.unwrap(), Commit::Conflict, "the log begins anew");
+    assert!(store.begin_learning(&ann, &[]).await.unwrap().is_erased, "what was refused lifts nothing");
     assert_eq!(store.append_consent(&ann, 0, &given).await.unwrap(), Commit::Done);
     assert_eq!(store.append_consent(&ann, 1, &refused).await.unwrap(), Commit::Done);
     assert_eq!(store.person(&ann).await.unwrap().unwrap().consents[..], [given, refused]);

@@ -12,17 +12,20 @@ use crate::{
     clock::Clock,
     domain::{
         Event, EventKind, Item, ItemId, Profile, Time, Use, UserId,
-        consent::{ConsentDefault, Purpose},
+        consent::{ConsentDefault, ConsentRecord, Purpose},
         privacy::AgeGroup,
+        profile::Mode,
         sensitive::SensitiveTopics,
     },
     journal::{EventRecord, Journal, JournalRecord},
     learn::{self, LearnError},
-    store::{Commit, Person, PopularityDelta, Store, StoreError},
+    store::{Commit, PopularityDelta, Store, StoreError},
 };
 
 /// Times a profile is read and tried again when somebody else wrote it meanwhile.
 const MAX_COMMIT_TRIES: usize = 32;
+/// Items written to the store and applied here in one go.
+const PUT_BATCH_ITEMS: usize = 1_000;
 
 /// What became of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +81,13 @@ pub enum Refusal {
     Learn(#[from] LearnError),
 }
 
+/// What bears on whether a person's events are kept.
+struct Chosen<'a> {
+    consents: &'a [ConsentRecord],
+    mode: Mode,
+    age_group: AgeGroup,
+}
+
 /// Everything that taking in needs. One per process.
 pub struct Ingest {
     pub store: Arc<dyn Store>,
@@ -92,16 +102,22 @@ pub struct Ingest {
 
 impl Ingest {
     /// Inserts or replaces items: in the store first, then here; other instances follow by the change log.
+    ///
+    /// Errors: the store failed; items before those it failed for may be there.
     pub async fn put_items(&self, items: Vec<Item>) -> Result<(), StoreError> {
-        self.store.put_items(&items).await?;
-        self.catalogue.apply(items.into_iter().map(|item| CatalogueRecord::Put(Box::new(item))));
+        for batch in items.chunks(PUT_BATCH_ITEMS) {
+            let since = self.catalogue.snapshot();
+            self.store.put_items(batch).await?;
+            self.catalogue.apply_written(batch.iter().map(|item| CatalogueRecord::Put(Box::new(item.clone()))), &since);
+        }
         Ok(())
     }
 
     /// Deletes items. Per id: whether it was there.
     pub async fn delete_items(&self, ids: Vec<ItemId>) -> Result<Vec<bool>, StoreError> {
+        let since = self.catalogue.snapshot();
         let were_there = self.store.delete_items(&ids).await?;
-        self.catalogue.apply(ids.into_iter().map(CatalogueRecord::Deleted));
+        self.catalogue.apply_written(ids.into_iter().map(CatalogueRecord::Deleted), &since);
         Ok(were_there)
     }
 
@@ -121,12 +137,19 @@ impl Ingest {
         for (index, event) in events.iter().enumerate() {
             by_user.entry(&event.user).or_default().push(index);
         }
+        let mut learned = Ok(());
         for (user, mut indices) in by_user {
             indices.sort_by_key(|index| events[*index].at);
-            self.learn_user((user, age_group), &indices, events, &snapshot, (&mut outcomes, &mut used)).await?;
+            learned = self.learn_user((user, age_group), &indices, events, &snapshot, (&mut outcomes, &mut used)).await;
+            if learned.is_err() {
+                // Nothing of them is kept, whatever they would have become.
+                indices.iter().for_each(|index| outcomes[*index] = Outcome::Duplicate);
+                break;
+            }
         }
+        // Also of those before a failure: asked again they are known, and nobody would tell of them.
         self.after_acceptance(events, &outcomes, &used).await;
-        Ok(outcomes)
+        learned.map(|()| outcomes)
     }
 
     /// One person's events: read, learn, commit; again from the start when somebody else committed first.
@@ -138,34 +161,26 @@ impl Ingest {
         snapshot: &Snapshot,
         (outcomes, used): (&mut [Outcome], &mut [Use]),
     ) -> Result<(), StoreError> {
-        let person = self.store.person(user).await?.unwrap_or_default();
-        let indices: Vec<usize> = indices
-            .iter()
-            .copied()
-            .filter(|index| match self.unwanted(&person, age_group, &events[*index], snapshot) {
-                None => true,
-                Some(unwanted) => {
-                    outcomes[*index] = Outcome::Ignored(unwanted);
-                    false
-                }
-            })
-            .collect();
-        if indices.is_empty() {
-            return Ok(());
-        }
         let ids: Vec<_> = indices.iter().map(|index| events[*index].id.clone()).collect();
         for _ in 0..MAX_COMMIT_TRIES {
             let learning = self.store.begin_learning(user, &ids).await?;
+            // After the profile: a choice that is made from here on changes it, and the commit is refused.
+            let consents = self.store.person(user).await?.unwrap_or_default().consents;
+            let mut profile = learning.profile;
+            let chosen = Chosen { consents: &consents, mode: profile.preferences.mode, age_group };
             if learning.is_erased {
-                indices.iter().for_each(|index| outcomes[*index] = Outcome::Ignored(Unwanted::Erased));
+                for index in indices {
+                    outcomes[*index] = Outcome::Ignored(self.unwanted(&chosen, &events[*index], snapshot).unwrap_or(Unwanted::Erased));
+                }
                 return Ok(());
             }
-            let mut profile = learning.profile;
             let mut fresh = Vec::new();
             let mut in_call = HashSet::new();
             for (index, known) in indices.iter().zip(learning.known) {
                 let event = &events[*index];
-                outcomes[*index] = if known || in_call.contains(&event.id) {
+                outcomes[*index] = if let Some(unwanted) = self.unwanted(&chosen, event, snapshot) {
+                    Outcome::Ignored(unwanted)
+                } else if known || in_call.contains(&event.id) {
                     Outcome::Duplicate
                 } else {
                     match learn_one(&mut profile, event, snapshot, self.clock.now()) {
@@ -193,13 +208,13 @@ impl Ingest {
     }
 
     /// Why the event is not to be kept; `None`: it may be.
-    fn unwanted(&self, person: &Person, age_group: AgeGroup, event: &Event, snapshot: &Snapshot) -> Option<Unwanted> {
+    fn unwanted(&self, chosen: &Chosen<'_>, event: &Event, snapshot: &Snapshot) -> Option<Unwanted> {
         if teaches_nothing(event, snapshot) {
             return Some(Unwanted::Sponsored);
         }
+        let Chosen { consents, mode, age_group } = *chosen;
         let now = self.clock.now();
-        let allows = |purpose| self.consent.allows(&person.consents, purpose, now);
-        let mode = person.profile.as_ref().map(|profile| profile.preferences.mode).unwrap_or_default();
+        let allows = |purpose| self.consent.allows(consents, purpose, now);
         // Whoever has no profile can still block, follow and say what they want less of: that is said, not observed.
         let is_said = matches!(event.kind, EventKind::Hide | EventKind::LessLike | EventKind::Report);
         if !allows(Purpose::ProfileCreate) {
@@ -218,7 +233,7 @@ impl Ingest {
             return Some(Unwanted::NoDwellConsent);
         }
         let entry = snapshot.find(&event.item).and_then(|row| snapshot.entry(row))?;
-        self.sensitive.withheld(&entry.item, &person.consents, now).map(|_| Unwanted::Sensitive)
+        self.sensitive.withheld(&entry.item, consents, now).map(|_| Unwanted::Sensitive)
     }
 
     /// Popularity and journal: after the events are safe, and never a reason to refuse them.

@@ -50,6 +50,19 @@ pub enum CatalogueRecord {
     Popularity(ItemId, Popularity),
 }
 
+impl CatalogueRecord {
+    /// The item it is about.
+    pub fn id(&self) -> &ItemId {
+        match self {
+            Self::Put(item) => &item.id,
+            Self::Deleted(id) | Self::Popularity(id, _) => id,
+        }
+    }
+}
+
+/// Changes that what was written here is checked against; past them the change log brings it.
+const WRITTEN_MAX_CHANGES: usize = 16_384;
+
 /// The live catalogue: readers load a snapshot without locking, writers queue.
 pub struct Catalogue {
     current: ArcSwap<Snapshot>,
@@ -73,6 +86,30 @@ impl Catalogue {
         let mut applied = self.writing.lock();
         *applied += 1;
         self.publish(records);
+    }
+
+    /// Applies what this instance wrote to the store after it took `since`, less the items that were changed here meanwhile:
+    /// theirs may be the later state. What is left out comes by the change log, which has this instance's writes too.
+    pub fn apply_written(&self, records: impl IntoIterator<Item = CatalogueRecord>, since: &Snapshot) {
+        let mut applied = self.writing.lock();
+        *applied += 1;
+        let now = self.current.load();
+        // Loaded anew, or too much to tell: the log says all of it.
+        let same = Arc::ptr_eq(&since.codes, &now.codes).then(|| now.changed_since(since.items_version(), WRITTEN_MAX_CHANGES));
+        let Some(changed) = same.flatten() else { return };
+        let mut changed: Vec<Row> = changed.collect();
+        changed.sort_unstable();
+        let came_and_went = changed.iter().any(|row| since.entry(*row).is_none() && now.entry(*row).is_none());
+        let entry_changed = |id: &ItemId| match [since.find_sponsored(id), now.find_sponsored(id)] {
+            [Some(then), Some(now)] => !std::ptr::eq(then, now),
+            [then, now] => then.is_some() || now.is_some(),
+        };
+        let row_changed = |id: &ItemId| match [since.find(id), now.find(id)] {
+            [None, None] => came_and_went,
+            rows => rows.into_iter().flatten().any(|row| changed.binary_search(&row).is_ok()),
+        };
+        let is_changed = |id: &ItemId| entry_changed(id) || row_changed(id);
+        self.publish(records.into_iter().filter(|record| !is_changed(record.id())));
     }
 
     /// Calls of [`Self::apply`] so far: what [`Self::apply_read`] compares with.

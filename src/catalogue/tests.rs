@@ -115,6 +115,39 @@ fn a_snapshot_in_use_never_changes() {
 }
 
 #[test]
+fn what_was_written_here_undoes_nothing_that_came_meanwhile() {
+    let catalogue = Catalogue::new(8, Span::hours(1));
+    let put = |n, published| record(&Op::Put(n, 0, published));
+    let published = |n| {
+        let snapshot = catalogue.snapshot();
+        snapshot.find(&item(n, 0, 0).id).and_then(|row| snapshot.entry(row)?.published_at)
+    };
+    let at = |published| item(1, 0, published).published_at;
+    let read = |records| assert!(catalogue.apply_read(records, catalogue.applied()));
+    catalogue.apply([put(1, 1), put(2, 1), put(3, 1)]);
+
+    let since = catalogue.snapshot();
+    read(vec![put(1, 9), record(&Op::Delete(2))]);
+    catalogue.apply_written([put(1, 2), put(2, 2), put(3, 2)], &since);
+    assert_eq!([1, 2, 3].map(published), [at(9), None, at(2)], "what others changed stays as they left it");
+
+    let since = catalogue.snapshot();
+    catalogue.apply_written([record(&Op::Delete(3)), put(4, 1)], &since);
+    assert_eq!([3, 4].map(published), [None, at(1)]);
+
+    let since = catalogue.snapshot();
+    read(vec![put(5, 1)]);
+    read(vec![record(&Op::Delete(5))]);
+    catalogue.apply_written([put(5, 1), put(4, 2)], &since);
+    assert_eq!([5, 4].map(published), [None, at(2)], "it came and went");
+
+    let since = catalogue.snapshot();
+    catalogue.replace([put(6, 1)]);
+    catalogue.apply_written([put(6, 0)], &since);
+    assert_eq!([4, 6].map(published), [None, at(1)], "all was read anew");
+}
+
+#[test]
 fn what_was_read_before_a_write_does_not_undo_it() {
     let catalogue = Catalogue::new(8, Span::hours(1));
     let put = |published| record(&Op::Put(1, 0, published));

@@ -258,3 +258,24 @@ async fn a_muted_creator_never_leaks(kind: StoreKind) {
         assert!(pages >= 3, "{surface}: {pages}");
     }
 }
+
+/// Somebody's record cannot be read: those before them in the batch are learned, and it is told of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_learned_before_a_failure_counts() {
+    let world = world(StoreKind::Redis).await;
+    world.events("zoe", [event("like", "itm_001")]).await;
+    let mut redis = world.redis.as_ref().unwrap().connection();
+    let profiles: Vec<String> = ::redis::cmd("KEYS").arg("pf:{p:*}:profile").query(&mut redis).unwrap();
+    assert_eq!(profiles.len(), 1, "{profiles:?}");
+    ::redis::cmd("SET").arg(&profiles[0]).arg(&b"\xff\x00nonsense"[..]).exec(&mut redis).unwrap();
+    let of = |user: &str| {
+        let mut like = event("like", "itm_002");
+        like["user"] = user.into();
+        like
+    };
+    let batch = json!({"events": [of("ana"), of("zoe")]});
+    let answer = world.post("/v1/events", &batch).await;
+    assert!(answer.status.is_server_error(), "{}", answer.text);
+    world.popularity_of(&["itm_002"]).await;
+    assert_eq!(world.counted("ana").await, 1);
+}

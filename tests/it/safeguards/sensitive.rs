@@ -10,6 +10,7 @@ on_both_stores! {
     fifty_clicks_leave_profile_and_feed_as_they_were
     consent_to_one_category_is_to_that_one
     what_was_learned_goes_when_consent_is_withdrawn
+    what_is_on_its_way_goes_too
     an_interest_in_a_sensitive_topic_needs_consent_and_its_opposite_none
 }
 
@@ -56,6 +57,25 @@ async fn consent_to_one_category_is_to_that_one(kind: StoreKind) {
     assert_eq!((&answer["accepted"], &answer["ignored"], &answer["reason"]), (&json!(1), &json!(1), &json!("sensitive")));
     let learned = profile(&world, "ana").await;
     assert!(learned.affinity(Facet::Topic, "Mental-Health").is_some() && learned.affinity(Facet::Topic, "religion").is_none());
+}
+
+/// Events that are being taken while consent is withdrawn come before that, and go with what was kept, or come too late.
+async fn what_is_on_its_way_goes_too(kind: StoreKind) {
+    let world = world(kind).await;
+    for n in 0..40 {
+        let user = format!("user-{n}");
+        decide(&world, &user, json!({ "sensitive_health": "given" })).await.ok();
+        world.events(&user, [event("like", "itm_000"), event("like", "itm_003")]).await;
+        let likes = async {
+            for n in 1..4 {
+                world.try_events(&user, &[event("like", &format!("itm_{:03}", n * 4 + 3))]).await;
+            }
+        };
+        let (withdrawn, ()) = tokio::join!(decide(&world, &user, json!({ "sensitive_health": "withdrawn" })), likes);
+        withdrawn.ok();
+        let left = profile(&world, &user).await;
+        assert!(left.affinity(Facet::Topic, "Mental-Health").is_none(), "{user}: {left:?}");
+    }
 }
 
 async fn what_was_learned_goes_when_consent_is_withdrawn(kind: StoreKind) {

@@ -4254,7 +4254,10 @@ export interface operations {
     post_digest: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used */
+                "Age-Group"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4279,7 +4282,10 @@ export interface operations {
     post_events: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `minor` or `adult`; a user token's claim `age_group` comes first. What a minor does is not kept, what they say is */
+                "Age-Group"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4404,7 +4410,10 @@ export interface operations {
     post_feed: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `minor` or `adult`; a user token's claim `age_group` comes first. A minor's feed uses nothing inferred */
+                "Age-Group"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4817,7 +4826,10 @@ export interface operations {
                  */
                 surface?: string;
             };
-            header?: never;
+            header?: {
+                /** @description `minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used */
+                "Age-Group"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4919,7 +4931,10 @@ export interface operations {
     plan_push: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used, and their nights are quiet */
+                "Age-Group"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4944,7 +4959,10 @@ export interface operations {
     rerank: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used */
+                "Age-Group"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5351,7 +5369,10 @@ export interface operations {
                  */
                 surface?: string;
             };
-            header?: never;
+            header?: {
+                /** @description `minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used */
+                "Age-Group"?: string | null;
+            };
             path: {
                 /** @description Who it is about */
                 id: string;

@@ -164,16 +164,14 @@ impl Ingest {
         let ids: Vec<_> = indices.iter().map(|index| events[*index].id.clone()).collect();
         for _ in 0..MAX_COMMIT_TRIES {
             let learning = self.store.begin_learning(user, &ids).await?;
+            if learning.is_erased {
+                indices.iter().for_each(|index| outcomes[*index] = Outcome::Ignored(Unwanted::Erased));
+                return Ok(());
+            }
             // After the profile: a choice that is made from here on changes it, and the commit is refused.
             let consents = self.store.person(user).await?.unwrap_or_default().consents;
             let mut profile = learning.profile;
             let chosen = Chosen { consents: &consents, mode: profile.preferences.mode, age_group };
-            if learning.is_erased {
-                for index in indices {
-                    outcomes[*index] = Outcome::Ignored(self.unwanted(&chosen, &events[*index], snapshot).unwrap_or(Unwanted::Erased));
-                }
-                return Ok(());
-            }
             let mut fresh = Vec::new();
             let mut in_call = HashSet::new();
             for (index, known) in indices.iter().zip(learning.known) {

@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 use crate::domain::{
     FeedId, ItemId, UserId,
     feed::Owner,
+    profile::Mode,
     session::{SESSION_BYTES, Session},
 };
 
@@ -90,30 +91,30 @@ impl Signer {
         self.keys.load().iter().any(|key| key.tag(parts).as_slice().ct_eq(given).into())
     }
 
-    /// The cursor of a page, bound to owner and surface.
-    pub fn cursor(&self, cursor: &Cursor, owner: &Owner, surface: &str) -> String {
+    /// The cursor of a page, bound to owner, surface and what of the owner the feed is made of.
+    pub fn cursor(&self, cursor: &Cursor, owner: &Owner, surface: &str, mode: Mode) -> String {
         let body = body(&cursor.feed, cursor.page);
         let Some(session) = cursor.session.map(Session::to_bytes) else {
-            let tag = self.sign(&cursor_parts(&body, owner, surface));
+            let tag = self.sign(&cursor_parts(&body, owner, surface, mode));
             return format!("{CURSOR_PREFIX}{}", URL_SAFE_NO_PAD.encode([body.as_slice(), &tag].concat()));
         };
         let body = [body.as_slice(), &session].concat();
-        let tag = self.sign(&cursor_parts(&body, owner, surface));
+        let tag = self.sign(&cursor_parts(&body, owner, surface, mode));
         format!("{SESSION_CURSOR_PREFIX}{}", URL_SAFE_NO_PAD.encode([body.as_slice(), &tag].concat()))
     }
 
-    /// Reads a cursor back; `None` when it is not one of ours for this owner and surface.
-    pub fn read_cursor(&self, text: &str, owner: &Owner, surface: &str) -> Option<Cursor> {
+    /// Reads a cursor back; `None` when it is not one of ours for this owner, surface and mode.
+    pub fn read_cursor(&self, text: &str, owner: &Owner, surface: &str, mode: Mode) -> Option<Cursor> {
         if let Some(text) = text.strip_prefix(SESSION_CURSOR_PREFIX) {
             let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
             let (signed, tag) = bytes.split_at_checked(BODY_BYTES + SESSION_BYTES)?;
             let (body, session) = signed.split_first_chunk::<BODY_BYTES>()?;
-            let (feed, page) = self.checks(&cursor_parts(signed, owner, surface), tag).then(|| parts(body))?;
+            let (feed, page) = self.checks(&cursor_parts(signed, owner, surface, mode), tag).then(|| parts(body))?;
             return Some(Cursor { feed, page, session: session.first_chunk().map(Session::from_bytes) });
         }
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(CURSOR_PREFIX)?).ok()?;
         let (body, tag) = bytes.split_first_chunk::<BODY_BYTES>()?;
-        let (feed, page) = self.checks(&cursor_parts(body, owner, surface), tag).then(|| parts(body))?;
+        let (feed, page) = self.checks(&cursor_parts(body, owner, surface, mode), tag).then(|| parts(body))?;
         Some(Cursor { feed, page, session: None })
     }
 
@@ -157,9 +158,11 @@ fn session_parts<'a>(body: &'a [u8], user: Option<&'a UserId>) -> [&'a [u8]; 4] 
     [b"session", body, kind, user.as_bytes()]
 }
 
-fn cursor_parts<'a>(body: &'a [u8], owner: &'a Owner, surface: &'a str) -> [&'a [u8]; 5] {
+fn cursor_parts<'a>(body: &'a [u8], owner: &'a Owner, surface: &'a str, mode: Mode) -> [&'a [u8]; 5] {
     let (kind, user) = match owner {
+        Owner::User(user) if mode == Mode::ExplicitOnly => (b"explicit_only".as_slice(), user.as_str()),
         Owner::User(user) => (b"user".as_slice(), user.as_str()),
+        // Nothing of anybody, whatever the mode.
         Owner::Nobody => (b"nobody".as_slice(), ""),
     };
     [b"cursor", body, kind, user.as_bytes(), surface.as_bytes()]
@@ -196,23 +199,24 @@ mod tests {
         fn a_cursor_reads_back_for_its_owner_and_surface_alone(id in any::<u128>(), page in any::<u32>(), flip in 0usize..47, bit in 0u8..6) {
             let signer = Signer::new([3; 32]);
             let cursor = Cursor { feed: FeedId::from_bits(id), page, session: None };
-            let text = signer.cursor(&cursor, &owner("ana"), "home");
-            prop_assert_eq!(signer.read_cursor(&text, &owner("ana"), "home"), Some(cursor));
-            prop_assert_eq!(signer.read_cursor(&text, &owner("ben"), "home"), None);
-            prop_assert_eq!(signer.read_cursor(&text, &Owner::Nobody, "home"), None);
-            prop_assert_eq!(signer.read_cursor(&text, &owner("ana"), "video"), None);
-            prop_assert_eq!(Signer::new([4; 32]).read_cursor(&text, &owner("ana"), "home"), None);
+            let text = signer.cursor(&cursor, &owner("ana"), "home", Mode::Profile);
+            prop_assert_eq!(signer.read_cursor(&text, &owner("ana"), "home", Mode::Profile), Some(cursor));
+            prop_assert_eq!(signer.read_cursor(&text, &owner("ana"), "home", Mode::ExplicitOnly), None);
+            prop_assert_eq!(signer.read_cursor(&text, &owner("ben"), "home", Mode::Profile), None);
+            prop_assert_eq!(signer.read_cursor(&text, &Owner::Nobody, "home", Mode::Profile), None);
+            prop_assert_eq!(signer.read_cursor(&text, &owner("ana"), "video", Mode::Profile), None);
+            prop_assert_eq!(Signer::new([4; 32]).read_cursor(&text, &owner("ana"), "home", Mode::Profile), None);
             let mut bytes = URL_SAFE_NO_PAD.decode(&text[3..]).expect("base64");
             let at = flip % bytes.len();
             bytes[at] ^= 1 << bit;
             let tampered = format!("c1.{}", URL_SAFE_NO_PAD.encode(bytes));
-            prop_assert_eq!(signer.read_cursor(&tampered, &owner("ana"), "home"), None);
+            prop_assert_eq!(signer.read_cursor(&tampered, &owner("ana"), "home", Mode::Profile), None);
         }
 
         #[test]
         fn any_text_is_refused_without_harm(text in ".{0,80}") {
             let signer = Signer::new([3; 32]);
-            prop_assert_eq!(signer.read_cursor(&text, &Owner::Nobody, "home"), None);
+            prop_assert_eq!(signer.read_cursor(&text, &Owner::Nobody, "home", Mode::Profile), None);
             prop_assert_eq!(signer.read_track(&text, &ItemId::new("i").expect("valid")), None);
         }
     }
@@ -222,9 +226,9 @@ mod tests {
         let signer = Signer::new([3; 32]);
         let session = Session { begun: Time(5), served: Time(9), pages: 3, pauses: 1, held: None };
         let cursor = Cursor { feed: FeedId::from_bits(7), page: 2, session: Some(session) };
-        let text = signer.cursor(&cursor, &owner("ana"), "home");
-        assert_eq!(signer.read_cursor(&text, &owner("ana"), "home"), Some(cursor));
-        assert_eq!(signer.read_cursor(&text, &owner("ben"), "home"), None);
+        let text = signer.cursor(&cursor, &owner("ana"), "home", Mode::Profile);
+        assert_eq!(signer.read_cursor(&text, &owner("ana"), "home", Mode::Profile), Some(cursor));
+        assert_eq!(signer.read_cursor(&text, &owner("ben"), "home", Mode::Profile), None);
         let (ana, ben) = (UserId::new("ana").expect("valid"), UserId::new("ben").expect("valid"));
         let token = signer.session_token(session, Some(&ana));
         assert_eq!(signer.read_session_token(&token, Some(&ana)), Some(session));
@@ -234,7 +238,7 @@ mod tests {
             let mut forged = text.clone().into_bytes();
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
             let forged = String::from_utf8(forged).expect("text");
-            let read = signer.read_cursor(&forged, &owner("ana"), "home");
+            let read = signer.read_cursor(&forged, &owner("ana"), "home", Mode::Profile);
             // The last letter holds bits that count for nothing.
             assert!(read.is_none() || at + 1 == text.len(), "{at}");
         }

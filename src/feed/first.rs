@@ -127,7 +127,7 @@ impl FeedService {
         let fewer = ((query.candidates as f32 * self.brownout_share) as usize).max(least);
         if fewer < query.candidates {
             query.candidates = fewer;
-            degraded.push(Degradation { stage: "candidates", reason: "overload", fallback: "fewer_candidates" });
+            Degradation { stage: "candidates", reason: "overload", fallback: "fewer_candidates" }.note(degraded);
         }
     }
 
@@ -160,7 +160,7 @@ impl FeedService {
             Err(StoreError::Erased) => self.local.forget(&feed.id),
             Err(error) => {
                 log_store("feed", &error);
-                degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
+                Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" }.note(degraded);
             }
         }
         Ok(())

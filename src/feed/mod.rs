@@ -9,6 +9,7 @@
 mod chronological;
 pub mod cursor;
 pub mod decision;
+mod degradation;
 mod first;
 mod journaling;
 mod local;
@@ -21,6 +22,7 @@ pub mod supply;
 mod usable;
 pub mod verdict;
 
+pub use degradation::Degradation;
 pub use rerank::{RerankCandidate, RerankRequest};
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -91,17 +93,6 @@ pub struct FeedRequest {
     pub goes_on: bool,
     /// More is asked than can be done in time: a new feed makes do with [`FeedService::brownout_share`] of its candidates.
     pub pressed: bool,
-}
-
-/// Something was missing; the slate is still valid. All names are closed lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Degradation {
-    /// `profile`, `candidates`, `feed`, `policy`.
-    pub stage: &'static str,
-    /// What went wrong: [`StoreError::reason`], [`SourceError::reason`](crate::source::SourceError::reason) `source_late` or `overload`.
-    pub reason: &'static str,
-    /// What was done instead.
-    pub fallback: &'static str,
 }
 
 /// Why no feed could be served.
@@ -259,10 +250,13 @@ impl FeedService {
         let by_time = is_by_time.then(|| FeedRequest { limit, ..request.clone() });
         let request = by_time.as_ref().unwrap_or(request);
         tracing::Span::current().record("feed.policy.digest", policy.digest.as_str());
-        let read = |text: &String| self.signer.read_cursor(text, &reader.owner, &request.surface);
+        let read = |text: &String| self.signer.read_cursor(text, &reader.owner, &request.surface, reader.mode);
         let cursor = request.cursor.as_ref().and_then(read);
         let left = request.cursor.as_ref().filter(|_| cursor.is_none());
-        let left = left.map(|text| self.left(text, request, &degraded).ok_or(FeedError::InvalidCursor)).transpose()?;
+        let left = match left {
+            Some(text) => Some(self.left(text, request, &reader, &degraded).await.ok_or(FeedError::InvalidCursor)?),
+            None => None,
+        };
         if request.takes_sponsored && choice.policy.policy.sponsored.max_per_page > 0 {
             // Sponsored slots are written down with the page: it must not be made in vain.
             reader.must_be_read()?;
@@ -302,7 +296,7 @@ impl FeedService {
         let person = match self.store.person(user).await {
             Ok(person) => person.unwrap_or_default(),
             Err(error) => {
-                degraded.push(Degradation { stage: "profile", reason: error.reason(), fallback: "cold_profile" });
+                Degradation { stage: "profile", reason: error.reason(), fallback: "cold_profile" }.note(degraded);
                 log_store("profile", &error);
                 // Consent that cannot be read is not there, unless it may be assumed.
                 Person::default()
@@ -356,7 +350,7 @@ impl FeedService {
         let metrics = rank::metrics::measure(&shown, explored, kept, &snapshot, &policy.policy.diversify.similarity);
         let ends = reader.turn.is_some_and(|turn| turn.ends);
         let cursor = Cursor { feed: feed.id.clone(), page: page_number + 1, session: reader.turn.map(|turn| turn.session) };
-        let next = (page.has_next && !ends).then(|| self.signer.cursor(&cursor, &feed.owner, &feed.surface));
+        let next = (page.has_next && !ends).then(|| self.signer.cursor(&cursor, &feed.owner, &feed.surface, reader.mode));
         let personalised = reader.is_personal() && reader.profile.as_ref().is_some_and(|p| !p.is_cold());
         let first_position = prefix_indices.len();
         Served {

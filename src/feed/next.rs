@@ -18,6 +18,7 @@ use crate::{
         ItemId, Policy,
         feed::{Owner, Page, Placed, StoredFeed},
         policy::ActivePolicy,
+        profile::Mode,
     },
     rank::{self, Context, Pool},
     store::{FeedRecord, StoreError},
@@ -90,13 +91,31 @@ impl FeedService {
         Ok(self.served(parts, reader, degraded))
     }
 
-    /// The feed of a person's own cursor that cannot go on, because they could not be read: nothing of theirs may be used until
-    /// their consent is known again. `None`: that is not why the cursor is refused.
-    pub(super) fn left(&self, cursor: &str, request: &FeedRequest, degraded: &[Degradation]) -> Option<Left> {
-        let user = request.user.as_ref().filter(|_| degraded.iter().any(|degradation| degradation.stage == "profile"))?;
-        let owner = Owner::User(user.clone());
-        let cursor = self.signer.read_cursor(cursor, &owner, &request.surface)?;
-        let local = self.local.get(&cursor.feed).filter(|local| *local.owner() == owner);
+    /// The feed that a reader of `cursor` has to leave, because it is made of something else than may be used now:
+    ///
+    /// - their own, in another mode than they are in now;
+    /// - their own, while they cannot be read: nothing of theirs may be used until their consent is known again;
+    /// - that of everybody that they were given meanwhile.
+    ///
+    /// `None`: none of that is why the cursor is refused.
+    pub(super) async fn left(&self, cursor: &str, request: &FeedRequest, reader: &Reader, degraded: &[Degradation]) -> Option<Left> {
+        let own = Owner::User(request.user.clone()?);
+        let read = |owner: &Owner, mode| self.signer.read_cursor(cursor, owner, &request.surface, mode);
+        if reader.owner == own {
+            if let Some(cursor) = [Mode::Profile, Mode::ExplicitOnly].into_iter().find_map(|mode| read(&own, mode)) {
+                let local = self.local.get(&cursor.feed);
+                return Some(Left { record: self.record(reader, &cursor, local.as_deref(), &mut Vec::new()).await });
+            }
+            // What the store knows of was not made for want of it.
+            let cursor = read(&Owner::Nobody, reader.mode)?;
+            let local = self.local.get(&cursor.feed).filter(|local| *local.owner() == Owner::Nobody && !local.is_stored())?;
+            return Some(Left { record: Some(local.record()) });
+        }
+        if degraded.iter().all(|degradation| degradation.stage != "profile") {
+            return None;
+        }
+        let cursor = [Mode::Profile, Mode::ExplicitOnly].into_iter().find_map(|mode| read(&own, mode))?;
+        let local = self.local.get(&cursor.feed).filter(|local| *local.owner() == own);
         Some(Left { record: local.map(|local| local.record()) })
     }
 
@@ -128,7 +147,7 @@ impl FeedService {
             Ok(stored) => stored,
             Err(error) => {
                 log_store("feed", &error);
-                degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
+                Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" }.note(degraded);
                 return ours();
             }
         };
@@ -174,7 +193,7 @@ impl FeedService {
             Ok(None) => (page, false),
             Err(error) => {
                 log_store("feed", &error);
-                degraded.push(Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" });
+                Degradation { stage: "feed", reason: error.reason(), fallback: "local_feed" }.note(degraded);
                 (page, false)
             }
         };
@@ -191,7 +210,7 @@ impl FeedService {
             Ok(None) => "policy_missing",
             Err(error) => error.reason(),
         };
-        degraded.push(Degradation { stage: "policy", reason, fallback: "active_policy" });
+        Degradation { stage: "policy", reason, fallback: "active_policy" }.note(degraded);
         Arc::clone(active)
     }
 

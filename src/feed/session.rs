@@ -70,7 +70,7 @@ impl FeedService {
         };
         let mut served = self.served(parts, reader, degraded);
         let session = reader.turn.map(|turn| turn.session);
-        served.next = cursor.map(|cursor| self.signer.cursor(&Cursor { session, ..cursor }, &reader.owner, &request.surface));
+        served.next = cursor.map(|cursor| self.signer.cursor(&Cursor { session, ..cursor }, &reader.owner, &request.surface, reader.mode));
         served
     }
 }

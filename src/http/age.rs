@@ -18,8 +18,15 @@ const HEADER: &str = "age-group";
 /// A token's word counts, and the header may only narrow it: whoever signs tokens knows people's ages, an app in a minor's hand
 /// may say anything. Errors: a header that says neither.
 pub fn is_minor(app: &App, request: &HttpRequest, caller: &Caller) -> Result<bool, Problem> {
-    let said = match request.headers().get(HEADER).map(|value| value.to_str().unwrap_or_default().trim()) {
+    let mut given = request.headers().get_all(HEADER).map(|value| value.to_str().unwrap_or_default().trim());
+    let said = match given.next() {
         None => None,
+        Some(_) if given.next().is_some() => {
+            let why = "is given twice";
+            return Err(
+                Problem::new(Kind::InvalidParameter, format!("`Age-Group` {why}")).with_errors(vec![Fault::new("/header/Age-Group", why)])
+            );
+        }
         Some(name) => Some(AgeGroup::parse(name).ok_or_else(|| {
             let why = format!("is `{}`; expected {}", shown(name), AgeGroup::NAMES.join(" or "));
             Problem::new(Kind::InvalidParameter, format!("`Age-Group` {why}")).with_errors(vec![Fault::new("/header/Age-Group", why)])

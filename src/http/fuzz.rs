@@ -13,7 +13,7 @@ use super::{auth, body::Body, events, feed, gpc, items, language::Language, me, 
 use crate::{
     app::App,
     auth::Caller,
-    domain::{ItemId, feed::Owner},
+    domain::{ItemId, feed::Owner, profile::Mode},
     store::codec,
     wire::{Faults, event, item, rerank},
 };
@@ -104,7 +104,7 @@ fn query(_: &App, bytes: &[u8]) {
 fn cursor(app: &App, bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
     let signer = &app.feed.signer;
-    assert!(signer.read_cursor(text, &Owner::Nobody, "home").is_none(), "{text}");
+    assert!(signer.read_cursor(text, &Owner::Nobody, "home", Mode::Profile).is_none(), "{text}");
     let item = ItemId::new("itm_1").ok();
     assert!(item.is_none_or(|item| signer.read_track(text, &item).is_none()), "{text}");
 }

@@ -237,6 +237,17 @@ async fn without_their_consent_at_hand_people_go_on_with_the_feed_of_everybody()
     assert!(ids(&page).iter().all(|id| !ids(&first).contains(id)), "{page}");
     let strict = within(server.get(&format!("/v1/feed?{second}&strict=true"))).await;
     assert_eq!(strict.status(), 410);
+    // The feed of everybody that they were given goes on into their own when they can be read again.
+    let meanwhile = within(server.feed("user=ann&limit=5")).await;
+    redis.start();
+    let query = format!("user=ann&limit=5&cursor={}", next(&meanwhile));
+    let again = eventually("she is read again", async || {
+        let page = server.feed(&query).await;
+        (page.get("degraded").is_none()).then_some(page)
+    })
+    .await;
+    assert_eq!((&again["page"]["restarted"], &again["privacy"]["mode"]), (&Value::Bool(true), &Value::from("profile")), "{again}");
+    assert!(ids(&again).iter().all(|id| !ids(&meanwhile).contains(id)), "{again}");
     let another = within(server.get(&format!("/v1/feed?user=ben&limit=5&cursor={}", next(&first)))).await;
     assert_eq!(another.status(), 400, "it is hers alone");
 }

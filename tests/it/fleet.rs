@@ -73,14 +73,14 @@ async fn a_page_made_ahead_of_another_is_not_served() {
     let (a, b) = pair(&redis).await;
     a.put_items(&items(60)).await;
     until_it_has(&b, "i59", true).await;
-    let first = a.feed("user=ann&limit=10").await;
+    let first = a.feed("user=ann&limit=5").await;
     let second = format!("user=ann&cursor={}", next(&first));
     let frozen = b.feed(&format!("{second}&limit=20")).await;
     let again = a.feed(&format!("{second}&limit=10")).await;
     assert_eq!((ids(&frozen).len(), ids(&again)), (20, ids(&frozen)));
     let third = a.feed(&format!("user=ann&limit=10&cursor={}", next(&again))).await;
     let served: Vec<String> = [&first, &frozen, &third].into_iter().flat_map(ids).collect();
-    assert_eq!(served.iter().collect::<HashSet<_>>().len(), 40, "{served:?}");
+    assert_eq!(served.iter().collect::<HashSet<_>>().len(), 35, "{served:?}");
 }
 
 /// The popularity part of the item's relevance, as one feed explains it; 0 where it is not in the feed.

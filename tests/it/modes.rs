@@ -15,6 +15,7 @@ on_both_stores! {
     equal_settings_give_equal_items
     what_is_said_is_kept_where_nothing_is_inferred
     by_time_is_newest_first_to_the_end
+    a_page_is_what_it_says_also_when_the_mode_changed
 }
 
 const TOPICS: [&str; 6] = ["science", "politics", "food", "music", "sport", "travel"];
@@ -182,4 +183,36 @@ async fn by_time_is_newest_first_to_the_end(kind: StoreKind) {
     assert_eq!(world.feed("ana").limit(20).get().await.ok().ids(), newest[..20]);
     world.events("ana", [event("hide", "itm_001")]).await;
     assert_eq!(world.feed("ana").limit(2).get().await.ok().ids(), ["itm_000", "itm_002"]);
+}
+
+/// A feed that was begun in another mode is left for a new one, without what it served.
+async fn a_page_is_what_it_says_also_when_the_mode_changed(kind: StoreKind) {
+    let world = World::start(kind).await;
+    world.items(many(120, &TOPICS, 17)).await;
+    world.events("ana", (0..8).map(|n| event("like", &format!("itm_{:03}", n * 6)))).await;
+    let inferred = |page: &Answer| {
+        let reasons = page.items().iter().flat_map(|item| item["reasons"].as_array().cloned().unwrap_or_default());
+        reasons
+            .filter(|reason| !["fresh", "popular", "breadth", "new_item", "new_to_you"].contains(&reason["code"].as_str().unwrap()))
+            .count()
+    };
+    let first = world.feed("ana").limit(8).get().await.ok();
+    assert!(inferred(&first) > 0, "{}", first.text);
+    let next = || world.feed("ana").limit(8).cursor(&first.next().unwrap());
+    for ask in [next().param("mode", "explicit_only"), next().header("Age-Group", "minor")] {
+        let page = ask.clone().get().await.ok();
+        assert_eq!((&page.body["privacy"]["mode"], &page.body["page"]["restarted"]), (&json!("explicit_only"), &json!(true)));
+        assert_eq!(inferred(&page), 0, "{}", page.text);
+        assert!(page.ids().iter().all(|id| !first.ids().contains(id)), "{:?}", page.ids());
+        assert_eq!(ask.param("strict", "true").get().await.problem(), (410, "cursor-expired"));
+        // The new feed goes on in its mode.
+        let more = world.feed("ana").limit(8).param("mode", "explicit_only").cursor(&page.next().unwrap()).get().await.ok();
+        assert_eq!((more.feed_id(), &more.body["page"]["restarted"]), (page.feed_id(), &Value::Null), "{}", more.text);
+        let widened = world.feed("ana").limit(8).cursor(&page.next().unwrap()).get().await.ok();
+        assert_eq!((&widened.body["privacy"]["mode"], &widened.body["page"]["restarted"]), (&json!("profile"), &json!(true)));
+    }
+    // An opt-out counts from the next page on.
+    put(&world, "ana", &json!({"mode": "explicit_only"})).await;
+    let page = next().get().await.ok();
+    assert_eq!((&page.body["privacy"]["mode"], inferred(&page)), (&json!("explicit_only"), 0), "{}", page.text);
 }

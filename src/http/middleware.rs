@@ -21,6 +21,7 @@ use super::{
     cors::Cors,
     limits::Standings,
     problem::{Kind, Problem},
+    stray_query,
 };
 use crate::{
     app::{App, Place},
@@ -199,6 +200,9 @@ where
     // Whoever is there is taken in, or refused, before any of them is worked for: a refusal does not wait behind work.
     if let Some(waiting) = waiting {
         waiting.over().await;
+    }
+    if let Some(problem) = stray_query::refused(passage.method, &passage.route, request.query_string()) {
+        return Ok(finish(app, &passage, request.into_parts().0, Err(problem)));
     }
     if backlog.is_pressed() {
         request.extensions_mut().insert(Pressed);

@@ -39,6 +39,7 @@ pub mod server;
 pub mod session;
 pub mod slate;
 pub mod sponsored;
+mod stray_query;
 pub mod transparency;
 
 use actix_web::{

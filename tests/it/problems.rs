@@ -256,3 +256,30 @@ async fn what_is_no_http_is_refused_without_harm() {
     }
     assert_eq!(app.get("/livez").await.status(), 200);
 }
+
+/// A parameter is obeyed or refused, never ignored: not by one operation of the document.
+#[tokio::test]
+async fn no_operation_ignores_a_parameter() {
+    let app = TestApp::start().await;
+    let document: serde_json::Value = app.get("/openapi.json").await.json().await.unwrap();
+    let mut asked = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for method in operations
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|_| path.starts_with("/v1/") && !path.contains("unsubscribe") && *path != "/v1/me/preferences/preview")
+        {
+            let path: String = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/");
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let answer = app.request(method.clone(), &format!("{path}?zzz=1")).header("content-type", "application/json").body("{}").send();
+            let answer = answer.await.unwrap();
+            assert_eq!(answer.status(), 400, "{method} {path}");
+            let problem: serde_json::Value = answer.json().await.unwrap();
+            let pointers: Vec<&str> = problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+            assert!(pointers.contains(&"/query/zzz"), "{method} {path}: {problem}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 50, "{asked}");
+}

@@ -154,6 +154,10 @@ pub async fn delete(app: web::Data<App>, Subject(user): Subject, path: web::Path
 }
 
 fn topic(path: &TopicPath) -> Result<FacetValue, Problem> {
+    // Decoding has put it in place of broken bytes: different topics would become one.
+    if path.topic.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(Problem::not_found("The topic in the path is not UTF-8 when decoded."));
+    }
     match read::facet_fault(&path.topic) {
         None => Ok(path.topic.as_str().into()),
         Some(fault) => Err(Problem::not_found(format!("The topic in the path {fault}."))),

@@ -34,7 +34,7 @@ pub use snapshot::{Entry, Row, Snapshot};
 pub use train::INDEXED_MIN_ROWS;
 pub use vectors::{Query, VectorView};
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -60,20 +60,38 @@ impl CatalogueRecord {
     }
 }
 
-/// Changes that what was written here is checked against; past them the change log brings it.
-const WRITTEN_MAX_CHANGES: usize = 16_384;
+/// Deletions that what is written here is checked against; past them the change log brings it.
+const MAX_DELETIONS: usize = 16_384;
+
+/// What writers of the catalogue hold.
+#[derive(Default)]
+struct Writing {
+    /// Calls of [`Catalogue::apply`].
+    applied: u64,
+    /// The latest deletions, also of what was not here: the snapshot's number, and the item's hash.
+    deleted: VecDeque<(u64, u64)>,
+}
+
+impl Writing {
+    /// Hashes of the items deleted after the snapshot of that number; `None`: too many to tell.
+    fn deleted_since(&self, number: u64) -> Option<NumberSet<u64>> {
+        let since = || self.deleted.iter().rev().take_while(|(at, _)| *at > number);
+        let is_known = self.deleted.len() < MAX_DELETIONS || self.deleted.front().is_some_and(|(at, _)| *at <= number);
+        is_known.then(|| since().map(|(_, hash)| *hash).collect())
+    }
+}
 
 /// The live catalogue: readers load a snapshot without locking, writers queue.
 pub struct Catalogue {
     current: ArcSwap<Snapshot>,
-    /// Held while writing; counts the calls of [`Catalogue::apply`].
-    writing: Mutex<u64>,
+    /// Held while writing.
+    writing: Mutex<Writing>,
 }
 
 impl Catalogue {
     /// An empty catalogue of `dimension`-dimensional embeddings (≥ 1); popularity halves in `popularity_half_life`.
     pub fn new(dimension: usize, popularity_half_life: Span) -> Self {
-        Self { current: ArcSwap::from_pointee(Snapshot::empty(dimension, popularity_half_life)), writing: Mutex::new(0) }
+        Self { current: ArcSwap::from_pointee(Snapshot::empty(dimension, popularity_half_life)), writing: Mutex::default() }
     }
 
     /// The catalogue as it is now. Never changes once taken.
@@ -83,56 +101,59 @@ impl Catalogue {
 
     /// Applies changes in order and publishes them together.
     pub fn apply(&self, records: impl IntoIterator<Item = CatalogueRecord>) {
-        let mut applied = self.writing.lock();
-        *applied += 1;
-        self.publish(records);
+        let mut writing = self.writing.lock();
+        writing.applied += 1;
+        self.publish(&mut writing, records);
     }
 
     /// Applies what this instance wrote to the store after it took `since`, less the items that were changed here meanwhile:
     /// theirs may be the later state. What is left out comes by the change log, which has this instance's writes too.
     pub fn apply_written(&self, records: impl IntoIterator<Item = CatalogueRecord>, since: &Snapshot) {
-        let mut applied = self.writing.lock();
-        *applied += 1;
+        let mut writing = self.writing.lock();
+        writing.applied += 1;
         let now = self.current.load();
-        // Loaded anew, or too much to tell: the log says all of it.
-        let same = Arc::ptr_eq(&since.codes, &now.codes).then(|| now.changed_since(since.items_version(), WRITTEN_MAX_CHANGES));
-        let Some(changed) = same.flatten() else { return };
-        let mut changed: Vec<Row> = changed.collect();
-        changed.sort_unstable();
-        let came_and_went = changed.iter().any(|row| since.entry(*row).is_none() && now.entry(*row).is_none());
-        let entry_changed = |id: &ItemId| match [since.find_sponsored(id), now.find_sponsored(id)] {
-            [Some(then), Some(now)] => !std::ptr::eq(then, now),
-            [then, now] => then.is_some() || now.is_some(),
+        // Loaded anew: the log says all of it.
+        if !Arc::ptr_eq(&since.codes, &now.codes) {
+            return;
+        }
+        let deleted = writing.deleted_since(since.number);
+        let is_changed = |id: &ItemId| match &deleted {
+            Some(deleted) => deleted.contains(&id.hash64()) || !now.has_same(id, since),
+            None => true,
         };
-        let row_changed = |id: &ItemId| match [since.find(id), now.find(id)] {
-            [None, None] => came_and_went,
-            rows => rows.into_iter().flatten().any(|row| changed.binary_search(&row).is_ok()),
-        };
-        let is_changed = |id: &ItemId| entry_changed(id) || row_changed(id);
-        self.publish(records.into_iter().filter(|record| !is_changed(record.id())));
+        let records = records.into_iter().filter(|record| !is_changed(record.id())).collect::<Vec<_>>();
+        self.publish(&mut writing, records);
     }
 
     /// Calls of [`Self::apply`] so far: what [`Self::apply_read`] compares with.
     pub fn applied(&self) -> u64 {
-        *self.writing.lock()
+        self.writing.lock().applied
     }
 
     /// Applies records that were read from the store after [`Self::applied`] was `since`. `false`, and nothing changes,
     /// when something was applied meanwhile and the records say otherwise: they may be the older ones.
     pub fn apply_read(&self, records: Vec<CatalogueRecord>, since: u64) -> bool {
-        let applied = self.writing.lock();
+        let mut writing = self.writing.lock();
         let now = self.current.load();
-        if *applied != since && records.iter().any(|record| now.contradicts(record)) {
+        if writing.applied != since && records.iter().any(|record| now.contradicts(record)) {
             return false;
         }
-        self.publish(records);
+        self.publish(&mut writing, records);
         true
     }
 
-    /// Only while `writing` is held.
-    fn publish(&self, records: impl IntoIterator<Item = CatalogueRecord>) {
+    fn publish(&self, writing: &mut Writing, records: impl IntoIterator<Item = CatalogueRecord>) {
         let mut next = Snapshot::clone(&self.current.load());
-        next.apply(records);
+        let mut deleted = Vec::new();
+        next.apply(records.into_iter().inspect(|record| {
+            if let CatalogueRecord::Deleted(id) = record {
+                deleted.push(id.hash64());
+            }
+        }));
+        next.number += 1;
+        writing.deleted.extend(deleted.into_iter().map(|hash| (next.number, hash)));
+        let over = writing.deleted.len().saturating_sub(MAX_DELETIONS);
+        writing.deleted.drain(..over);
         self.current.store(Arc::new(next));
     }
 
@@ -161,6 +182,7 @@ impl Catalogue {
         let old = self.current.load();
         let mut next = Snapshot::empty(old.dimension(), old.popularity_half_life());
         next.apply(records);
+        next.number = old.number + 1;
         self.current.store(Arc::new(next));
     }
 }

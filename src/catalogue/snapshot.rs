@@ -128,6 +128,8 @@ pub struct Snapshot {
     pub(super) free_rows: Vec<Row>,
     /// Sponsored items: in no row, posting, count or index, so that no source finds them.
     pub(super) sponsored: Arc<BTreeMap<ItemId, Arc<Entry>>>,
+    /// Snapshots published before it.
+    pub(super) number: u64,
     pub(super) len: usize,
     popularity_half_life: Span,
 }
@@ -146,6 +148,7 @@ impl Snapshot {
             codes: Arc::default(),
             free_rows: Vec::new(),
             sponsored: Arc::default(),
+            number: 0,
             len: 0,
             popularity_half_life,
         }
@@ -261,6 +264,18 @@ impl Snapshot {
             CatalogueRecord::Deleted(id) => self.find(id).is_some() || self.find_sponsored(id).is_some(),
             CatalogueRecord::Popularity(..) => false,
         }
+    }
+
+    /// Whether the item is here as it was in `other`, or in neither.
+    pub(super) fn has_same(&self, id: &ItemId, other: &Self) -> bool {
+        let sponsored = [self, other].map(|snapshot| snapshot.find_sponsored(id).map(|entry| &**entry.item));
+        let rows = [self, other].map(|snapshot| snapshot.find(id));
+        sponsored[0] == sponsored[1]
+            && match rows {
+                [None, None] => true,
+                [Some(here), Some(there)] => self.item(here) == other.item(there),
+                _ => false,
+            }
     }
 
     /// Every sponsored item, by id.

@@ -142,6 +142,19 @@ fn what_was_written_here_undoes_nothing_that_came_meanwhile() {
     assert_eq!([5, 4].map(published), [None, at(2)], "it came and went");
 
     let since = catalogue.snapshot();
+    read(vec![put(4, 2), record(&Op::Delete(7)), put(8, 1), record(&Op::Delete(8))]);
+    catalogue.apply_written([put(4, 3), put(7, 1), put(9, 1)], &since);
+    assert_eq!(
+        [4, 7, 9].map(published),
+        [item(4, 0, 3).published_at, None, at(1)],
+        "the same again is no change, and what went without being seen stays away"
+    );
+
+    let since = catalogue.snapshot();
+    catalogue.apply_written([put(7, 1), put(8, 2)], &since);
+    assert_eq!([7, 8].map(published), [at(1), at(2)], "what went before can come back");
+
+    let since = catalogue.snapshot();
     catalogue.replace([put(6, 1)]);
     catalogue.apply_written([put(6, 0)], &since);
     assert_eq!([4, 6].map(published), [None, at(1)], "all was read anew");

@@ -41,10 +41,10 @@ pub struct Change {
     pub key: String,
     /// A number, text or list.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Object)]
+    #[schema(nullable = false, value_type = Value)]
     pub from: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Object)]
+    #[schema(nullable = false, value_type = Value)]
     pub to: Option<Value>,
 }
 

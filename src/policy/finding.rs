@@ -60,6 +60,9 @@ pub struct Finding {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings(Vec<Finding>);
 
+/// Most findings of one file's keys and values.
+const MAX_FINDINGS: usize = 100;
+
 impl Findings {
     pub fn add(&mut self, finding: Finding) {
         self.0.push(finding);
@@ -75,6 +78,11 @@ impl Findings {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// No more is looked for: a file with so many faults is another kind of file.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= MAX_FINDINGS
     }
 
     pub fn len(&self) -> usize {

@@ -143,6 +143,10 @@ fn read(file: &Path) -> Result<Text, String> {
     use std::io::Read;
     let name = file.display().to_string();
     let mut bytes = Vec::new();
+    // Opening a pipe waits for whoever writes into it, for ever.
+    if std::fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(format!("{name} is not a regular file"));
+    }
     let opened = std::fs::File::open(file).and_then(|file| file.take(MAX_POLICY_BYTES + 1).read_to_end(&mut bytes));
     opened.map_err(|error| format!("{name} cannot be read: {error}"))?;
     if bytes.len() as u64 > MAX_POLICY_BYTES {

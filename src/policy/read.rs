@@ -264,6 +264,9 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown(&mut self, above: &At<'_>, at: &At<'_>, span: Range<usize>) {
+        if self.findings.is_full() {
+            return;
+        }
         let name = at.key.rsplit('.').next().unwrap_or_default();
         let siblings = siblings(&above.key, above.surface.is_some());
         let finding = Finding::new(Severity::Error, Code::UnknownKey, &at.full(), format!("unknown key `{}`", shown(name)));

@@ -90,7 +90,7 @@ impl Kept {
         let embedded = settings.store.redis.url.is_empty();
         let path = settings.store.embedded.path.clone();
         if embedded && !path.is_file() {
-            bail!("there is no store at {}: import a catalogue first, or try the policy with --demo", path.display());
+            bail!("there is no store at {}: import a catalogue first (policies can be tried on the demo's: --demo)", path.display());
         }
         let on = if embedded { format!("the store at {}", path.display()) } else { "the store in Redis".to_owned() };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

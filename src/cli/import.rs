@@ -16,8 +16,8 @@ use crate::{
     clock::{Clock, SystemClock},
     domain::{Event, Item},
     follow,
-    import::{self, EmbeddingFiles, ImportSink, Mapping, Options, Source, Summary, checkpoint},
-    ingest::{Ingest, Outcome},
+    import::{self, EmbeddingFiles, ImportSink, LeftOut, Mapping, Options, Source, Summary, checkpoint},
+    ingest::{Ingest, Outcome, Refusal, Unwanted},
     journal::Journal,
     settings::Settings,
     store::StoreError,
@@ -99,10 +99,27 @@ impl ImportSink for StoreSink {
         self.0.put_items(items).await
     }
 
-    async fn events(&mut self, events: Vec<Event>) -> Result<u64, StoreError> {
-        let outcomes = self.0.learn(&events).await?;
-        Ok(outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_) | Outcome::Ignored(_))).count() as u64)
+    async fn events(&mut self, events: Vec<Event>) -> Result<LeftOut, StoreError> {
+        let mut left_out = LeftOut::new();
+        for why in self.0.learn(&events).await?.iter().filter_map(why_left_out) {
+            *left_out.entry(why).or_default() += 1;
+        }
+        Ok(left_out)
     }
+}
+
+fn why_left_out(outcome: &Outcome) -> Option<&'static str> {
+    Some(match outcome {
+        Outcome::Accepted | Outcome::Duplicate => return None,
+        Outcome::Refused(Refusal::UnknownItem(_)) => "events left out: the item is not in the catalogue",
+        Outcome::Refused(Refusal::Learn(_)) => "events left out: a list of the person's is full",
+        Outcome::Ignored(Unwanted::NoConsent) => "events left out: the person has not consented (see consent.default)",
+        Outcome::Ignored(Unwanted::NoDwellConsent) => "events left out: the person has not consented to time spent being used",
+        Outcome::Ignored(Unwanted::Sensitive) => "events left out: the topic is sensitive, and the person has not consented to it",
+        Outcome::Ignored(Unwanted::NoProfile | Unwanted::Minor) => "events left out: the person chose that nothing is learned",
+        Outcome::Ignored(Unwanted::Erased) => "events left out: the person was erased",
+        Outcome::Ignored(Unwanted::Sponsored) => "events left out: the item is sponsored",
+    })
 }
 
 /// What to import.

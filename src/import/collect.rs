@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use async_trait::async_trait;
 
-use super::{ImportError, ImportSink, Options, Summary, run};
+use super::{ImportError, ImportSink, LeftOut, Options, Summary, run};
 use crate::{
     clock::Clock,
     domain::{Event, Item},
@@ -26,9 +26,9 @@ impl ImportSink for Collected {
         Ok(())
     }
 
-    async fn events(&mut self, events: Vec<Event>) -> Result<u64, Infallible> {
+    async fn events(&mut self, events: Vec<Event>) -> Result<LeftOut, Infallible> {
         self.events.extend(events);
-        Ok(0)
+        Ok(LeftOut::new())
     }
 }
 

@@ -30,7 +30,7 @@ pub use embeddings::EmbeddingFiles;
 pub use mapping::Mapping;
 pub use mind::{HISTORY_STEP, TIMELESS_START};
 pub use report::{LineFault, MAX_FAULTS_SHOWN, Summary};
-pub use run::{ImportError, ImportSink, MAX_EVENTS_PER_BATCH, MAX_ITEMS_PER_BATCH, Options, check, run};
+pub use run::{ImportError, ImportSink, LeftOut, MAX_EVENTS_PER_BATCH, MAX_ITEMS_PER_BATCH, Options, check, run};
 pub use source::{OpenError, Source};
 
 /// Reads bytes as a CSV file without a mapping, line by line, and drops it: for the fuzzer. Rows number their lines upwards.

@@ -34,17 +34,15 @@ impl fmt::Display for LineFault {
 pub struct Summary {
     /// Given to the sink and acknowledged; in a check, those that would be.
     pub items: u64,
-    /// As `items`. Contains the events whose item the sink did not know.
+    /// As `items`, without those that the sink left out.
     pub events: u64,
-    /// Events whose item the sink did not know.
-    pub unknown_items: u64,
     /// Lines done by an earlier, interrupted run.
     pub already: u64,
     /// Wrong lines, also those an earlier run met.
     pub failed: u64,
     /// The first [`MAX_FAULTS_SHOWN`] of them.
     pub faults: Vec<LineFault>,
-    /// What was left out of good lines, with how often.
+    /// What was left out of good lines, or by the sink, with how often.
     pub notes: BTreeMap<&'static str, u64>,
     /// `--strict` and a wrong line: nothing was imported.
     pub refused: bool,
@@ -72,9 +70,6 @@ impl fmt::Display for Summary {
         }
         for (note, times) in &self.notes {
             writeln!(f, "{} × {note}", HumanCount(*times))?;
-        }
-        if self.unknown_items > 0 {
-            writeln!(f, "{} × events left out: the item is not in the catalogue", HumanCount(self.unknown_items))?;
         }
         if self.already > 0 {
             writeln!(f, "{} lines were imported before the interruption", HumanCount(self.already))?;

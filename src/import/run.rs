@@ -1,6 +1,6 @@
 //! The driver: rows in, batches out, a checkpoint after each batch that was acknowledged.
 
-use std::{convert::Infallible, path::PathBuf};
+use std::{collections::BTreeMap, convert::Infallible, path::PathBuf};
 
 use async_trait::async_trait;
 
@@ -21,6 +21,9 @@ pub const MAX_ITEMS_PER_BATCH: usize = 500;
 /// Most events given to the sink at once.
 pub const MAX_EVENTS_PER_BATCH: usize = 1_000;
 
+/// How many events were left out, by why.
+pub type LeftOut = BTreeMap<&'static str, u64>;
+
 /// Where imported items and events go. `Ok` acknowledges the whole batch.
 ///
 /// A batch may come twice after an interruption: items must replace themselves, event ids be learned once.
@@ -31,8 +34,8 @@ pub trait ImportSink: Send {
     /// At most [`MAX_ITEMS_PER_BATCH`] items, each with an embedding. All items come before the first event.
     async fn items(&mut self, items: Vec<Item>) -> Result<(), Self::Error>;
 
-    /// At most [`MAX_EVENTS_PER_BATCH`] events. Returns how many were left out because their item is unknown.
-    async fn events(&mut self, events: Vec<Event>) -> Result<u64, Self::Error>;
+    /// At most [`MAX_EVENTS_PER_BATCH`] events.
+    async fn events(&mut self, events: Vec<Event>) -> Result<LeftOut, Self::Error>;
 }
 
 /// What to import and how.
@@ -96,8 +99,8 @@ impl ImportSink for Nowhere {
         Ok(())
     }
 
-    async fn events(&mut self, _: Vec<Event>) -> Result<u64, Infallible> {
-        Ok(0)
+    async fn events(&mut self, _: Vec<Event>) -> Result<LeftOut, Infallible> {
+        Ok(LeftOut::new())
     }
 }
 
@@ -232,9 +235,11 @@ impl<S: ImportSink> Driver<'_, S> {
         while !events.is_empty() {
             let rest = events.split_off(events.len().min(MAX_EVENTS_PER_BATCH));
             let count = events.len() as u64;
-            let unknown = self.sink.events(events).await.map_err(|source| stopped(&self.report, source))?;
-            self.report.summary.events += count;
-            self.report.summary.unknown_items += unknown;
+            let left_out = self.sink.events(events).await.map_err(|source| stopped(&self.report, source))?;
+            self.report.summary.events += count - left_out.values().sum::<u64>();
+            for (why, times) in left_out {
+                *self.report.summary.notes.entry(why).or_default() += times;
+            }
             events = rest;
         }
         self.report.counted();

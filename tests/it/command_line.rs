@@ -57,6 +57,16 @@ fn documents_are_printed() {
     assert_eq!(text(&polyphony(&["openapi"]).stdout), format!("{}\n", polyphony::http::openapi::json()));
 }
 
+#[test]
+fn who_stops_reading_ends_it_quietly() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_polyphony"));
+    command.arg("openapi").env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+}
+
 #[tokio::test]
 async fn the_health_check_asks_a_running_server() {
     let app = TestApp::start().await;
@@ -182,6 +192,12 @@ async fn an_import_is_served() {
 
     let done = import(&[]);
     assert_eq!(done.status.code(), Some(0), "{}{}", text(&done.stdout), text(&done.stderr));
+    // Nobody in the file was asked, and consent is asked for as shipped.
+    let told = text(&done.stdout);
+    assert!(
+        told.contains("× events left out: the person has not consented (see consent.default)") && told.contains(", 0 events,"),
+        "{told}"
+    );
     let server = recipe.ready().await;
     assert!(server.metric("feed_catalogue_items").await > 1_600.0);
     let page = server.feed("user=196").await;

@@ -11,8 +11,8 @@ use polyphony::{
     demo,
     domain::{Embedding, EmbeddingSpace, Event, EventKind, Item, Time},
     import::{
-        EmbeddingFiles, HISTORY_STEP, ImportError, ImportSink, MAX_EVENTS_PER_BATCH, MAX_ITEMS_PER_BATCH, Mapping, Options, Source,
-        Summary, TIMELESS_START, check, run,
+        EmbeddingFiles, HISTORY_STEP, ImportError, ImportSink, LeftOut, MAX_EVENTS_PER_BATCH, MAX_ITEMS_PER_BATCH, Mapping, Options,
+        Source, Summary, TIMELESS_START, check, run,
     },
     wire::ItemForm,
 };
@@ -52,11 +52,11 @@ impl ImportSink for Recording {
         Ok(())
     }
 
-    async fn events(&mut self, events: Vec<Event>) -> Result<u64, Refused> {
+    async fn events(&mut self, events: Vec<Event>) -> Result<LeftOut, Refused> {
         assert!(events.len() <= MAX_EVENTS_PER_BATCH);
         self.batch(events.len())?;
         self.events.extend(events);
-        Ok(0)
+        Ok(LeftOut::new())
     }
 }
 

@@ -67,6 +67,10 @@ pub async fn follow(store: Arc<dyn Store>, catalogue: Arc<Catalogue>, trains: bo
 pub async fn load(store: &dyn Store, catalogue: &Catalogue) -> Result<(LogPosition, u64), StoreError> {
     let mut records: Vec<CatalogueRecord> = Vec::new();
     let (position, corrupt) = store.load_catalogue(&mut |batch| records.extend(batch)).await?;
+    let (before, now) = (catalogue.snapshot().len(), records.len());
+    if before > 0 && now == 0 {
+        tracing::error!(items = before, "the store has no items any more: what was served until now is gone from it");
+    }
     catalogue.replace(records);
     Ok((position, corrupt))
 }

@@ -52,7 +52,7 @@ impl Drop for Background {
 fn make_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, "following the catalogue does not make way for requests");
+        tracing::warn!(%error, "following the catalogue does not make way for requests");
     }
 }
 

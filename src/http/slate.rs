@@ -312,10 +312,13 @@ impl From<&Outcome> for TargetBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Degradation)]
 pub struct DegradationBody {
+    /// `profile`, `candidates`, `feed` or `policy`.
     #[schema(examples("profile"))]
     pub stage: &'static str,
+    /// Why: `store_…`, `policy_missing`, `source_…`, `search_…`, or `overload` (more is asked than can be done in time).
     #[schema(examples("store_timeout"))]
     pub reason: &'static str,
+    /// What was done instead: `cold_profile`, `local_feed`, `active_policy`, `other_sources` or `fewer_candidates`.
     #[schema(examples("cold_profile"))]
     pub fallback: &'static str,
 }

@@ -110,7 +110,7 @@ impl Settings {
         if !url.is_empty() && !is_address {
             found.is(
                 "server.public_url",
-                format!("is \"{url}\"; expected \"\" or an address such as \"https://feeds.example.org\", without a slash at its end"),
+                format!("is \"{url}\"; expected \"\" or an address that begins with https://, such as \"https://feeds.example.org\", without a slash at its end"),
             );
         }
         found.range("server.workers", server.workers, 0, WORKERS_MAX);

@@ -140,7 +140,7 @@ metrics! {
     inflight: Gauge = Gauge::default(),
         "feed_http_inflight_requests", "Requests being served";
     shed: Counter = Counter::default(),
-        "feed_shed_total", "Requests refused at once because too many were being served";
+        "feed_shed_total", "Requests refused at once because more was asked than could be done in time";
     rate_limited: Family<LimitLabel, Counter> = Family::default(),
         "feed_rate_limited_total", "Requests refused because their caller sent more than it may";
     responses: Family<Response, Counter> = Family::default(),

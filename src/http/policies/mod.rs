@@ -48,7 +48,7 @@ pub struct CheckForm {
     /// A draft: an object with the keys of a policy file, or `{"toml": "…"}` with its text and perhaps `files`, by name, that it extends
     /// or whose policies its experiments use. What it leaves out of `schema`, `id`
     /// and `version` is filled in where it is an object.
-    policy: Object,
+    policy: Written,
     /// Readers that pages are made for, 0 to 1000; 0 asks nothing of the catalogue. 40 if left out.
     #[schema(minimum = 0, maximum = 1000)]
     readers: Option<u32>,
@@ -60,8 +60,8 @@ pub struct CheckForm {
 #[allow(dead_code, reason = "documents the form; it is read by hand so that all faults are named at once")]
 pub struct DiffForm {
     /// `active`, a preset's name, a file beside the server's own, or a draft as for a check.
-    from: Object,
-    to: Object,
+    from: Written,
+    to: Written,
 }
 
 /// What `POST /v1/admin/policies/preview` takes.
@@ -76,7 +76,7 @@ pub struct PreviewForm {
     user: Option<String>,
     /// 1 to 4: each `active`, a preset's name, a file beside the server's own, or a draft. The first is what the others are
     /// compared with.
-    policies: Vec<Object>,
+    policies: Vec<Written>,
     /// 1 to 100; each policy's own page size if left out.
     #[schema(minimum = 1, maximum = 100)]
     limit: Option<u32>,
@@ -91,7 +91,7 @@ pub struct PreviewForm {
 #[derive(ToSchema)]
 #[schema(as = PolicyDraft, value_type = Value)]
 #[allow(dead_code, reason = "documents the form")]
-struct Object(Value);
+struct Written(Value);
 
 /// Check a policy
 ///
@@ -242,7 +242,7 @@ fn preview_request<'a>(body: &'a Value, id: RequestId, faults: &mut Faults) -> (
 ///
 /// A JSON Schema (draft 4) that editors of TOML understand; `polyphony policy schema` prints the same.
 #[utoipa::path(get, path = "/v1/admin/policies/schema", tag = "policies", operation_id = "policy_schema",
-    responses((status = 200, description = "JSON Schema, draft 4", body = Object, content_type = "application/schema+json")))]
+    responses((status = 200, description = "JSON Schema, draft 4", body = Written, content_type = "application/schema+json")))]
 pub async fn schema_document(caller: Caller) -> Result<HttpResponse, Problem> {
     caller.require_admin()?;
     Ok(HttpResponse::Ok()

@@ -45,11 +45,11 @@ pub struct SweepForm {
     /// `home` if left out.
     surface: Option<String>,
     /// `active` if left out; a preset's name, a file beside the server's own, or a draft as for a check.
-    policy: Option<super::Object>,
+    policy: Option<super::Written>,
     /// Key of a policy to the values it is to have: an array, or `FROM:TO:STEP` with both ends. 1 to 4 knobs, in all combinations
     /// at most 400.
-    #[schema(value_type = BTreeMap<String, super::Object>)]
-    knobs: BTreeMap<String, super::Object>,
+    #[schema(value_type = BTreeMap<String, super::Written>)]
+    knobs: BTreeMap<String, super::Written>,
     /// Made-up readers, 1 to 1000; 40 if left out. With all settings at most 8000 pages.
     #[schema(minimum = 1, maximum = 1000)]
     readers: Option<u32>,
@@ -87,7 +87,7 @@ pub struct SweepBody {
 #[schema(as = PolicySweepPoint)]
 pub struct PointBody {
     /// Key to value; of the policy as it is, what it has.
-    #[schema(value_type = BTreeMap<String, super::Object>)]
+    #[schema(value_type = BTreeMap<String, super::Written>)]
     pub settings: BTreeMap<String, Value>,
     /// Means over the readers' first pages, intra-list diversity with the similarity of the policy as it is.
     pub metrics: SlateMetricsBody,

@@ -1601,11 +1601,20 @@ export interface components {
         };
         /** @description Something was missing, and what was done instead. */
         Degradation: {
-            /** @example cold_profile */
+            /**
+             * @description What was done instead: `cold_profile`, `local_feed`, `active_policy`, `other_sources` or `fewer_candidates`.
+             * @example cold_profile
+             */
             fallback: string;
-            /** @example store_timeout */
+            /**
+             * @description Why: `store_…`, `policy_missing`, `source_…`, `search_…`, or `overload` (more is asked than can be done in time).
+             * @example store_timeout
+             */
             reason: string;
-            /** @example profile */
+            /**
+             * @description `profile`, `candidates`, `feed` or `policy`.
+             * @example profile
+             */
             stage: string;
         };
         /** @description A mail, or why there is none. */
@@ -2386,12 +2395,12 @@ export interface components {
         /** @description One knob that differs. */
         PolicyChange: {
             /** @description A number, text or list. */
-            from?: Record<string, never>;
+            from?: unknown;
             /** @example diversify.diversity */
             key: string;
             /** @description Where, of the surfaces that both have; absent when it is so on all of them, or for the file as a whole. */
             surfaces?: string[];
-            to?: Record<string, never>;
+            to?: unknown;
         };
         /** @description What a check found. */
         PolicyCheck: components["schemas"]["PolicyReport"] & {
@@ -2416,7 +2425,7 @@ export interface components {
              *     or whose policies its experiments use. What it leaves out of `schema`, `id`
              *     and `version` is filled in where it is an object.
              */
-            policy: Record<string, never>;
+            policy: components["schemas"]["PolicyDraft"];
             /**
              * Format: uint32
              * @description Readers that pages are made for, 0 to 1000; 0 asks nothing of the catalogue. 40 if left out.
@@ -2445,9 +2454,11 @@ export interface components {
          */
         PolicyDiffRequest: {
             /** @description `active`, a preset's name, a file beside the server's own, or a draft as for a check. */
-            from: Record<string, never>;
-            to: Record<string, never>;
+            from: components["schemas"]["PolicyDraft"];
+            to: components["schemas"]["PolicyDraft"];
         };
+        /** @description Any JSON value, as forms document it. */
+        PolicyDraft: unknown;
         /** @description One finding. */
         PolicyFinding: {
             /**
@@ -2536,7 +2547,7 @@ export interface components {
              * @description 1 to 4: each `active`, a preset's name, a file beside the server's own, or a draft. The first is what the others are
              *     compared with.
              */
-            policies: Record<string, never>[];
+            policies: components["schemas"]["PolicyDraft"][];
             /**
              * Format: uint64
              * @description Repeats the draws of another preview.
@@ -2609,7 +2620,7 @@ export interface components {
             metrics: components["schemas"]["PolicyMetrics"];
             /** @description Key to value; of the policy as it is, what it has. */
             settings: {
-                [key: string]: Record<string, never>;
+                [key: string]: components["schemas"]["PolicyDraft"];
             };
         };
         /**
@@ -2635,10 +2646,9 @@ export interface components {
              *     at most 400.
              */
             knobs: {
-                [key: string]: Record<string, never>;
+                [key: string]: components["schemas"]["PolicyDraft"];
             };
-            /** @description `active` if left out; a preset's name, a file beside the server's own, or a draft as for a check. */
-            policy?: Record<string, never> | null;
+            policy?: components["schemas"]["PolicyDraft"] | null;
             /**
              * Format: uint32
              * @description Made-up readers, 1 to 1000; 40 if left out. With all settings at most 8000 pages.
@@ -4078,7 +4088,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/schema+json": Record<string, never>;
+                    "application/schema+json": components["schemas"]["PolicyDraft"];
                 };
             };
             default: components["responses"]["Problem"];

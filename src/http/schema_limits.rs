@@ -29,6 +29,7 @@ use crate::{
         keyword::{MAX_KEYWORD_CHARS, MIN_KEYWORD_CHARS},
         policy::{PAUSE_MAX, PAUSE_MIN},
         preset::Preset,
+        privacy::AgeGroup,
         profile::{MAX_CLIENT_INTERESTS, MAX_PREFERRED_TOPICS, MAX_SNOOZE, Mode},
     },
     rollout::entry::Step,
@@ -49,6 +50,10 @@ pub fn tighten(document: &mut OpenApi) {
         let RefOr::T(parameter) = parameter else { continue };
         if let Some(RefOr::T(schema)) = &mut parameter.schema {
             limit(&parameter.name, schema);
+            if parameter.name == "Age-Group" {
+                // A header is left out; there is no null.
+                *schema = Schema::Object(closed(&AgeGroup::NAMES));
+            }
             if let (Schema::Object(object), "exclude") = (schema, parameter.name.as_str()) {
                 object.pattern = Some(IDS.to_owned());
             }

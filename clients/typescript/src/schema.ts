@@ -4266,7 +4266,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used */
-                "Age-Group"?: string | null;
+                "Age-Group"?: "adult" | "minor";
             };
             path?: never;
             cookie?: never;
@@ -4294,7 +4294,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `minor` or `adult`; a user token's claim `age_group` comes first. What a minor does is not kept, what they say is */
-                "Age-Group"?: string | null;
+                "Age-Group"?: "adult" | "minor";
             };
             path?: never;
             cookie?: never;
@@ -4396,7 +4396,7 @@ export interface operations {
                  */
                 "Accept-Language"?: string | null;
                 /** @description `minor` or `adult`; a user token's claim `age_group` comes first. A minor's feed uses nothing inferred */
-                "Age-Group"?: string | null;
+                "Age-Group"?: "adult" | "minor";
                 /** @description `1`: Global Privacy Control. Opts out of sale and sharing, and with `privacy.gpc_scope` = `all_profiling` of every profile */
                 "Sec-GPC"?: string | null;
             };
@@ -4422,7 +4422,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `minor` or `adult`; a user token's claim `age_group` comes first. A minor's feed uses nothing inferred */
-                "Age-Group"?: string | null;
+                "Age-Group"?: "adult" | "minor";
             };
             path?: never;
             cookie?: never;
@@ -4838,7 +4838,7 @@ export interface operations {
             };
             header?: {
                 /** @description `minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used */
-                "Age-Group"?: string | null;
+                "Age-Group"?: "adult" | "minor";
             };
             path?: never;
             cookie?: never;
@@ -4943,7 +4943,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used, and their nights are quiet */
-                "Age-Group"?: string | null;
+                "Age-Group"?: "adult" | "minor";
             };
             path?: never;
             cookie?: never;
@@ -4971,7 +4971,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used */
-                "Age-Group"?: string | null;
+                "Age-Group"?: "adult" | "minor";
             };
             path?: never;
             cookie?: never;
@@ -5381,7 +5381,7 @@ export interface operations {
             };
             header?: {
                 /** @description `minor` or `adult`; a user token's claim `age_group` comes first. Of a minor nothing inferred is used */
-                "Age-Group"?: string | null;
+                "Age-Group"?: "adult" | "minor";
             };
             path: {
                 /** @description Who it is about */

@@ -5,7 +5,7 @@
 pub struct Degradation {
     /// `profile`, `candidates`, `feed`, `policy`.
     pub stage: &'static str,
-    /// What went wrong: [`StoreError::reason`], [`SourceError::reason`](crate::source::SourceError::reason) `source_late` or `overload`.
+    /// What went wrong: [`StoreError::reason`](crate::store::StoreError::reason), [`SourceError::reason`](crate::source::SourceError::reason), `source_late`, `policy_missing` or `overload`.
     pub reason: &'static str,
     /// What was done instead.
     pub fallback: &'static str,
